@@ -1,0 +1,170 @@
+/*
+ * file.c - whole files in, whole files out
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+
+/* Files on their way, so that an interrupted program leaves none behind. */
+static struct {
+	int dirfd;
+	const char *volatile temp;
+} newfile_known[NEWFILE_OPEN_MAX];
+
+static int newfile_remember(const struct newfile *f)
+{
+	for (size_t i = 0; i < NEWFILE_OPEN_MAX; i++) {
+		if (!newfile_known[i].temp) {
+			newfile_known[i].dirfd = f->dirfd;
+			newfile_known[i].temp = f->temp;
+			return 0;
+		}
+	}
+	return -EMFILE;
+}
+
+static void newfile_forget(const struct newfile *f)
+{
+	for (size_t i = 0; i < NEWFILE_OPEN_MAX; i++) {
+		if (newfile_known[i].temp == f->temp)
+			newfile_known[i].temp = NULL;
+	}
+}
+
+void newfile_drop_all(void)
+{
+	for (size_t i = 0; i < NEWFILE_OPEN_MAX; i++) {
+		if (newfile_known[i].temp)
+			(void)unlinkat(newfile_known[i].dirfd, newfile_known[i].temp, 0); /* best effort */
+	}
+}
+
+int file_read(int dirfd, const char *path, struct buffer *to)
+{
+	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC);
+	size_t n = 0;
+
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		size_t want = MIN(to->max - to->len, (size_t)64 << 10);
+		uint8_t over;
+		int r;
+
+		if (want == 0) { /* full: was that all? */
+			r = fd_read_full(fd, &over, 1, &n);
+			return r < 0 ? r : n > 0 ? -E2BIG : 0;
+		}
+		r = buffer_reserve(to, want);
+		if (r < 0)
+			return r;
+		r = fd_read_full(fd, to->data + to->len, want, &n);
+		if (r < 0)
+			return r;
+		to->len += n;
+		to->data[to->len] = 0;
+		if (n < want)
+			return 0;
+	}
+}
+
+int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode)
+{
+	uint32_t rnd;
+	int r;
+
+	*f = NEWFILE();
+	f->dirfd = dirfd;
+	f->path = strdup(path);
+	if (!f->path)
+		return -ENOMEM;
+	for (int tries = 0; tries < 16; tries++) {
+		if (getrandom(&rnd, sizeof(rnd), 0) != sizeof(rnd))
+			rnd = (uint32_t)getpid();
+		free(TAKE_PTR(f->temp));
+		if (asprintf(&f->temp, "%s.%08x.new", path, rnd) < 0) {
+			f->temp = NULL;
+			break;
+		}
+		f->fd = openat(dirfd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (f->fd >= 0 || errno != EEXIST)
+			break;
+	}
+	if (f->fd < 0) {
+		r = f->temp ? -errno : -ENOMEM;
+		f->fd = FD_NONE;
+		free(TAKE_PTR(f->temp));
+		newfile_drop(f);
+		return r;
+	}
+	r = newfile_remember(f);
+	if (r == 0 && fchmod(f->fd, mode) < 0)
+		r = -errno;
+	if (r < 0)
+		newfile_drop(f);
+	return r;
+}
+
+/* Make a rename in the directory of @path last. File systems that cannot say so with EINVAL. */
+static int sync_parent(int dirfd, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	_cleanup_free_ char *dir =
+		!slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	_cleanup_close_ int fd = FD_NONE;
+
+	if (!dir)
+		return -ENOMEM;
+	fd = openat(dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+int newfile_commit(struct newfile *f)
+{
+	int r = 0;
+
+	if (fsync(f->fd) < 0 && errno != EINVAL)
+		r = -errno;
+	else if (renameat(f->dirfd, f->temp, f->dirfd, f->path) < 0)
+		r = -errno;
+	if (r == 0) {
+		newfile_forget(f);
+		free(TAKE_PTR(f->temp));
+		r = sync_parent(f->dirfd, f->path);
+	}
+	newfile_drop(f);
+	return r;
+}
+
+void newfile_drop(struct newfile *f)
+{
+	f->fd = fd_close(f->fd);
+	if (f->temp) {
+		(void)unlinkat(f->dirfd, f->temp, 0); /* it may be gone with its directory */
+		newfile_forget(f);
+	}
+	free(f->temp);
+	free(f->path);
+	*f = NEWFILE();
+}
+
+int file_write(int dirfd, const char *path, const void *data, size_t n, mode_t mode)
+{
+	_cleanup_newfile_ struct newfile f = NEWFILE();
+	int r = newfile_open(&f, dirfd, path, mode);
+
+	if (r == 0)
+		r = fd_write_all(f.fd, data, n);
+	if (r == 0)
+		r = newfile_commit(&f);
+	return r;
+}

@@ -1,0 +1,46 @@
+/*
+ * file.h - whole files in, whole files out
+ *
+ * A file is never seen half-written: it is written aside under a name of its own in the same directory, synced,
+ * and renamed over the old one. Paths are relative to a directory descriptor (AT_FDCWD for the current one).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "base/buffer.h"
+#include "base/fd.h"
+#include "base/lang.h"
+
+/* Append the file to @to. Return: 0, -E2BIG when it does not fit below @to's maximum, or another errno. */
+_must_check_ int file_read(int dirfd, const char *path, struct buffer *to);
+
+/* Write @n bytes aside and rename to @path with exactly @mode. On an error the old file is untouched. */
+_must_check_ int file_write(int dirfd, const char *path, const void *data, size_t n, mode_t mode);
+
+/* A file on its way: write to fd, then newfile_commit(). */
+struct newfile {
+	int fd;     /* open for reading and writing; owned */
+	int dirfd;  /* borrowed */
+	char *path; /* where it will be; owned */
+	char *temp; /* where it is now; owned */
+};
+
+#define NEWFILE() ((struct newfile){ .fd = FD_NONE, .dirfd = FD_NONE })
+#define _cleanup_newfile_ _cleanup_(newfile_drop)
+
+_must_check_ int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode);
+
+/* Sync, rename, sync the directory. The file is dropped on an error. */
+_must_check_ int newfile_commit(struct newfile *f);
+
+/* Forget the file and remove what was written; nothing to do after a commit. */
+void newfile_drop(struct newfile *f);
+
+/*
+ * Remove every half-written file of newfile_open(); safe in a signal handler's thread of control just before
+ * _exit(), which is what it is for. At most NEWFILE_OPEN_MAX are known at a time.
+ */
+#define NEWFILE_OPEN_MAX 16
+void newfile_drop_all(void);

@@ -1,0 +1,25 @@
+/*
+ * progress.h - a line that shows how far long work is, on a terminal only
+ *
+ * In a log or a pipe nothing is drawn; the caller's own result line says what was done.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct progress {
+	const char *label;	/* borrowed */
+	uint64_t total;		/* bytes; 0 when not known */
+	uint64_t start_us;
+	uint64_t drawn_us;	/* when it was last drawn */
+	bool terminal;
+};
+
+void progress_start(struct progress *p, const char *label, uint64_t total_bytes);
+
+/* Draw at most ten times a second: bytes, percentage, rate, time left. */
+void progress_update(struct progress *p, uint64_t done_bytes);
+
+/* Wipe the line. */
+void progress_end(struct progress *p);

@@ -1,0 +1,7 @@
+/*
+ * commands.h - the subcommands of bpboot, one file each
+ */
+#pragma once
+
+#include "base/command.h"
+
