@@ -1,0 +1,565 @@
+/*
+ * cluster.c - the cluster file: what a site says about its cluster, once (docs/cluster.md)
+ *
+ * libinih splits the text into lines and key=value pairs; one table of keys says what each means,
+ * where it goes, and in which order cluster_format() writes it. libinih takes lines of up to 197
+ * bytes, so a longer one is refused here with its number, and a value may go on in further lines
+ * that begin with a blank (which only `cmdline` is).
+ */
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/addr.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "serve/cluster.h"
+
+enum key_type {
+	KEY_NAME,      /* char *: letters, digits, '.', '_', '-'; not first a '.' */
+	KEY_INTERFACE, /* char *: name of a network interface */
+	KEY_NETWORK,   /* network and prefix */
+	KEY_ADDRESS,   /* struct in_addr */
+	KEY_PATH,      /* char *: made absolute */
+	KEY_INSIDE,    /* char *: path within the boot directory */
+	KEY_UNKNOWN,   /* enum cluster_unknown */
+	KEY_WORDS,     /* char *: text; further lines are appended */
+	KEY_RANGE,     /* range_first, range_last */
+	KEY_LEASE,     /* uint32_t seconds: 600, 10m, 12h, 7d */
+	KEY_PORT,      /* uint32_t */
+};
+
+static const struct key {
+	const char *section, *name;
+	enum key_type type;
+	size_t offset;
+	const char *otherwise; /* text that stands for a missing line; NULL: see required */
+	bool required;
+} keys[] = {
+#define AT(field) offsetof(struct cluster, field)
+	{ "cluster", "name", KEY_NAME, AT(name), "cluster" },
+	{ "cluster", "interface", KEY_INTERFACE, AT(interface), NULL, true },
+	{ "cluster", "network", KEY_NETWORK, AT(network), NULL, true },
+	{ "cluster", "address", KEY_ADDRESS, AT(address), NULL, true },
+	{ "cluster", "boot", KEY_PATH, AT(boot), "/srv/bpboot" },
+	{ "cluster", "image", KEY_NAME, AT(image), "compute" },
+	{ "cluster", "nodes", KEY_PATH, AT(nodes), NULL },
+	{ "cluster", "unknown", KEY_UNKNOWN, AT(unknown), "refuse" },
+	{ "cluster", "kernel", KEY_INSIDE, AT(kernel), "vmlinuz" },
+	{ "cluster", "initrd", KEY_INSIDE, AT(initrd), "initrd.img" },
+	{ "cluster", "cmdline", KEY_WORDS, AT(cmdline), "" },
+	{ "dhcp", "range", KEY_RANGE, AT(range_first), NULL },
+	{ "dhcp", "lease", KEY_LEASE, AT(lease_s), "12h" },
+	{ "master", "address", KEY_ADDRESS, AT(master_address), NULL },
+	{ "master", "port", KEY_PORT, AT(master_port), "2223" },
+	{ "master", "log_port", KEY_PORT, AT(master_log_port), "514" },
+	{ "master", "state", KEY_PATH, AT(master_state), "/var/lib/bpboot" },
+	{ "master", "socket", KEY_PATH, AT(master_socket), "/run/bpboot/master.sock" },
+	{ "master", "key", KEY_PATH, AT(master_key), "/etc/bpboot/master.key" },
+	{ "master", "consoles", KEY_PATH, AT(master_consoles), NULL },
+#undef AT
+};
+
+/* A file while it is parsed. */
+struct parse {
+	struct cluster c;
+	const char *p; /* rest of the text */
+	size_t left;
+	unsigned line;			     /* that was handed out last */
+	unsigned key_line[ARRAY_SIZE(keys)]; /* where each key stood; 0: nowhere */
+	int err;			     /* of the first error */
+	unsigned err_line;
+	char why[256];
+};
+
+void cluster_clear(struct cluster *c)
+{
+	free(c->file);
+	free(c->name);
+	free(c->interface);
+	free(c->boot);
+	free(c->image);
+	free(c->nodes);
+	free(c->kernel);
+	free(c->initrd);
+	free(c->cmdline);
+	free(c->master_state);
+	free(c->master_socket);
+	free(c->master_key);
+	free(c->master_consoles);
+	*c = (struct cluster){ 0 };
+}
+
+/* Keep the first error. */
+static int fail(struct parse *ps, int err, unsigned line, const char *fmt, ...) _printf_(4, 5);
+
+static int fail(struct parse *ps, int err, unsigned line, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (ps->err < 0)
+		return ps->err;
+	va_start(ap, fmt);
+	vsnprintf(ps->why, sizeof(ps->why), fmt, ap);
+	va_end(ap);
+	ps->err = err;
+	ps->err_line = line;
+	return err;
+}
+
+static int bad(struct parse *ps, const struct key *k, const char *value, const char *expected)
+{
+	return fail(ps, -EBADMSG, ps->line, "%s '%.80s': expected %s", k->name, value, expected);
+}
+
+static int set_text(struct parse *ps, char **at, const char *value)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return fail(ps, -ENOMEM, 0, "out of memory");
+	free(*at);
+	*at = copy;
+	return 0;
+}
+
+static int set_name(struct parse *ps, const struct key *k, char **at, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (n == 0 || n >= CLUSTER_NAME_MAX || value[0] == '.' ||
+	    strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != n)
+		return bad(ps, k, value,
+			   "up to 63 letters, digits, '.', '_', '-', not first a '.'");
+	return set_text(ps, at, value);
+}
+
+static int set_interface(struct parse *ps, const struct key *k, char **at, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (n == 0 || n >= IFNAMSIZ || strpbrk(value, "/ \t:,") || !strcmp(value, ".") ||
+	    !strcmp(value, ".."))
+		return bad(ps, k, value, "the name of a network interface, up to 15 characters");
+	return set_text(ps, at, value);
+}
+
+static int set_network(struct parse *ps, const struct key *k, struct cluster *c, const char *value)
+{
+	static const char expected[] =
+		"a.b.c.d/LENGTH, length 8 to 30, host bits zero: 10.1.0.0/16";
+	char text[32];
+	char *slash;
+	struct in_addr a;
+	uint32_t prefix;
+
+	if (strlen(value) >= sizeof(text))
+		return bad(ps, k, value, expected);
+	snprintf(text, sizeof(text), "%s", value);
+	slash = strchr(text, '/');
+	if (!slash)
+		return bad(ps, k, value, expected);
+	*slash = 0;
+	if (ipv4_parse(text, &a) < 0 || parse_u32(slash + 1, 8, 30, &prefix) < 0 ||
+	    (a.s_addr & ~ipv4_mask(prefix).s_addr))
+		return bad(ps, k, value, expected);
+	c->network = a;
+	c->prefix = prefix;
+	return 0;
+}
+
+static int set_range(struct parse *ps, const struct key *k, struct cluster *c, const char *value)
+{
+	static const char expected[] = "FIRST-LAST, two addresses: 10.1.200.1-10.1.200.99";
+	char text[48];
+	char *dash;
+	struct in_addr a, b;
+
+	if (strlen(value) >= sizeof(text))
+		return bad(ps, k, value, expected);
+	snprintf(text, sizeof(text), "%s", value);
+	dash = strchr(text, '-');
+	if (!dash)
+		return bad(ps, k, value, expected);
+	*dash = 0;
+	if (ipv4_parse(text, &a) < 0 || ipv4_parse(dash + 1, &b) < 0 ||
+	    ntohl(a.s_addr) > ntohl(b.s_addr))
+		return bad(ps, k, value, expected);
+	c->range_first = a;
+	c->range_last = b;
+	return 0;
+}
+
+static int set_lease(struct parse *ps, const struct key *k, uint32_t *at, const char *value)
+{
+	static const struct {
+		char suffix;
+		uint32_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	char text[16];
+	size_t n = strlen(value);
+	uint32_t unit = 1, v;
+
+	if (n > 0 && n < sizeof(text)) {
+		snprintf(text, sizeof(text), "%s", value);
+		for (size_t i = 0; i < ARRAY_SIZE(units); i++) {
+			if (text[n - 1] == units[i].suffix) {
+				unit = units[i].seconds;
+				text[n - 1] = 0;
+				break;
+			}
+		}
+		if (parse_u32(text, 1, CLUSTER_LEASE_MAX_S / unit, &v) == 0 &&
+		    v * unit >= CLUSTER_LEASE_MIN_S) {
+			*at = v * unit;
+			return 0;
+		}
+	}
+	return bad(ps, k, value, "a time of 2m to 365d: seconds, or with s, m, h, d");
+}
+
+/* Relative to where the cluster file lies. */
+static int set_path(struct parse *ps, const struct key *k, char **at, const char *value)
+{
+	_cleanup_free_ char *joined = NULL;
+	char *path;
+	int r;
+
+	if (!*value)
+		return bad(ps, k, value, "a path");
+	if (asprintf(&joined, "%.*s/%s", (int)(strrchr(ps->c.file, '/') - ps->c.file), ps->c.file,
+		     value) < 0) {
+		joined = NULL;
+		return fail(ps, -ENOMEM, 0, "out of memory");
+	}
+	r = path_normalize(value[0] == '/' ? value : joined, &path);
+	if (r < 0)
+		return bad(ps, k, value, "a path of at most 4095 bytes");
+	free(*at);
+	*at = path;
+	return 0;
+}
+
+/* A path within the boot directory, which a TFTP client will ask for. */
+static int set_inside(struct parse *ps, const struct key *k, char **at, const char *value)
+{
+	size_t n = strlen(value);
+
+	if (n == 0 || n > 127 || value[0] == '/' || strstr(value, "..") ||
+	    strpbrk(value, " \t,\"\\'$"))
+		return bad(ps, k, value,
+			   "a file within the boot directory: no '..', blanks, quotes; up to 127 "
+			   "bytes");
+	return set_text(ps, at, value);
+}
+
+/* One blank between words, none around them. */
+static void squeeze(char *text)
+{
+	char *to = text;
+
+	for (const char *p = text; *p; p++) {
+		if (*p != ' ' && *p != '\t')
+			*to++ = *p;
+		else if (to > text && to[-1] != ' ')
+			*to++ = ' ';
+	}
+	if (to > text && to[-1] == ' ')
+		to--;
+	*to = 0;
+}
+
+/* Further lines of the same key are appended. */
+static int set_words(struct parse *ps, const struct key *k, char **at, const char *value)
+{
+	char *joined;
+
+	if (value[0] == '#' || strstr(value, " #") || strstr(value, "\t#"))
+		return bad(ps, k, value,
+			   "no word that begins with '#': a comment has a line of its own");
+	if (asprintf(&joined, "%s %s", *at ? *at : "", value) < 0)
+		return fail(ps, -ENOMEM, 0, "out of memory");
+	squeeze(joined);
+	free(*at);
+	*at = joined;
+	if (strlen(joined) >= CLUSTER_CMDLINE_MAX)
+		return fail(ps, -EBADMSG, ps->line, "%s is longer than %d bytes in all", k->name,
+			    CLUSTER_CMDLINE_MAX - 1);
+	return 0;
+}
+
+static int set_value(struct parse *ps, const struct key *k, const char *value)
+{
+	void *at = (char *)&ps->c + k->offset;
+
+	for (const char *p = value; *p; p++) {
+		if (iscntrl((unsigned char)*p) && *p != '\t')
+			return bad(ps, k, value, "text without control characters");
+	}
+	switch (k->type) {
+	case KEY_NAME:
+		return set_name(ps, k, at, value);
+	case KEY_INTERFACE:
+		return set_interface(ps, k, at, value);
+	case KEY_NETWORK:
+		return set_network(ps, k, &ps->c, value);
+	case KEY_ADDRESS:
+		return ipv4_parse(value, at) < 0 ? bad(ps, k, value, "an IPv4 address: 10.1.0.1")
+						 : 0;
+	case KEY_PATH:
+		return set_path(ps, k, at, value);
+	case KEY_INSIDE:
+		return set_inside(ps, k, at, value);
+	case KEY_UNKNOWN:
+		if (strcmp(value, "refuse") && strcmp(value, "accept"))
+			return bad(ps, k, value, "refuse or accept");
+		*(enum cluster_unknown *)at = value[0] == 'a' ? CLUSTER_ACCEPT : CLUSTER_REFUSE;
+		return 0;
+	case KEY_WORDS:
+		return set_words(ps, k, at, value);
+	case KEY_RANGE:
+		return set_range(ps, k, &ps->c, value);
+	case KEY_LEASE:
+		return set_lease(ps, k, at, value);
+	case KEY_PORT:
+		return parse_u32(value, 1, 65535, at) < 0 ? bad(ps, k, value, "a port, 1 to 65535")
+							  : 0;
+	}
+	return -EINVAL;
+}
+
+/* libinih's handler: 1 to go on, 0 for an error. */
+static int take_pair(void *user, const char *section, const char *name, const char *value)
+{
+	struct parse *ps = user;
+	bool known_section = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (strcmp(keys[i].section, section))
+			continue;
+		known_section = true;
+		if (strcmp(keys[i].name, name))
+			continue;
+		if (ps->key_line[i] && keys[i].type != KEY_WORDS)
+			return fail(ps, -EBADMSG, ps->line, "%s is given twice; first in line %u",
+				    name, ps->key_line[i]) == 0;
+		ps->key_line[i] = ps->line;
+		return set_value(ps, &keys[i], value) == 0;
+	}
+	if (known_section)
+		return fail(ps, -EBADMSG, ps->line,
+			    "unknown key '%.80s' in [%.40s]; see bpboot-cluster.conf(5)", name,
+			    section) == 0;
+	return fail(ps, -EBADMSG, ps->line,
+		    "unknown section [%.40s]; expected [cluster], [dhcp] or [master]",
+		    section) == 0;
+}
+
+/* libinih's fgets(): hands out one whole line at a time, so that lines can be counted. */
+static char *take_line(char *to, int size, void *user)
+{
+	struct parse *ps = user;
+	const char *nl;
+	size_t n;
+
+	if (ps->left == 0 || ps->err < 0)
+		return NULL;
+	nl = memchr(ps->p, '\n', ps->left);
+	n = nl ? (size_t)(nl - ps->p) + 1 : ps->left;
+	ps->line++;
+	if (n >= (size_t)size) {
+		(void)fail(ps, -EBADMSG, ps->line,
+			   "line is longer than %d bytes; go on in a next line that begins with a "
+			   "blank",
+			   size - 3);
+		return NULL;
+	}
+	if (memchr(ps->p, 0, n)) {
+		(void)fail(ps, -EBADMSG, ps->line, "line holds a NUL byte");
+		return NULL;
+	}
+	memcpy(to, ps->p, n);
+	to[n] = 0;
+	ps->p += n;
+	ps->left -= n;
+	return to;
+}
+
+static int take_defaults(struct parse *ps)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (ps->key_line[i])
+			continue;
+		if (keys[i].required)
+			return fail(ps, -EBADMSG, 0, "[%s] %s= is missing", keys[i].section,
+				    keys[i].name);
+		if (keys[i].otherwise && set_value(ps, &keys[i], keys[i].otherwise) < 0)
+			return ps->err;
+	}
+	return 0;
+}
+
+bool cluster_holds(const struct cluster *c, struct in_addr a)
+{
+	in_addr_t host = ~ipv4_mask(c->prefix).s_addr;
+
+	return (a.s_addr & ~host) == c->network.s_addr && (a.s_addr & host) != 0 &&
+	       (a.s_addr & host) != host;
+}
+
+/* What no key alone can say. */
+static int check_whole(struct parse *ps)
+{
+	struct cluster *c = &ps->c;
+	in_addr_t front = ntohl(c->address.s_addr);
+
+	if (!cluster_holds(c, c->address))
+		return fail(ps, -EBADMSG, 0,
+			    "[cluster] address= is not a host address within network=");
+	if (!c->master_address.s_addr)
+		c->master_address = c->address;
+	if (c->range_first.s_addr == 0)
+		return 0;
+	if (!cluster_holds(c, c->range_first) || !cluster_holds(c, c->range_last))
+		return fail(ps, -EBADMSG, 0, "[dhcp] range= is not within [cluster] network=");
+	if (front >= ntohl(c->range_first.s_addr) && front <= ntohl(c->range_last.s_addr))
+		return fail(ps, -EBADMSG, 0, "[dhcp] range= holds the front end's own address=");
+	return 0;
+}
+
+int cluster_parse(const char *file, const void *text, size_t n, struct cluster *ret,
+		  unsigned *ret_line, char ret_why[static 256])
+{
+	struct parse ps = { .p = text, .left = n };
+	int r;
+
+	assert(file[0] == '/');
+	ps.c.file = strdup(file);
+	if (!ps.c.file)
+		return -ENOMEM;
+	r = n > CLUSTER_BYTES_MAX
+		    ? fail(&ps, -EBADMSG, 0, "file is larger than %u bytes", CLUSTER_BYTES_MAX)
+		    : ini_parse_stream(take_line, &ps, take_pair, &ps);
+	if (r != 0 && ps.err == 0)
+		(void)fail(&ps, r == -2 ? -ENOMEM : -EBADMSG, r > 0 ? (unsigned)r : 0,
+			   "expected KEY=VALUE, [SECTION], or a comment after '#' or ';'");
+	if (ps.err == 0 && take_defaults(&ps) == 0)
+		(void)check_whole(&ps);
+	if (ps.err < 0) {
+		*ret_line = ps.err_line;
+		snprintf(ret_why, 256, "%s", ps.why);
+		cluster_clear(&ps.c);
+		return ps.err;
+	}
+	*ret = ps.c;
+	return 0;
+}
+
+int cluster_load(const char *file, struct cluster *ret)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(CLUSTER_BYTES_MAX);
+	_cleanup_free_ char *cwd = NULL, *whole = NULL;
+	unsigned line;
+	char why[256];
+	int r = file_read(AT_FDCWD, file, &text);
+
+	if (r < 0)
+		return log_err(r, "cannot read cluster file '%s'", file);
+	if (file[0] != '/') {
+		cwd = getcwd(NULL, 0);
+		r = cwd ? path_join(cwd, file, &whole) : -errno;
+		if (r < 0)
+			return log_err(r, "cannot find the directory of cluster file '%s'", file);
+	}
+	r = cluster_parse(whole ? whole : file, text.data, text.len, ret, &line, why);
+	if (r == -EBADMSG && line > 0)
+		return log_err(0, "%s:%u: %s", file, line, why), r;
+	if (r == -EBADMSG)
+		return log_err(0, "%s: %s", file, why), r;
+	return r < 0 ? log_err(r, "cannot read cluster file '%s'", file) : 0;
+}
+
+/* libinih takes short lines only: break long text at blanks. */
+static int format_words(struct buffer *to, const struct key *k, const char *text)
+{
+	int r = buffer_printf(to, "%s=", k->name);
+	size_t column = strlen(k->name) + 1;
+	bool first = true;
+
+	while (r == 0 && *text) {
+		size_t n;
+
+		text += strspn(text, " \t");
+		n = strcspn(text, " \t");
+		if (n == 0)
+			break;
+		if (column + n > 90 && text[0] != ';') {
+			r = buffer_append(to, "\n\t", 2);
+			column = 8;
+		} else if (!first) {
+			r = buffer_append(to, " ", 1);
+		}
+		first = false;
+		if (r == 0)
+			r = buffer_append(to, text, n);
+		column += n + 1;
+		text += n;
+	}
+	return r < 0 ? r : buffer_append(to, "\n", 1);
+}
+
+static int format_key(const struct cluster *c, struct buffer *to, const struct key *k)
+{
+	const void *at = (const char *)c + k->offset;
+	const char *text;
+	char a[INET_ADDRSTRLEN], b[INET_ADDRSTRLEN];
+	const struct in_addr *addr = at;
+
+	switch (k->type) {
+	case KEY_NETWORK:
+		return buffer_printf(to, "%s=%s/%u\n", k->name, ipv4_format(c->network, a),
+				     c->prefix);
+	case KEY_ADDRESS:
+		return buffer_printf(to, "%s=%s\n", k->name, ipv4_format(*addr, a));
+	case KEY_RANGE:
+		if (!c->range_first.s_addr)
+			return 0;
+		return buffer_printf(to, "%s=%s-%s\n", k->name, ipv4_format(c->range_first, a),
+				     ipv4_format(c->range_last, b));
+	case KEY_UNKNOWN:
+		return buffer_printf(to, "%s=%s\n", k->name,
+				     c->unknown == CLUSTER_ACCEPT ? "accept" : "refuse");
+	case KEY_LEASE:
+	case KEY_PORT:
+		return buffer_printf(to, "%s=%u\n", k->name, *(const uint32_t *)at);
+	case KEY_WORDS:
+		return format_words(to, k, *(const char *const *)at);
+	default:
+		text = *(const char *const *)at;
+		return text ? buffer_printf(to, "%s=%s\n", k->name, text) : 0;
+	}
+}
+
+int cluster_format(const struct cluster *c, struct buffer *to)
+{
+	const char *section = "";
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(keys); i++) {
+		if (strcmp(section, keys[i].section)) {
+			r = buffer_printf(to, "%s[%s]\n", *section ? "\n" : "", keys[i].section);
+			section = keys[i].section;
+		}
+		if (r == 0)
+			r = format_key(c, to, &keys[i]);
+	}
+	return r;
+}

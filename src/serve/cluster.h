@@ -1,0 +1,81 @@
+/*
+ * cluster.h - the cluster file: what a site says about its cluster, once (docs/cluster.md)
+ *
+ * An INI file, read with libinih. Relative paths in it are relative to the directory that it lies
+ * in. One table of keys in cluster.c is the parser, the writer and the order of the manual.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/lang.h"
+
+#define CLUSTER_BYTES_MAX   (64u << 10) /* the file */
+#define CLUSTER_NAME_MAX    64		/* with NUL; letters, digits, '.', '_', '-' */
+#define CLUSTER_CMDLINE_MAX 2048	/* with NUL; what the kernel takes on x86 */
+#define CLUSTER_MASTER_PORT 2223
+#define CLUSTER_LOG_PORT    514
+#define CLUSTER_LEASE_MIN_S 120
+#define CLUSTER_LEASE_MAX_S 31536000
+
+enum cluster_unknown { CLUSTER_REFUSE, CLUSTER_ACCEPT, CLUSTER_UNKNOWN_MAX_ };
+
+struct cluster {
+	char *file; /* absolute */
+
+	/* [cluster] */
+	char *name;
+	char *interface;	/* of the front end, to the nodes */
+	struct in_addr network; /* host bits are zero */
+	uint32_t prefix;	/* 8 to 30 */
+	struct in_addr address; /* of the front end, within the network */
+	char *boot;		/* boot directory */
+	char *image;		/* name of the image of nodes that name none */
+	char *nodes;		/* node table (nodes.h); NULL: no node is known */
+	enum cluster_unknown unknown;
+	char *kernel;  /* within the boot directory */
+	char *initrd;  /* within the boot directory */
+	char *cmdline; /* words behind our own on the kernel command line; "" for none */
+
+	/* [dhcp] */
+	struct in_addr range_first,
+		range_last; /* for unknown machines; both zero: none are served */
+	uint32_t lease_s;
+
+	/* [master] */
+	struct in_addr master_address; /* what bpmaster listens on and nodes connect to; [cluster]
+					  address if not said */
+	uint32_t master_port;	       /* TCP, process space */
+	uint32_t master_log_port;      /* UDP, boot events */
+	char *master_state;	       /* directory */
+	char *master_socket;	       /* unix socket */
+	char *master_key;	       /* secret key file */
+	char *master_consoles; /* directory of console captures, NAME.log or NUMBER.log; NULL: none
+				*/
+};
+
+#define _cleanup_cluster_ _cleanup_(cluster_clear)
+void cluster_clear(struct cluster *c);
+
+/*
+ * Parse the text of a cluster file; relative paths in it are relative to where @file, an absolute
+ * path, lies. Return: 0; -EBADMSG with *ret_line and *ret_why (static text) set; -ENOMEM. Does not
+ * log. *ret_line is 0 when the fault is of the whole (a key that is missing).
+ */
+_must_check_ int cluster_parse(const char *file, const void *text, size_t n, struct cluster *ret,
+			       unsigned *ret_line, char ret_why[static 256]);
+
+/* Read and parse the file; errors are logged as "FILE:LINE: what". Return: 0 or negative errno. */
+_must_check_ int cluster_load(const char *file, struct cluster *ret);
+
+/* Append the text of @c; parsing it as the same file gives @c again. Return: 0, -E2BIG, -ENOMEM. */
+_must_check_ int cluster_format(const struct cluster *c, struct buffer *to);
+
+/* Whether @a is a host address within the cluster's network: not its number, not its broadcast
+ * address. */
+bool cluster_holds(const struct cluster *c, struct in_addr a);
