@@ -1,8 +1,8 @@
 /*
  * minisign.c - minisign's public key and signature files as structs
  *
- * Lines are taken one by one from a reader; base64 is strict (padding where it belongs, unused bits zero), so that
- * a file has one reading and no two spellings of a key are equal.
+ * Lines are taken one by one from a reader; base64 is strict (padding where it belongs, unused bits
+ * zero), so that a file has one reading and no two spellings of a key are equal.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -117,7 +117,8 @@ static int take_trusted(struct reader *r, char ret[static MINISIGN_COMMENT_MAX])
 	size_t len, skip = strlen(TRUSTED);
 	const uint8_t *line = take_line(r, &len);
 
-	if (!line || len < skip || memcmp(line, TRUSTED, skip) || len - skip >= MINISIGN_COMMENT_MAX)
+	if (!line || len < skip || memcmp(line, TRUSTED, skip) ||
+	    len - skip >= MINISIGN_COMMENT_MAX)
 		return -EBADMSG;
 	for (size_t i = skip; i < len; i++) {
 		if (line[i] < 0x20 || line[i] == 0x7f)
@@ -134,8 +135,9 @@ int minisign_key_parse(const void *text, size_t n, struct minisign_key *ret)
 	uint8_t raw[KEY_LINE_BYTES];
 	struct minisign_key k;
 
-	if (n > MINISIGN_FILE_MAX || take_comment(&r) < 0 || take_base64(&r, raw, sizeof(raw)) < 0 ||
-	    reader_end(&r) < 0 || memcmp(raw, "Ed", ALG_BYTES))
+	if (n > MINISIGN_FILE_MAX || take_comment(&r) < 0 ||
+	    take_base64(&r, raw, sizeof(raw)) < 0 || reader_end(&r) < 0 ||
+	    memcmp(raw, "Ed", ALG_BYTES))
 		return -EBADMSG;
 	memcpy(k.id, raw + ALG_BYTES, sizeof(k.id));
 	memcpy(k.public_key, raw + ALG_BYTES + sizeof(k.id), sizeof(k.public_key));
@@ -149,9 +151,10 @@ int minisign_sig_parse(const void *text, size_t n, struct minisign_sig *ret)
 	uint8_t raw[SIG_LINE_BYTES];
 	struct minisign_sig s = { 0 };
 
-	if (n > MINISIGN_FILE_MAX || take_comment(&r) < 0 || take_base64(&r, raw, sizeof(raw)) < 0 ||
-	    take_trusted(&r, s.trusted_comment) < 0 ||
-	    take_base64(&r, s.global_signature, sizeof(s.global_signature)) < 0 || reader_end(&r) < 0)
+	if (n > MINISIGN_FILE_MAX || take_comment(&r) < 0 ||
+	    take_base64(&r, raw, sizeof(raw)) < 0 || take_trusted(&r, s.trusted_comment) < 0 ||
+	    take_base64(&r, s.global_signature, sizeof(s.global_signature)) < 0 ||
+	    reader_end(&r) < 0)
 		return -EBADMSG;
 	if (raw[0] != 'E' || (raw[1] != 'D' && raw[1] != 'd'))
 		return -EBADMSG;

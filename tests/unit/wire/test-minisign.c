@@ -1,5 +1,6 @@
 /*
- * test-minisign.c - files written by minisign 0.11 are read, and what is written reads back the same
+ * test-minisign.c - files written by minisign 0.11 are read, and what is written reads back the
+ * same
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -13,15 +14,16 @@
 #define PUB_COMMENT "untrusted comment: minisign public key 640DC27B16B9772\n"
 #define PUB_LINE    "RWRyl2uxJ9xABhGrlPDYNAI/ulhqSgGq6Wo1j6lK/m9KJvOfR6gB05AU\n"
 #define SIG_COMMENT "untrusted comment: signature from minisign secret key\n"
-#define SIG_LINE                                                                                   \
-	"RURyl2uxJ9xABpwomIXK/R/huapy7vEgCWpgRvqV/iaSj7SBjh9N6izBsTOyA5v/"                         \
+#define SIG_LINE                                                           \
+	"RURyl2uxJ9xABpwomIXK/R/huapy7vEgCWpgRvqV/iaSj7SBjh9N6izBsTOyA5v/" \
 	"qf25/nQw9HQ/naNCupmFpNMtT9pse6bF9As=\n"
 #define OLD_LINE                                                                                   \
-	"RWRyl2uxJ9xABr1oekHbAV4KoZFlzonrfgXhFZaYBTbpGschWXKl86oQf+OgxiPfyinKP4OyIiuJnpACg4f9l8Mj"  \
+	"RWRyl2uxJ9xABr1oekHbAV4KoZFlzonrfgXhFZaYBTbpGschWXKl86oQf+OgxiPfyinKP4OyIiuJnpACg4f9l8Mj" \
 	"cYtvFq8Dvgw=\n"
 #define TRUSTED_LINE "trusted comment: counter 7\n"
 #define GLOBAL_LINE                                                                                \
-	"s0arrx0IrmtbwNCuy6qGY4Oqh3eViccIOch02DKRCJ9G8JWpjfqs6bLy8sQAa7nbsKfQll6SHtneZeCO1cIcBQ==\n"
+	"s0arrx0IrmtbwNCuy6qGY4Oqh3eViccIOch02DKRCJ9G8JWpjfqs6bLy8sQAa7nbsKfQll6SHtneZeCO1cIcBQ==" \
+	"\n"
 
 /* Parse from a copy of exactly the text's size, so that the sanitizer sees one byte over. */
 static int key_parse(const char *text, struct minisign_key *ret)
