@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 
 static const struct command *const commands[] = {
+	&cmd_config,
 	NULL,
 };
 

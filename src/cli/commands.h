@@ -5,3 +5,4 @@
 
 #include "base/command.h"
 
+extern const struct command cmd_config;

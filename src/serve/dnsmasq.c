@@ -1,0 +1,160 @@
+/*
+ * dnsmasq.c - the cluster as configuration of dnsmasq: DHCP and TFTP, no DNS
+ *
+ * Three kinds of client ask. A firmware gets a network boot program for its architecture. iPXE, be
+ * it that program or the card's own ROM, gets the script boot.ipxe. Our init calls itself "bpboot"
+ * (option 60) and gets the URL of its image's index as root-path (option 17). Every condition
+ * excludes the others, because for one that does not dnsmasq takes the last that matches.
+ *
+ * Addresses are reserved by MAC, and no-ping spares each node the three seconds in which dnsmasq
+ * asks whether an address is in use. What is not here: DNS (port=0), and any other subnet: a site
+ * that has more includes this file in its own.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/addr.h"
+#include "base/log.h"
+#include "serve/dnsmasq.h"
+
+/* Network boot programs, as Debian's package ipxe names them. Loaders that are iPXE already never
+ * ask for them. */
+static const struct {
+	const char *tag, *file;
+	int arch; /* RFC 4578, option 93 */
+} firmwares[] = {
+	{ "bios", "undionly.kpxe", 0 },
+	{ "efi-x64", "snponly.efi", 7 },
+	{ "efi-x64", "snponly.efi", 9 },
+	{ "efi-arm64", "snponly-arm64.efi", 11 },
+};
+
+static int put_server(const struct cluster *c, struct buffer *to)
+{
+	int r = buffer_printf(
+		to,
+		"# dnsmasq for cluster '%s', written by bpboot config dnsmasq\n\n"
+		"# the nodes' network only, no DNS\n"
+		"port=0\ninterface=%s\nexcept-interface=lo\nbind-interfaces\n"
+		"dhcp-authoritative\nno-ping\nlog-dhcp\ndhcp-leasefile=%s/dnsmasq.leases\n\n"
+		"# the boot directory\n"
+		"enable-tftp\ntftp-root=%s\ntftp-max=%d\n\n",
+		c->name, c->interface, c->master_state, c->boot, DNSMASQ_TFTP_MAX);
+
+	return r;
+}
+
+static int put_ranges(const struct cluster *c, struct buffer *to)
+{
+	char a[INET_ADDRSTRLEN], b[INET_ADDRSTRLEN], mask[INET_ADDRSTRLEN];
+	int r;
+
+	ipv4_format(ipv4_mask(c->prefix), mask);
+	r = buffer_printf(to, "# addresses: %s\ndhcp-range=%s,static,%s,%u\n",
+			  c->unknown == CLUSTER_ACCEPT
+				  ? "machines without a line below get one of the range"
+				  : "machines without a line below get no answer",
+			  ipv4_format(c->network, a), mask, c->lease_s);
+	if (r == 0 && c->range_first.s_addr)
+		r = buffer_printf(to, "dhcp-range=%s,%s,%s,%u\n", ipv4_format(c->range_first, a),
+				  ipv4_format(c->range_last, b), mask, c->lease_s);
+	if (r == 0 && c->unknown == CLUSTER_REFUSE)
+		r = buffer_printf(to, "dhcp-ignore=tag:!known\n");
+	return r < 0 ? r : buffer_append(to, "\n", 1);
+}
+
+/* Who asks, and what it is to load. */
+static int put_boot_files(const struct cluster *c, struct buffer *to)
+{
+	int r = buffer_printf(to, "# who asks: firmware by architecture, iPXE, bpboot's init\n");
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(firmwares); i++)
+		r = buffer_printf(to, "dhcp-match=set:%s,option:client-arch,%d\n", firmwares[i].tag,
+				  firmwares[i].arch);
+	if (r == 0)
+		r = buffer_printf(to, "dhcp-match=set:ipxe,175\ndhcp-userclass=set:ipxe,iPXE\n"
+				      "dhcp-vendorclass=set:bpboot," DNSMASQ_VENDOR_CLASS "\n\n"
+				      "# what it loads\n");
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(firmwares); i++) {
+		if (i > 0 && !strcmp(firmwares[i].tag, firmwares[i - 1].tag))
+			continue;
+		r = buffer_printf(to, "dhcp-boot=tag:%s,tag:!ipxe,tag:!bpboot,%s\n",
+				  firmwares[i].tag, firmwares[i].file);
+	}
+	if (r == 0)
+		r = buffer_printf(to, "dhcp-boot=tag:ipxe,tag:!bpboot," DNSMASQ_SCRIPT "\n"
+				      "# iPXE: do not wait for ProxyDHCP servers\n"
+				      "dhcp-option=tag:ipxe,encap:175,176,1b\n\n");
+	return r;
+}
+
+static int put_root_path(const struct cluster *c, const char *tag, const char *image,
+			 struct buffer *to)
+{
+	char server[INET_ADDRSTRLEN];
+
+	return buffer_printf(
+		to, "dhcp-option=tag:bpboot,tag:%s%s,option:root-path,tftp://%s/%s.index\n", tag,
+		*tag == '!' ? "" : image, ipv4_format(c->address, server), image);
+}
+
+static const char *image_of(const struct cluster *c, const struct node *n)
+{
+	return n->image[0] ? n->image : c->image;
+}
+
+/* One line an image in use, and one for unknown machines, which get the cluster's. */
+static int put_root_paths(const struct cluster *c, const struct nodes *t, struct buffer *to)
+{
+	int r = buffer_printf(to, "# which image bpboot's init fetches\n");
+
+	if (r == 0)
+		r = put_root_path(c, "!known", c->image, to);
+	for (size_t i = 0; r == 0 && i < t->n; i++) {
+		bool seen = false;
+
+		for (size_t k = 0; k < i && !seen; k++)
+			seen = !strcmp(image_of(c, &t->list[i]), image_of(c, &t->list[k]));
+		if (!seen)
+			r = put_root_path(c, "image-", image_of(c, &t->list[i]), to);
+	}
+	return r < 0 ? r : buffer_append(to, "\n", 1);
+}
+
+static int put_node(const struct cluster *c, const struct node *n, struct buffer *to)
+{
+	char mac[MAC_STR_MAX], address[INET_ADDRSTRLEN] = "", name[NODES_NAME_MAX];
+
+	if (n->address.s_addr) {
+		ipv4_format(n->address, address);
+		if (!cluster_holds(c, n->address) || n->address.s_addr == c->address.s_addr)
+			return log_err(-EINVAL,
+				       "node %u: address %s is not one for a node in the cluster's "
+				       "network",
+				       n->number, address);
+	} else if (!c->range_first.s_addr) {
+		return log_err(-EINVAL,
+			       "node %u has no address, and the cluster file has no [dhcp] range= "
+			       "to give it one",
+			       n->number);
+	}
+	return buffer_printf(to, "dhcp-host=%s,set:image-%s,%s%s%s\n", mac_format(&n->mac, mac),
+			     image_of(c, n), address, *address ? "," : "", node_name(n, name));
+}
+
+int dnsmasq_format(const struct cluster *c, const struct nodes *t, struct buffer *to)
+{
+	int r = put_server(c, to);
+
+	if (r == 0)
+		r = put_ranges(c, to);
+	if (r == 0)
+		r = put_boot_files(c, to);
+	if (r == 0)
+		r = put_root_paths(c, t, to);
+	if (r == 0)
+		r = buffer_printf(to, "# the nodes\n");
+	for (size_t i = 0; r == 0 && i < t->n; i++)
+		r = put_node(c, &t->list[i], to);
+	return r;
+}
