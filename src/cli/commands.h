@@ -6,3 +6,4 @@
 #include "base/command.h"
 
 extern const struct command cmd_config;
+extern const struct command cmd_needs;

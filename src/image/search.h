@@ -1,0 +1,46 @@
+/*
+ * search.h - where a loader looks for a library
+ *
+ * The machine's part of the search: its names for $LIB and $PLATFORM, ld.so.cache, the built-in folders and
+ * ld.so.conf. The program's part, RPATH and RUNPATH, is closure.c's.
+ */
+#pragma once
+
+#include "base/lang.h"
+#include "image/elf.h"
+#include "image/ldcache.h"
+#include "image/root.h"
+
+#define SEARCH_DIRS_MAX	  256 /* folders of ld.so.conf */
+#define SEARCH_CONF_DEPTH 8   /* include in include */
+#define SEARCH_CONF_BYTES_MAX (64u << 10)
+
+/* What a kind of machine calls its things. */
+struct search_machine {
+	uint16_t machine;
+	uint8_t class;
+	const char *platform;	 /* $PLATFORM */
+	const char *triplet;	 /* Debian's folder below /lib: "x86_64-linux-gnu" */
+	const char *lib;	 /* others' folder for it: "lib64" */
+	const char *loader;	 /* the interpreter that its programs name */
+	uint32_t cache_flags;
+};
+
+/* Return: NULL for a machine that is not in the table. */
+const struct search_machine *search_machine(uint16_t machine, uint8_t class);
+
+struct search {
+	const struct root *root; /* borrowed */
+	struct ldcache cache;
+	char **conf_dirs; /* owned */
+	size_t n_conf_dirs;
+};
+
+#define _cleanup_search_ _cleanup_(search_clear)
+void search_clear(struct search *s);
+
+/* Read what @root has of ld.so.cache and ld.so.conf; that neither is there is no error. */
+_must_check_ int search_init(struct search *s, const struct root *root);
+
+/* Folder number @i of those built into the loader. Return: NULL behind the last; caller frees *ret. */
+_must_check_ int search_builtin_dir(const struct search_machine *m, unsigned i, char **ret);
