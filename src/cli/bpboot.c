@@ -12,7 +12,9 @@
 
 static const struct command *const commands[] = {
 	&cmd_config,
+	&cmd_keygen,
 	&cmd_needs,
+	&cmd_verify,
 	NULL,
 };
 

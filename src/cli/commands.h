@@ -6,4 +6,6 @@
 #include "base/command.h"
 
 extern const struct command cmd_config;
+extern const struct command cmd_keygen;
 extern const struct command cmd_needs;
+extern const struct command cmd_verify;
