@@ -29,6 +29,7 @@ struct tftp_client_config {
 	uint64_t max_bytes;	/* a longer file fails with -E2BIG; 0: no limit */
 	uint32_t retry_min_ms;	/* lower bound of the retransmission timer; 0: 10 */
 	uint32_t stall_ms;	/* fail with -ETIMEDOUT when nothing new came for so long; 0: 10000 */
+	uint32_t rtt_us;	/* round trip to this server as seen before; 0: not known */
 };
 
 #define TFTP_CLIENT_WINDOW 16
@@ -41,6 +42,12 @@ struct tftp_client_ops {
 	int (*data)(void *ctx, const void *p, size_t n);
 
 	/*
+	 * A round trip has passed several times over and nothing new came: a packet was lost, or the server is slow. The
+	 * transfer goes on by itself; the caller may do something else meanwhile. May be NULL.
+	 */
+	void (*late)(void *ctx);
+
+	/*
 	 * The end, once. @err is 0 when the whole file was delivered, else: -ENOENT (not on the server), -EACCES, -E2BIG,
 	 * -ETIMEDOUT (nothing came any more), -ECONNREFUSED (no server at that port), -EPROTO (the server breaks the
 	 * protocol), -EREMOTEIO (another TFTP error), -EMSGSIZE, or what data() returned. @why is a line for a person
@@ -51,10 +58,13 @@ struct tftp_client_ops {
 
 /*
  * Ask for the file. @loop and @ops are borrowed. done() is never called from within _new(); the client may be freed
- * inside done(), and at any other time but from size() and data(): freeing one that runs tells the server to stop.
+ * inside done() and late(), and at any other time but from size() and data(): freeing one that runs tells the server to stop.
  * Return: 0 or negative errno.
  */
 _must_check_ int tftp_client_new(struct ev_loop *loop, const struct tftp_client_config *config,
 				 const struct tftp_client_ops *ops, void *ctx,
 				 struct tftp_client **ret);
 void tftp_client_free(struct tftp_client *c);
+
+/* The measured round trip in microseconds, 0 when there is none yet. */
+uint32_t tftp_client_rtt_us(const struct tftp_client *c);

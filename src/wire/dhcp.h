@@ -18,14 +18,15 @@
 
 #define DHCP_SERVER_PORT   67
 #define DHCP_CLIENT_PORT   68
-#define DHCP_MESSAGE_MAX   1472 /* bytes of a message that we take or send, without UDP header */
+#define DHCP_MESSAGE_MAX   4096 /* bytes of a message that we take or send, without UDP header */
+#define DHCP_MESSAGE_ASK   1472 /* the longest that we ask servers for (option 57) */
 #define DHCP_MESSAGE_MIN   300	/* sent messages are padded to this, as BOOTP relays expect */
 #define DHCP_ROUTERS_MAX   4
 #define DHCP_SERVERS_MAX   4	/* name servers, NTP servers */
 #define DHCP_ROUTES_MAX	   16
 #define DHCP_TEXT_MAX	   256	/* with NUL; printable ASCII */
 #define DHCP_SEARCH_MAX	   512	/* with NUL; blank-separated */
-#define DHCP_CLIENT_ID_MAX 32
+#define DHCP_LEASE_DEFAULT_S 3600 /* when a server does not say */
 #define DHCP_MTU_MIN	   576 /* smaller ones are taken as absent */
 
 enum dhcp_type {

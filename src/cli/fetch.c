@@ -1,0 +1,184 @@
+/*
+ * fetch.c - `bpboot fetch`: the node's own transfer code on this machine
+ *
+ * The file goes to where --output says as it comes, aside first, so that nothing half-written is ever seen. It is not
+ * kept in memory: this command has no maximum, as the node's fetch_blob has.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "net/fetch.h"
+#include "net/tftp_client.h"
+
+struct fetch_options {
+	const char *output;
+	uint64_t blksize, windowsize, timeout_s;
+};
+
+struct fetch {
+	struct ev_loop *loop;
+	struct newfile file;
+	int fd; /* where data goes: the new file's, or standard output */
+	struct progress progress;
+	uint64_t bytes;
+	int err;
+	char why[TFTP_CLIENT_WHY_MAX];
+};
+
+static void on_size(void *ctx, uint64_t bytes)
+{
+	struct fetch *f = ctx;
+
+	f->progress.total = bytes;
+}
+
+static int on_data(void *ctx, const void *p, size_t n)
+{
+	struct fetch *f = ctx;
+	int r = fd_write_all(f->fd, p, n);
+
+	f->bytes += n;
+	progress_update(&f->progress, f->bytes);
+	return r;
+}
+
+static void on_done(void *ctx, int err, const char *why)
+{
+	struct fetch *f = ctx;
+
+	f->err = err;
+	snprintf(f->why, sizeof(f->why), "%s", why);
+	ev_break(f->loop, EVBREAK_ALL);
+}
+
+static const struct tftp_client_ops fetch_ops = {
+	.size = on_size,
+	.data = on_data,
+	.done = on_done,
+};
+
+/* The last name of the path, which is where the file goes when --output does not say. */
+static const char *default_output(const struct fetch_url *u)
+{
+	const char *slash = strrchr(u->path, '/');
+
+	return slash ? slash + 1 : u->path;
+}
+
+static int transfer(struct fetch *f, const struct fetch_options *o, const struct fetch_url *u,
+		    const char *url)
+{
+	struct tftp_client_config config = {
+		.server = u->host,
+		.port = u->port,
+		.path = u->path,
+		.blksize = (uint16_t)o->blksize,
+		.windowsize = (uint16_t)o->windowsize,
+		.stall_ms = (uint32_t)o->timeout_s * 1000,
+	};
+	struct tftp_client *client = NULL;
+	int r;
+
+	progress_start(&f->progress, default_output(u), 0);
+	f->loop = ev_loop_new(EVFLAG_AUTO);
+	if (!f->loop)
+		return log_err(-ENOMEM, "cannot set up an event loop");
+	r = tftp_client_new(f->loop, &config, &fetch_ops, f, &client);
+	if (r == 0) {
+		ev_run(f->loop, 0);
+		r = f->err;
+		if (!*f->why && r < 0)
+			snprintf(f->why, sizeof(f->why), "writing failed: %s", strerror(-r));
+	} else {
+		snprintf(f->why, sizeof(f->why), "cannot ask: %s", strerror(-r));
+	}
+	progress_end(&f->progress);
+	tftp_client_free(client);
+	ev_loop_destroy(f->loop);
+	return r < 0 ? log_line(LOG_LEVEL_ERR, 0, "%s: %s", url, f->why), r : 0;
+}
+
+static void say_result(const struct fetch *f, const char *to, uint64_t took_us)
+{
+	char size[FORMAT_SIZE_MAX], rate[FORMAT_SIZE_MAX];
+
+	log_info("%s: %s in %.2f s, %s/s", to, format_size(f->bytes, size), (double)took_us / 1e6,
+		 format_size(took_us ? (uint64_t)((double)f->bytes * 1e6 / (double)took_us) : 0,
+			     rate));
+}
+
+static int run(void *options, int argc, char **argv)
+{
+	const struct fetch_options *o = options;
+	struct fetch f = { .file = NEWFILE(), .fd = FD_NONE };
+	struct fetch_url u;
+	const char *why, *to = o->output;
+	uint64_t start = clock_us();
+	int r = fetch_url_parse(argv[0], &u, &why);
+
+	if (r < 0) {
+		log_err(0, "'%s' is not a URL to fetch: %s", argv[0], why);
+		return COMMAND_USAGE;
+	}
+	if (!to)
+		to = default_output(&u);
+	if (!*to) {
+		log_err(0, "'%s' ends in no file name; say where to with --output", argv[0]);
+		return COMMAND_USAGE;
+	}
+	if (!strcmp(to, "-")) {
+		f.fd = STDOUT_FILENO;
+	} else {
+		r = newfile_open(&f.file, AT_FDCWD, to, 0644);
+		if (r < 0)
+			return log_err(r, "cannot write '%s'", to);
+		f.fd = f.file.fd;
+	}
+	r = transfer(&f, o, &u, argv[0]);
+	if (r < 0) {
+		newfile_drop(&f.file);
+		return r;
+	}
+	if (f.fd != STDOUT_FILENO) {
+		r = newfile_commit(&f.file);
+		if (r < 0)
+			return log_err(r, "cannot write '%s'", to);
+	}
+	say_result(&f, to, clock_us() - start);
+	return COMMAND_OK;
+}
+
+static const struct option_row rows[] = {
+	{ "output", 'o', OPTION_STRING, "FILE", "write to FILE; - is standard output",
+	  offsetof(struct fetch_options, output) },
+	{ "blksize", 'b', OPTION_U64, "BYTES", "TFTP block size to ask for (default: what fits the MTU)",
+	  offsetof(struct fetch_options, blksize), 8, 65464 },
+	{ "windowsize", 'w', OPTION_U64, "BLOCKS", "TFTP window to ask for (default: 16)",
+	  offsetof(struct fetch_options, windowsize), 1, 65535 },
+	{ "timeout", 't', OPTION_U64, "SECONDS", "give up when nothing came for so long (default: 10)",
+	  offsetof(struct fetch_options, timeout_s), 1, 3600 },
+	{ 0 },
+};
+
+const struct command cmd_fetch = {
+	.name = "fetch",
+	.args = "URL",
+	.summary = "fetch a file with the node's own transfer code",
+	.details = "URL is tftp://ADDRESS[:PORT]/PATH. Without --output the file goes to the current directory,\n"
+		   "under the last name of PATH. On a failure nothing is left behind.\n",
+	.options = rows,
+	.options_size = sizeof(struct fetch_options),
+	.args_min = 1,
+	.args_max = 1,
+	.run = run,
+};

@@ -1,0 +1,434 @@
+/*
+ * fetch_parts.c - the parts of an image, many at once, verified
+ *
+ * Sessions take parts in the index's order, each into a buffer of exactly the part's size. When one is complete, its
+ * session first asks for the next part and only then is the complete one hashed and handed over, so that the network
+ * works while we do.
+ *
+ * A lock-step server that lost a packet is silent until its own timer runs out, a second or more, whatever we say. Such
+ * a session is "late": it keeps its part, and another session is opened beside it, up to twice the number that was asked
+ * for. At the end, when there is nothing more to take, late parts are asked for a second time and the first copy counts.
+ *
+ * Two kinds of failure: what the server says or sends wrongly is counted for each part; silence is not counted but
+ * measured, for all sessions together.
+ */
+#include <assert.h>
+#include <errno.h>
+#include <ev.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/backoff.h"
+#include "base/parse.h"
+#include "net/fetch.h"
+#include "net/tftp_client.h"
+
+#define PATIENCE_MS   60000
+#define STALL_MS      10000
+#define TRIES	      4
+#define WAIT_MIN_MS   100
+#define WAIT_MAX_MS   2000
+#define AWAY_MS	      1000 /* all sessions late for so long: the server is away, more requests would not help */
+#define SLOTS_MAX     (2 * FETCH_SESSIONS_MAX)
+#define PARTS_DIR     "parts/"
+#define NO_PART	      SIZE_MAX
+
+struct slot {
+	struct fetch_parts *f;
+	size_t part;		    /* NO_PART: idle */
+	struct tftp_client *client; /* owned; NULL while idle or waiting */
+	struct ev_timer wait;	    /* before the part is asked for again */
+	struct backoff backoff;
+	uint8_t *buf; /* owned; the part's stored bytes */
+	size_t len;   /* bytes received */
+	unsigned server;
+	bool late; /* no news for several round trips in mid-transfer */
+};
+
+struct part_state {
+	bool done;
+	uint8_t running; /* slots that have it */
+	uint8_t tries;	 /* answers that were wrong */
+};
+
+struct fetch_parts {
+	struct ev_loop *loop;
+	struct ev_timer kick; /* begins everything from the loop */
+	const struct index *index;
+	const struct fetch_parts_ops *ops;
+	void *ctx;
+	struct fetch_tuning tuning;
+	struct fetch_url bases[FETCH_SERVERS_MAX];
+	size_t n_bases;
+	struct part_state *parts; /* owned; as many as the index has */
+	size_t next;		  /* part that nobody has taken yet */
+	size_t redo[SLOTS_MAX];	  /* parts that were wrong */
+	size_t n_redo;
+	size_t n_left; /* parts that are not done */
+	uint64_t done_bytes, total_bytes;
+	ev_tstamp new_at; /* when anything new came last */
+	uint32_t rtt_us;
+	bool ended;
+	int err; /* with which it ended */
+	char why[FETCH_WHY_MAX];
+	struct slot slots[SLOTS_MAX];
+};
+
+static void schedule(struct fetch_parts *f);
+
+static void part_name(const struct fetch_parts *f, size_t i, char *buf, size_t n)
+{
+	char hex[2 * INDEX_HASH_BYTES + 1];
+
+	format_hex(f->index->parts[i].hash, INDEX_HASH_BYTES, hex);
+	snprintf(buf, n, "part %zu of %zu (%.16s...)", i + 1, f->index->n_parts, hex);
+}
+
+/* Empty the slot; its part is free for others. */
+static void slot_clear(struct slot *s)
+{
+	tftp_client_free(TAKE_PTR(s->client));
+	ev_timer_stop(s->f->loop, &s->wait);
+	free(TAKE_PTR(s->buf));
+	if (s->part != NO_PART)
+		s->f->parts[s->part].running--;
+	s->part = NO_PART;
+	s->late = false;
+}
+
+/* Stop everything. The caller is told from the loop, as it may free @f then. */
+static void finish(struct fetch_parts *f, int err, const char *why)
+{
+	if (f->ended)
+		return;
+	for (size_t i = 0; i < SLOTS_MAX; i++)
+		slot_clear(&f->slots[i]);
+	f->ended = true;
+	f->err = err;
+	snprintf(f->why, sizeof(f->why), "%s", why);
+	ev_timer_set(&f->kick, 0., 0.);
+	ev_timer_start(f->loop, &f->kick);
+}
+
+static void fail_part(struct fetch_parts *f, size_t i, int err, const char *why)
+{
+	char name[64], line[FETCH_WHY_MAX];
+
+	part_name(f, i, name, sizeof(name));
+	snprintf(line, sizeof(line), "%s: %s", name, *why ? why : strerror(-err));
+	finish(f, err, line);
+}
+
+static void say_trouble(struct fetch_parts *f, size_t i, const char *why)
+{
+	char name[64], line[FETCH_WHY_MAX];
+
+	if (!f->ops->trouble)
+		return;
+	part_name(f, i, name, sizeof(name));
+	snprintf(line, sizeof(line), "%s: %s; asking again", name, why);
+	f->ops->trouble(f->ctx, line);
+}
+
+/* Count a wrong answer for part @i. Return: false when that was one too many and @f has ended. */
+static bool count_wrong(struct fetch_parts *f, size_t i, int err, const char *why)
+{
+	if (++f->parts[i].tries >= (f->tuning.tries ? f->tuning.tries : TRIES)) {
+		fail_part(f, i, err, why);
+		return false;
+	}
+	say_trouble(f, i, why);
+	return true;
+}
+
+/* --- a transfer's events --- */
+
+static int on_data(void *ctx, const void *p, size_t n)
+{
+	struct slot *s = ctx;
+
+	if (n > s->f->index->parts[s->part].stored_bytes - s->len)
+		return -E2BIG;
+	memcpy(s->buf + s->len, p, n);
+	s->len += n;
+	s->f->new_at = ev_now(s->f->loop);
+	s->late = false;
+	return 0;
+}
+
+static void on_late(void *ctx)
+{
+	struct slot *s = ctx;
+
+	if (s->len == 0 || s->late) /* not begun: the server may be full, more requests would not help */
+		return;
+	s->late = true;
+	schedule(s->f);
+}
+
+/* Ask for the slot's part again after a while, at the next server. */
+static void slot_again(struct slot *s, int err, const char *why)
+{
+	struct fetch_parts *f = s->f;
+	bool silent = err == -ETIMEDOUT || err == -ECONNREFUSED || err == -ENETUNREACH ||
+		      err == -EHOSTUNREACH || err == -ENETDOWN;
+
+	if (f->parts[s->part].running > 1) { /* another one is at it */
+		slot_clear(s);
+		schedule(f);
+		return;
+	}
+	if (silent && ev_now(f->loop) - f->new_at >=
+			      (f->tuning.patience_ms ? f->tuning.patience_ms : PATIENCE_MS) / 1e3) {
+		fail_part(f, s->part, err, why);
+		return;
+	}
+	if (silent)
+		say_trouble(f, s->part, why);
+	else if (!count_wrong(f, s->part, err, why))
+		return;
+	s->server = (s->server + 1) % (unsigned)f->n_bases;
+	s->len = 0;
+	s->late = false;
+	ev_timer_set(&s->wait, backoff_next(&s->backoff) / 1e3, 0.);
+	ev_timer_start(f->loop, &s->wait);
+}
+
+/* Hand over a part that is complete; takes @buf. */
+static void deliver(struct fetch_parts *f, size_t i, uint8_t *data)
+{
+	const struct index_part *part = &f->index->parts[i];
+	_cleanup_free_ uint8_t *buf = data;
+	uint8_t hash[INDEX_HASH_BYTES];
+	int r;
+
+	crypto_generichash(hash, sizeof(hash), buf, part->stored_bytes, NULL, 0);
+	if (memcmp(hash, part->hash, sizeof(hash)) != 0) {
+		if (!count_wrong(f, i, -EBADMSG, "its content does not match its hash"))
+			return;
+		assert(f->n_redo < SLOTS_MAX);
+		f->redo[f->n_redo++] = i;
+		schedule(f);
+		return;
+	}
+	f->parts[i].done = true;
+	f->n_left--;
+	f->done_bytes += part->stored_bytes;
+	r = f->ops->part(f->ctx, i, buf, part->stored_bytes);
+	ev_now_update(f->loop); /* that may have taken its time, which is nobody's silence */
+	f->new_at = ev_now(f->loop);
+	if (r < 0) {
+		fail_part(f, i, r, "");
+		return;
+	}
+	if (f->ops->progress)
+		f->ops->progress(f->ctx, f->done_bytes, f->total_bytes);
+	if (f->n_left == 0)
+		finish(f, 0, "");
+}
+
+static void on_done(void *ctx, int err, const char *why)
+{
+	struct slot *s = ctx;
+	struct fetch_parts *f = s->f;
+	size_t i = s->part;
+	uint32_t rtt = tftp_client_rtt_us(s->client);
+	char text[FETCH_WHY_MAX];
+	uint8_t *buf;
+
+	tftp_client_free(TAKE_PTR(s->client));
+	if (rtt)
+		f->rtt_us = rtt;
+	if (err == 0 && s->len != f->index->parts[i].stored_bytes) {
+		snprintf(text, sizeof(text), "the file has %zu bytes, expected %u", s->len,
+			 f->index->parts[i].stored_bytes);
+		why = text;
+		err = -EBADMSG;
+	}
+	if (err < 0) {
+		slot_again(s, err, why);
+		return;
+	}
+	buf = TAKE_PTR(s->buf);
+	backoff_reset(&s->backoff);
+	slot_clear(s);
+	for (size_t k = 0; k < SLOTS_MAX && f->parts[i].running; k++) {
+		if (f->slots[k].part == i) /* a second copy is not needed any more */
+			slot_clear(&f->slots[k]);
+	}
+	schedule(f);
+	if (f->ended)
+		free(buf);
+	else
+		deliver(f, i, buf);
+}
+
+static const struct tftp_client_ops client_ops = {
+	.data = on_data,
+	.late = on_late,
+	.done = on_done,
+};
+
+/* --- who fetches what --- */
+
+static void slot_begin(struct slot *s)
+{
+	struct fetch_parts *f = s->f;
+	const struct index_part *part = &f->index->parts[s->part];
+	char name[sizeof(PARTS_DIR) + 2 * INDEX_HASH_BYTES] = PARTS_DIR;
+	struct tftp_client_config config = {
+		.blksize = f->tuning.blksize,
+		.windowsize = f->tuning.windowsize,
+		.max_bytes = part->stored_bytes,
+		.stall_ms = MIN(f->tuning.patience_ms ? f->tuning.patience_ms : PATIENCE_MS,
+				(uint32_t)STALL_MS),
+		.rtt_us = f->rtt_us,
+	};
+	struct fetch_url url;
+	int r;
+
+	format_hex(part->hash, INDEX_HASH_BYTES, name + strlen(PARTS_DIR));
+	r = fetch_url_sibling(&f->bases[s->server], name, &url);
+	s->len = 0;
+	if (r == 0 && !s->buf) {
+		s->buf = malloc(part->stored_bytes);
+		r = s->buf ? 0 : -ENOMEM;
+	}
+	if (r == 0) {
+		config.server = url.host;
+		config.port = url.port;
+		config.path = url.path;
+		r = tftp_client_new(f->loop, &config, &client_ops, s, &s->client);
+	}
+	if (r == -ENOMEM || r == -ENAMETOOLONG)
+		fail_part(f, s->part, r, "");
+	else if (r < 0)
+		slot_again(s, r, strerror(-r));
+}
+
+static void on_wait(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	slot_begin(w->data);
+}
+
+/* A part to fetch: one that was wrong, the next, or at the end a late one once more. Return: or NO_PART. */
+static size_t take_part(struct fetch_parts *f)
+{
+	if (f->n_redo > 0)
+		return f->redo[--f->n_redo];
+	while (f->next < f->index->n_parts) {
+		size_t i = f->next++;
+
+		if (f->index->parts[i].stored_bytes > 0)
+			return i;
+	}
+	for (size_t k = 0; k < SLOTS_MAX; k++) {
+		if (f->slots[k].part != NO_PART && f->slots[k].late &&
+		    f->parts[f->slots[k].part].running == 1)
+			return f->slots[k].part;
+	}
+	return NO_PART;
+}
+
+/* Fill the slots that should work. */
+static void schedule(struct fetch_parts *f)
+{
+	size_t want = f->tuning.sessions, busy = 0, late = 0;
+
+	for (size_t k = 0; k < SLOTS_MAX; k++) {
+		busy += f->slots[k].part != NO_PART;
+		late += f->slots[k].late;
+	}
+	if (busy > 0 && busy == late && ev_now(f->loop) - f->new_at > AWAY_MS / 1e3)
+		return;
+	for (size_t k = 0; k < 2 * want && busy - late < want && !f->ended; k++) {
+		struct slot *s = &f->slots[k];
+		size_t part;
+
+		if (s->part != NO_PART)
+			continue;
+		part = take_part(f);
+		if (part == NO_PART)
+			return;
+		s->part = part;
+		f->parts[part].running++;
+		busy++;
+		slot_begin(s);
+	}
+}
+
+static void on_kick(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct fetch_parts *f = w->data;
+
+	f->new_at = ev_now(loop);
+	if (f->ended)
+		f->ops->done(f->ctx, f->err, f->why);
+	else if (f->n_left == 0)
+		finish(f, 0, "");
+	else
+		schedule(f);
+}
+
+static void slots_init(struct fetch_parts *f)
+{
+	for (size_t k = 0; k < SLOTS_MAX; k++) {
+		struct slot *s = &f->slots[k];
+
+		s->f = f;
+		s->part = NO_PART;
+		s->server = (unsigned)(k % f->n_bases);
+		s->backoff = BACKOFF(WAIT_MIN_MS, WAIT_MAX_MS);
+		ev_init(&s->wait, on_wait);
+		s->wait.data = s;
+	}
+}
+
+int fetch_parts_new(struct ev_loop *loop, const struct index *index, const struct fetch_url *bases,
+		    size_t n_bases, const struct fetch_tuning *tuning,
+		    const struct fetch_parts_ops *ops, void *ctx, struct fetch_parts **ret)
+{
+	struct fetch_parts *f;
+
+	if (n_bases == 0 || n_bases > FETCH_SERVERS_MAX)
+		return -EINVAL;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	f->parts = calloc(index->n_parts ? index->n_parts : 1, sizeof(*f->parts));
+	if (!f->parts) {
+		free(f);
+		return -ENOMEM;
+	}
+	f->loop = loop;
+	f->index = index;
+	f->ops = ops;
+	f->ctx = ctx;
+	f->tuning = tuning ? *tuning : (struct fetch_tuning){ 0 };
+	if (f->tuning.sessions == 0)
+		f->tuning.sessions = FETCH_SESSIONS;
+	f->tuning.sessions = MIN(f->tuning.sessions, (uint32_t)FETCH_SESSIONS_MAX);
+	memcpy(f->bases, bases, n_bases * sizeof(*bases));
+	f->n_bases = n_bases;
+	slots_init(f);
+	for (size_t i = 0; i < index->n_parts; i++)
+		f->n_left += index->parts[i].stored_bytes > 0;
+	f->total_bytes = index_stored_bytes(index);
+	ev_timer_init(&f->kick, on_kick, 0., 0.);
+	f->kick.data = f;
+	ev_timer_start(loop, &f->kick);
+	*ret = f;
+	return 0;
+}
+
+void fetch_parts_free(struct fetch_parts *f)
+{
+	if (!f)
+		return;
+	ev_timer_stop(f->loop, &f->kick);
+	for (size_t k = 0; k < SLOTS_MAX; k++)
+		slot_clear(&f->slots[k]);
+	free(f->parts);
+	free(f);
+}
