@@ -7,6 +7,7 @@
 
 extern const struct command cmd_config;
 extern const struct command cmd_fetch;
+extern const struct command cmd_initrd;
 extern const struct command cmd_keygen;
 extern const struct command cmd_needs;
 extern const struct command cmd_verify;

@@ -57,5 +57,23 @@ bool modules_builtin(const struct modules *m, const char *name);
  */
 _must_check_ int modules_closure(struct modules *m, const char *name, struct module_list *list);
 
+/* What a module says of itself. Strings are owned by `struct modules`. */
+struct module_info {
+	const char **depends;  /* modules that it needs, NULL at the end, as are all of these */
+	const char **softdep_pre, **softdep_post;
+	const char **aliases;  /* patterns over a device's modalias, "fs-ext2", ... */
+	const char **firmware; /* files that it may ask for */
+};
+
+/* Borrow it; read from the file when first asked. Logs. Return: 0 or -EBADMSG. */
+_must_check_ int modules_info(struct modules *m, const struct module *mod, const struct module_info **ret);
+
+/* Call @fn for each module of the kernel, sorted by name, until it does not return 0. Return: what it returned last. */
+int modules_each(const struct modules *m, int (*fn)(void *user, const struct module *mod), void *user);
+
+/* Is @mod in @list? Append it when it is not. */
+bool module_list_has(const struct module_list *list, const struct module *mod);
+_must_check_ int module_list_add(struct module_list *list, const struct module *mod);
+
 /* Append the module's uncompressed bytes to @to. Logs. */
 _must_check_ int modules_read(const struct module *mod, struct buffer *to);

@@ -1,0 +1,273 @@
+/*
+ * initrd.c - `bpboot initrd`: the initramfs of the nodes, and the kernel beside it
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "cli/commands.h"
+#include "cli/where.h"
+#include "image/compress.h"
+#include "image/initrd.h"
+#include "image/sign.h"
+
+#define INITRD_FILE	  "initrd.img" /* names in the boot directory */
+#define INITRD_KERNEL	  "vmlinuz"
+#define INITRD_KERNEL_MAX (256u << 20)
+#define INITRD_SHELL	  "/bin/busybox"
+#define INITRD_LIST_WIDTH 100
+
+struct options {
+	const char *kernel, *modules, *compress, *output, *boot, *init, *firmware;
+	const char *keys[INITRD_KEYS_MAX];
+	size_t n_keys;
+	uint64_t min_counter, level;
+	bool shell, quiet;
+};
+
+static int take_key(void *opts, const char *value)
+{
+	struct options *o = opts;
+
+	if (o->n_keys == INITRD_KEYS_MAX)
+		return log_err(-E2BIG, "more than %d keys", INITRD_KEYS_MAX);
+	o->keys[o->n_keys++] = value;
+	return 0;
+}
+
+static const struct option_row rows[] = {
+	{ .name = "kernel", .letter = 'k', .type = OPTION_STRING, .arg = "KERNEL",
+	  .help = "version below /lib/modules, or an unpacked kernel package (the kernel that runs)",
+	  .offset = offsetof(struct options, kernel) },
+	{ .name = "modules", .letter = 'm', .type = OPTION_STRING, .arg = "SET",
+	  .help = "net: every wired card; virtual: of virtual machines; or names, with commas (net)",
+	  .offset = offsetof(struct options, modules) },
+	{ .name = "compress", .letter = 'c', .type = OPTION_STRING, .arg = "KIND",
+	  .help = "zstd, gzip or none (zstd)", .offset = offsetof(struct options, compress) },
+	{ .name = "level", .letter = 'l', .type = OPTION_U64, .arg = "N",
+	  .help = "level of compression (zstd 19, gzip 9)", .min = 1, .max = 19,
+	  .offset = offsetof(struct options, level) },
+	{ .name = "output", .letter = 'o', .type = OPTION_STRING, .arg = "FILE",
+	  .help = "write the initramfs there, and nothing to the boot directory",
+	  .offset = offsetof(struct options, output) },
+	{ .name = "boot", .letter = 'b', .type = OPTION_STRING, .arg = "DIR",
+	  .help = "the boot directory (/srv/bpboot; BPBOOT_DIR overrides)",
+	  .offset = offsetof(struct options, boot) },
+	{ .name = "key", .type = OPTION_CALL, .arg = "FILE",
+	  .help = "public key whose images nodes accept (/etc/bpboot/sign.pub); again for more",
+	  .call = take_key },
+	{ .name = "min-counter", .type = OPTION_U64, .arg = "N",
+	  .help = "nodes refuse an index with a lower counter", .min = 1, .max = INT64_MAX,
+	  .offset = offsetof(struct options, min_counter) },
+	{ .name = "firmware", .type = OPTION_STRING, .arg = "DIR",
+	  .help = "put in what drivers ask for and DIR holds, like /lib/firmware (none)",
+	  .offset = offsetof(struct options, firmware) },
+	{ .name = "shell", .type = OPTION_FLAG, .help = "put in a shell for rd.shell (" INITRD_SHELL ", static)",
+	  .offset = offsetof(struct options, shell) },
+	{ .name = "init", .type = OPTION_STRING, .arg = "FILE",
+	  .help = "static program to be /init (bpboot's own)", .offset = offsetof(struct options, init) },
+	{ .name = "quiet", .letter = 'q', .type = OPTION_FLAG, .help = "print no table",
+	  .offset = offsetof(struct options, quiet) },
+	{ 0 },
+};
+
+static int load_keys(const struct options *o, struct minisign_key keys[static INITRD_KEYS_MAX], size_t *ret)
+{
+	_cleanup_free_ char *path = NULL;
+	int r;
+
+	for (size_t i = 0; i < o->n_keys; i++) {
+		r = sign_public_load(AT_FDCWD, o->keys[i], &keys[i]);
+		if (r < 0)
+			return r;
+	}
+	*ret = o->n_keys;
+	if (o->n_keys > 0)
+		return 0;
+	r = path_join(where_key_dir(), SIGN_PUBLIC_FILE, &path);
+	if (r == 0)
+		r = sign_public_load(AT_FDCWD, path, &keys[0]);
+	if (r == 0)
+		*ret = 1;
+	return r;
+}
+
+static int source_date(uint32_t *ret)
+{
+	const char *epoch = getenv("SOURCE_DATE_EPOCH");
+
+	*ret = 0;
+	if (!epoch || parse_u32(epoch, 0, UINT32_MAX, ret) == 0)
+		return 0;
+	return log_err(-EINVAL, "SOURCE_DATE_EPOCH '%s': expected seconds since 1970", epoch);
+}
+
+static void print_names(const char *first, const char *const *names, size_t n)
+{
+	int width = printf("%s", first);
+
+	for (size_t i = 0; i < n; i++) {
+		if (width + (int)strlen(names[i]) + 1 > INITRD_LIST_WIDTH)
+			width = printf("\n%*s", 2, "") - 1;
+		width += printf(" %s", names[i]);
+	}
+	printf("\n");
+}
+
+static int print_modules(const struct driverset *set)
+{
+	_cleanup_free_ const char **names = calloc(set->all.n + 1, sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	for (size_t i = 0; i < set->all.n; i++)
+		names[i] = set->all.items[i]->name;
+	print_names("modules:", names, set->all.n);
+	return 0;
+}
+
+static void row(const char *what, uint64_t bytes, size_t n)
+{
+	printf("%12llu  %s", (unsigned long long)bytes, what);
+	if (n > 0)
+		printf(" (%zu)", n);
+	printf("\n");
+}
+
+static int print_table(const struct modules *m, const struct driverset *set, const struct initrd_sizes *s,
+		       uint64_t raw, uint64_t packed, enum compress_kind kind, uint64_t took_us)
+{
+	char size[FORMAT_SIZE_MAX];
+	int r;
+
+	printf("initramfs for kernel %s\n\n%12s  what\n", modules_version(m), "bytes");
+	row("init", s->init, 0);
+	if (s->shell)
+		row("shell", s->shell, 0);
+	row("modules", s->modules, set->all.n);
+	row("modules.index", s->index, 0);
+	row("public keys", s->keys, 0);
+	if (s->n_firmware)
+		row("firmware", s->firmware, s->n_firmware);
+	row("archive", raw, 0);
+	row(kind == COMPRESS_NONE ? "not compressed" : compress_name(kind), packed, 0);
+	printf("\n");
+	r = print_modules(set);
+	if (s->n_missing)
+		print_names("firmware that drivers may ask for and that is not in (--firmware DIR):",
+			    (const char *const *)s->missing, s->n_missing);
+	printf("%s in %.2f s\n", format_size(packed, size), (double)took_us / 1e6);
+	return r;
+}
+
+/* The kernel goes beside the initramfs, unless it is there already. */
+static int publish_kernel(int dirfd, const struct modules *m)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(INITRD_KERNEL_MAX), old = BUFFER(INITRD_KERNEL_MAX);
+	const char *path = modules_vmlinuz(m);
+	int r;
+
+	if (!path) {
+		log_warn(0, "no vmlinuz of kernel %s was found: put it into the boot directory yourself",
+			 modules_version(m));
+		return 0;
+	}
+	r = file_read(AT_FDCWD, path, &b);
+	if (r < 0)
+		return log_err(r, "cannot read kernel '%s'", path);
+	if (file_read(dirfd, INITRD_KERNEL, &old) == 0 && old.len == b.len && !memcmp(old.data, b.data, b.len))
+		return 0;
+	r = file_write(dirfd, INITRD_KERNEL, b.data, b.len, 0644);
+	return r < 0 ? log_err(r, "cannot write '%s' to the boot directory", INITRD_KERNEL) : 0;
+}
+
+static int write_out(const struct options *o, const struct modules *m, const struct buffer *packed)
+{
+	const char *dir = o->boot ? o->boot : where_boot_dir();
+	_cleanup_close_ int fd = FD_NONE;
+	int r;
+
+	if (o->output) {
+		r = file_write(AT_FDCWD, o->output, packed->data, packed->len, 0644);
+		return r < 0 ? log_err(r, "cannot write '%s'", o->output) : 0;
+	}
+	r = path_mkdirs(AT_FDCWD, dir, 0755);
+	fd = r < 0 ? FD_NONE : open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return log_err(r < 0 ? r : -errno, "cannot open boot directory '%s'", dir);
+	r = publish_kernel(fd, m);
+	if (r == 0) {
+		r = file_write(fd, INITRD_FILE, packed->data, packed->len, 0644);
+		if (r < 0)
+			log_err(r, "cannot write '%s/%s'", dir, INITRD_FILE);
+	}
+	return r;
+}
+
+static int build(const struct options *o, const struct initrd_spec *spec, enum compress_kind kind)
+{
+	_cleanup_buffer_ struct buffer raw = BUFFER(INITRD_BYTES_MAX), packed = BUFFER(2 * (size_t)INITRD_BYTES_MAX);
+	_cleanup_initrd_sizes_ struct initrd_sizes sizes = { 0 };
+	_cleanup_driverset_ struct driverset set = { 0 };
+	_cleanup_modules_ struct modules *m = NULL;
+	uint64_t start = clock_us();
+	int r = modules_open(o->kernel, &m);
+
+	if (r == 0)
+		r = driverset_make(m, o->modules ? o->modules : "net", &set);
+	if (r == 0)
+		r = initrd_make(spec, m, &set, &raw, &sizes);
+	if (r == 0)
+		r = compress_buffer(kind, (int)o->level, &raw, &packed);
+	if (r == 0)
+		r = write_out(o, m, &packed);
+	if (r == 0 && !o->quiet)
+		r = print_table(m, &set, &sizes, raw.len, packed.len, kind, clock_us() - start);
+	return r;
+}
+
+static int run(void *opts, int argc, char **argv)
+{
+	const struct options *o = opts;
+	struct minisign_key keys[INITRD_KEYS_MAX];
+	_cleanup_free_ char *init = NULL;
+	struct initrd_spec spec = {
+		.shell_path = o->shell ? INITRD_SHELL : NULL,
+		.firmware_dir = o->firmware,
+		.keys = keys,
+		.min_counter = o->min_counter,
+	};
+	enum compress_kind kind = COMPRESS_ZSTD;
+	int r = source_date(&spec.mtime);
+
+	if (o->compress && compress_parse(o->compress, &kind) < 0) {
+		log_err(0, "--compress '%s': expected zstd, gzip or none", o->compress);
+		return command_usage(&cmd_initrd, "bpboot ");
+	}
+	if (r == 0)
+		r = load_keys(o, keys, &spec.n_keys);
+	if (r == 0 && !o->init)
+		r = where_program("init", &init);
+	spec.init_path = o->init ? o->init : init;
+	return r < 0 ? r : build(o, &spec, kind);
+}
+
+const struct command cmd_initrd = {
+	.name = "initrd",
+	.args = "",
+	.summary = "build the initramfs that nodes boot with",
+	.details = "Without --output the initramfs goes into the boot directory as initrd.img, and the kernel beside it\n"
+		   "as vmlinuz. The same input gives the same bytes; times are SOURCE_DATE_EPOCH, or 0.\n",
+	.options = rows,
+	.options_size = sizeof(struct options),
+	.run = run,
+};

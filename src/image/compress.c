@@ -1,0 +1,140 @@
+/*
+ * compress.c - one buffer compressed as a whole, the same bytes each time
+ *
+ * zstd through libzstd with worker threads, whose number it promises not to show in the result as long as there is at
+ * least one; gzip through libarchive, without name and time in its header.
+ */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#include "base/log.h"
+#include "image/compress.h"
+
+#define COMPRESS_ZSTD_LEVEL	19
+#define COMPRESS_WORKERS_MAX	16
+#define COMPRESS_JOB_BYTES	(1 << 20) /* what one worker takes; fixed, since it shows in the result */
+#define COMPRESS_OVERLAP	9	  /* a job sees the whole window before it */
+
+static const char *const names[COMPRESS_KIND_MAX_] = {
+	[COMPRESS_ZSTD] = "zstd",
+	[COMPRESS_GZIP] = "gzip",
+	[COMPRESS_NONE] = "none",
+};
+
+const char *compress_name(enum compress_kind k)
+{
+	return names[k];
+}
+
+int compress_parse(const char *name, enum compress_kind *ret)
+{
+	for (int k = 0; k < COMPRESS_KIND_MAX_; k++) {
+		if (!strcmp(name, names[k])) {
+			*ret = (enum compress_kind)k;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int with_zstd(int level, const struct buffer *from, struct buffer *to)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	ZSTD_CCtx *ctx = ZSTD_createCCtx();
+	size_t n;
+	int r = buffer_reserve(to, ZSTD_compressBound(from->len));
+
+	if (r == 0 && !ctx)
+		r = -ENOMEM;
+	if (r == 0) {
+		ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, level);
+		ZSTD_CCtx_setParameter(ctx, ZSTD_c_windowLog, COMPRESS_WINDOW_LOG);
+		ZSTD_CCtx_setParameter(ctx, ZSTD_c_nbWorkers,
+				       (int)MIN(MAX(online, 1L), (long)COMPRESS_WORKERS_MAX));
+		ZSTD_CCtx_setParameter(ctx, ZSTD_c_jobSize, COMPRESS_JOB_BYTES);
+		ZSTD_CCtx_setParameter(ctx, ZSTD_c_overlapLog, COMPRESS_OVERLAP);
+		n = ZSTD_compress2(ctx, to->data + to->len, to->max - to->len, from->data, from->len);
+		if (ZSTD_isError(n)) {
+			log_err(0, "zstd failed: %s", ZSTD_getErrorName(n));
+			r = -EIO;
+		} else {
+			to->len += n;
+			to->data[to->len] = 0;
+		}
+	}
+	ZSTD_freeCCtx(ctx);
+	return r;
+}
+
+static la_ssize_t take_output(struct archive *a, void *user, const void *p, size_t n)
+{
+	int r = buffer_append(user, p, n);
+
+	if (r < 0) {
+		archive_set_error(a, -r, "%s", strerror(-r));
+		return -1;
+	}
+	return (la_ssize_t)n;
+}
+
+static int gzip_run(struct archive *a, const char *level, const struct buffer *from, struct buffer *to)
+{
+	struct archive_entry *e = archive_entry_new();
+	int ok;
+
+	if (!e)
+		return ARCHIVE_FATAL;
+	archive_entry_set_pathname(e, "data");
+	archive_entry_set_filetype(e, AE_IFREG);
+	ok = archive_write_add_filter_gzip(a);
+	if (ok == ARCHIVE_OK)
+		ok = archive_write_set_filter_option(a, "gzip", "timestamp", NULL);
+	if (ok == ARCHIVE_OK)
+		ok = archive_write_set_filter_option(a, "gzip", "compression-level", level);
+	if (ok == ARCHIVE_OK)
+		ok = archive_write_set_format_raw(a);
+	if (ok == ARCHIVE_OK)
+		ok = archive_write_set_bytes_in_last_block(a, 1);
+	if (ok == ARCHIVE_OK)
+		ok = archive_write_open(a, to, NULL, take_output, NULL);
+	if (ok == ARCHIVE_OK)
+		ok = archive_write_header(a, e);
+	if (ok == ARCHIVE_OK && archive_write_data(a, from->data, from->len) != (la_ssize_t)from->len)
+		ok = ARCHIVE_FATAL;
+	if (ok == ARCHIVE_OK)
+		ok = archive_write_close(a);
+	archive_entry_free(e);
+	return ok;
+}
+
+static int with_gzip(int level, const struct buffer *from, struct buffer *to)
+{
+	char digit[2] = { (char)('0' + (level < 1 || level > 9 ? 9 : level)), 0 };
+	struct archive *a = archive_write_new();
+	int r = 0;
+
+	if (!a)
+		return -ENOMEM;
+	if (gzip_run(a, digit, from, to) != ARCHIVE_OK) {
+		log_err(0, "gzip failed: %s", archive_error_string(a));
+		r = -EIO;
+	}
+	archive_write_free(a);
+	return r;
+}
+
+int compress_buffer(enum compress_kind kind, int level, const struct buffer *from, struct buffer *to)
+{
+	switch (kind) {
+	case COMPRESS_ZSTD:
+		return with_zstd(level ? level : COMPRESS_ZSTD_LEVEL, from, to);
+	case COMPRESS_GZIP:
+		return with_gzip(level, from, to);
+	default:
+		return buffer_append(to, from->data, from->len);
+	}
+}

@@ -1,0 +1,90 @@
+/*
+ * newc.c - the "newc" cpio format, which the kernel unpacks as initramfs
+ *
+ * Numbers are eight hexadecimal digits. The checksum field is zero and ignored, as in the kernel for this magic.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "wire/newc.h"
+
+#define NEWC_MAGIC	  "070701"
+#define NEWC_MAGIC_BYTES  6
+#define NEWC_DIGITS	  8
+#define NEWC_HEADER_SLACK (NEWC_HEADER_BYTES % NEWC_ALIGN) /* header and name are padded together */
+
+int newc_pad(struct buffer *to)
+{
+	static const uint8_t zeros[NEWC_ALIGN];
+
+	return buffer_append(to, zeros, -to->len % NEWC_ALIGN);
+}
+
+int newc_format(const struct newc *e, struct buffer *to)
+{
+	size_t name_bytes = strlen(e->name) + 1;
+	int r = buffer_printf(to, NEWC_MAGIC "%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", e->ino,
+			      e->mode, e->uid, e->gid, e->nlink, e->mtime, e->size, e->dev_major,
+			      e->dev_minor, e->rdev_major, e->rdev_minor, (unsigned)name_bytes, 0u);
+
+	if (r == 0)
+		r = buffer_append(to, e->name, name_bytes);
+	return r == 0 ? newc_pad(to) : r;
+}
+
+static uint32_t take_number(struct reader *r)
+{
+	char digits[NEWC_DIGITS + 1] = { 0 };
+	uint8_t v[NEWC_DIGITS / 2];
+
+	reader_copy(r, digits, NEWC_DIGITS);
+	if (!r->err && parse_hex(digits, v, sizeof(v)) < 0)
+		r->err = -EBADMSG;
+	return r->err ? 0 : (uint32_t)v[0] << 24 | (uint32_t)v[1] << 16 | (uint32_t)v[2] << 8 | v[3];
+}
+
+/* Take @n bytes and what pads them, @before bytes having gone before on the same count. */
+static const uint8_t *take_padded(struct reader *r, size_t n, size_t before)
+{
+	const uint8_t *p = reader_bytes(r, n);
+	const uint8_t *pad = reader_bytes(r, -(n + before) % NEWC_ALIGN);
+
+	return pad ? p : NULL;
+}
+
+int newc_parse(struct reader *r, struct newc *ret)
+{
+	const uint8_t *magic = reader_bytes(r, NEWC_MAGIC_BYTES), *name;
+	struct newc e;
+	uint32_t name_bytes;
+
+	if (!magic || memcmp(magic, NEWC_MAGIC, NEWC_MAGIC_BYTES))
+		return -EBADMSG;
+	e.ino = take_number(r);
+	e.mode = take_number(r);
+	e.uid = take_number(r);
+	e.gid = take_number(r);
+	e.nlink = take_number(r);
+	e.mtime = take_number(r);
+	e.size = take_number(r);
+	e.dev_major = take_number(r);
+	e.dev_minor = take_number(r);
+	e.rdev_major = take_number(r);
+	e.rdev_minor = take_number(r);
+	name_bytes = take_number(r);
+	(void)take_number(r); /* checksum */
+	if (r->err || name_bytes < 2 || name_bytes > NEWC_NAME_MAX)
+		return -EBADMSG;
+	name = take_padded(r, name_bytes, NEWC_HEADER_SLACK);
+	if (!name || memchr(name, 0, name_bytes) != name + name_bytes - 1)
+		return -EBADMSG;
+	memcpy(e.name, name, name_bytes);
+	*ret = e;
+	return 0;
+}
+
+const uint8_t *newc_data(struct reader *r, const struct newc *e)
+{
+	return take_padded(r, e->size, 0);
+}

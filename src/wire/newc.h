@@ -1,0 +1,43 @@
+/*
+ * newc.h - the "newc" cpio format, which the kernel unpacks as initramfs
+ *
+ * Layout: Linux, Documentation/driver-api/early-userspace/buffer-format.rst. An archive is headers, each followed by
+ * its name and data, both padded to 4 bytes; it ends with an entry named "TRAILER!!!". A pure codec: data is not
+ * looked at.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/lang.h"
+#include "base/reader.h"
+
+#define NEWC_HEADER_BYTES 110
+#define NEWC_NAME_MAX	  4096 /* with NUL, as in the kernel */
+#define NEWC_ALIGN	  4
+#define NEWC_TRAILER	  "TRAILER!!!"
+
+struct newc {
+	uint32_t ino, mode, uid, gid, nlink, mtime;
+	uint32_t size; /* bytes of data behind the name */
+	uint32_t dev_major, dev_minor;
+	uint32_t rdev_major, rdev_minor; /* of a device node */
+	char name[NEWC_NAME_MAX];
+};
+
+/* Append header and name with padding; the data comes next. Return: 0, -E2BIG, -ENOMEM. */
+_must_check_ int newc_format(const struct newc *e, struct buffer *to);
+
+/* Append zeros up to the next multiple of 4 behind data that starts at a multiple of 4. */
+_must_check_ int newc_pad(struct buffer *to);
+
+/*
+ * Take header, name and their padding from @r; the data, which newc_data() takes, comes next.
+ * Return: 0, or -EBADMSG with @ret untouched.
+ */
+_must_check_ int newc_parse(struct reader *r, struct newc *ret);
+
+/* Borrow the data of @e with its padding taken too. Return: NULL (and @r in error) when it is cut off. */
+const uint8_t *newc_data(struct reader *r, const struct newc *e);
