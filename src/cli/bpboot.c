@@ -12,6 +12,7 @@
 
 static const struct command *const commands[] = {
 	&cmd_config,
+	&cmd_lab,
 	&cmd_fetch,
 	&cmd_initrd,
 	&cmd_keygen,

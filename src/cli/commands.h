@@ -6,6 +6,7 @@
 #include "base/command.h"
 
 extern const struct command cmd_config;
+extern const struct command cmd_lab;
 extern const struct command cmd_fetch;
 extern const struct command cmd_initrd;
 extern const struct command cmd_keygen;

@@ -1,0 +1,325 @@
+/*
+ * lab.c - bpboot lab: a virtual cluster on this machine
+ *
+ * One table of verbs. `run` is up, a command, down; the command and `exec` get an environment in
+ * which bpsh, bpstat and the others find the lab's bpmaster.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "base/process.h"
+#include "cli/commands.h"
+#include "cli/where.h"
+#include "lab/lab.h"
+
+enum {
+	STATUS_INTERRUPTED = 130, /* as a shell says it */
+};
+
+struct lab_options {
+	uint64_t nodes, memory, timeout;
+	const char *name, *boot, *keys, *image, *append, *nic, *firmware, *accel;
+};
+
+static volatile int interrupted;
+
+static void on_interrupt(int sig)
+{
+	interrupted = sig;
+}
+
+/* Interrupts end what waits, and are then cleaned up after. */
+static void catch_interrupts(void)
+{
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_interrupt };
+
+	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
+		(void)sigaction(signals[i], &sa, NULL); /* these can be set */
+}
+
+static int check_choice(const char *option, const char *value, const char *const *choices)
+{
+	for (size_t i = 0; choices[i]; i++) {
+		if (!strcmp(value, choices[i]))
+			return 0;
+	}
+	return log_err(-EINVAL, "unknown --%s '%s'; see 'bpboot lab --help'", option, value);
+}
+
+/* A program of ours that may not be built: NULL then. Caller frees. */
+static char *find_own(const char *name)
+{
+	char self[PATH_MAX], *path;
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n <= 0)
+		return NULL;
+	self[n] = 0;
+	*strrchr(self, '/') = 0;
+	if (path_join(self, name, &path) < 0)
+		return NULL;
+	if (access(path, X_OK) == 0)
+		return path;
+	free(path);
+	return NULL;
+}
+
+static int up(const struct lab_options *o, bool die_with_caller)
+{
+	static const char *const firmwares[] = { "pxe", "direct", NULL };
+	static const char *const accels[] = { "auto", "kvm", "tcg", NULL };
+	_cleanup_free_ char *bpmaster = find_own("bpmaster"), *boot = realpath(o->boot, NULL),
+			    *keys = realpath(o->keys, NULL);
+	struct lab_up u = {
+		.name = o->name,
+		.accel = o->accel,
+		.timeout_s = o->timeout ? o->timeout : 120 + 30 * o->nodes,
+		.site = {
+			.n_nodes = o->nodes,
+			.memory_bytes = o->memory,
+			.boot = boot,
+			.keys = keys,
+			.image = o->image,
+			.append = o->append,
+			.nic = o->nic,
+			.direct = !strcmp(o->firmware, "direct"),
+			.bpmaster = bpmaster,
+			.die_with_caller = die_with_caller,
+		},
+	};
+	int r = check_choice("firmware", o->firmware, firmwares);
+
+	if (r == 0)
+		r = check_choice("accel", o->accel, accels);
+	if (r < 0)
+		return COMMAND_USAGE;
+	if (!boot)
+		return log_err(-ENOENT, "no boot directory '%s'; name it with --boot", o->boot);
+	if (!keys) /* a lab without keys still boots */
+		u.site.keys = o->keys;
+	catch_interrupts();
+	r = lab_up(&u, &interrupted);
+	if (r == -EINTR)
+		return STATUS_INTERRUPTED;
+	return r < 0 ? COMMAND_FAILED : COMMAND_OK;
+}
+
+static int down(const struct lab_options *o)
+{
+	_cleanup_free_ char *bpctl = find_own("bpctl");
+
+	return lab_down(o->name, bpctl) < 0 ? COMMAND_FAILED : COMMAND_OK;
+}
+
+/* Variables in which our commands find the lab. */
+static int lab_environment(const struct lab_options *o, char **ret_socket, char **ret_path)
+{
+	_cleanup_place_ struct place p = PLACE();
+	_cleanup_free_ char *socket = NULL;
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	const char *path = getenv("PATH");
+	int r = place_open(o->name, &p);
+
+	if (r < 0)
+		return r;
+	if (n <= 0)
+		return log_err(-errno, "cannot find this program's own directory");
+	self[n] = 0;
+	*strrchr(self, '/') = 0;
+	if (asprintf(&socket, "%s/master.sock", p.path) < 0) {
+		socket = NULL;
+		return -ENOMEM;
+	}
+	if (asprintf(ret_path, "%s:%s", self, path ? path : "/usr/bin:/bin") < 0)
+		return -ENOMEM;
+	*ret_socket = TAKE_PTR(socket);
+	return 0;
+}
+
+static int do_up(const struct lab_options *o, int argc, char **argv)
+{
+	return up(o, false);
+}
+
+static int do_down(const struct lab_options *o, int argc, char **argv)
+{
+	return down(o);
+}
+
+static int do_status(const struct lab_options *o, int argc, char **argv)
+{
+	return lab_status(o->name) < 0 ? COMMAND_FAILED : COMMAND_OK;
+}
+
+static int do_console(const struct lab_options *o, int argc, char **argv)
+{
+	uint32_t number;
+
+	if (parse_u32(argv[0], 0, SITE_NODES_MAX - 1, &number) < 0) {
+		log_err(0, "node '%s': expected its number, 0 to %d", argv[0], SITE_NODES_MAX - 1);
+		return COMMAND_USAGE;
+	}
+	return lab_console(o->name, number) < 0 ? COMMAND_FAILED : COMMAND_OK;
+}
+
+/* For a shell's eval: in single quotes, with those in it written as '\''. */
+static void print_export(const char *name, const char *value)
+{
+	printf("export %s='", name);
+	for (const char *p = value; *p; p++) {
+		if (*p == '\'')
+			printf("'\\''");
+		else
+			putchar(*p);
+	}
+	printf("'\n");
+}
+
+static int do_env(const struct lab_options *o, int argc, char **argv)
+{
+	_cleanup_free_ char *socket = NULL, *path = NULL;
+
+	if (lab_environment(o, &socket, &path) < 0)
+		return COMMAND_FAILED;
+	print_export("BPBOOT_SOCKET", socket);
+	print_export("PATH", path);
+	return COMMAND_OK;
+}
+
+/* Run a command with the lab's environment on our own terminal. Return: its exit status. */
+static int run_command(const struct lab_options *o, char **argv)
+{
+	_cleanup_free_ char *socket = NULL, *path = NULL;
+	struct process p = PROCESS((const char *const *)argv);
+	int status, r;
+	pid_t pid;
+
+	if (lab_environment(o, &socket, &path) < 0)
+		return COMMAND_FAILED;
+	if (setenv("BPBOOT_SOCKET", socket, 1) < 0 || setenv("PATH", path, 1) < 0)
+		return log_err(-errno, "cannot set the environment");
+	p.in = STDIN_FILENO;
+	p.out = STDOUT_FILENO;
+	p.err = STDERR_FILENO;
+	r = process_spawn(&p, &pid);
+	if (r < 0)
+		return log_err(r, "cannot run '%s'", argv[0]);
+	catch_interrupts(); /* the command gets them too, from the terminal */
+	r = process_wait(pid, -1, &status);
+	return r < 0 ? log_err(r, "cannot wait for '%s'", argv[0]) : status;
+}
+
+static int do_exec(const struct lab_options *o, int argc, char **argv)
+{
+	return run_command(o, argv);
+}
+
+static int do_run(const struct lab_options *o, int argc, char **argv)
+{
+	int status = up(o, true), end;
+
+	if (status == STATUS_INTERRUPTED || status == COMMAND_USAGE)
+		return status;
+	if (status == COMMAND_OK)
+		status = run_command(o, argv);
+	end = down(o);
+	return status < 0 || (status == COMMAND_OK && end != COMMAND_OK) ? COMMAND_FAILED : status;
+}
+
+static const struct verb {
+	const char *name;
+	int args_min, args_max; /* behind the verb; -1: any */
+	int (*run)(const struct lab_options *o, int argc, char **argv);
+} verbs[] = {
+	{ "up", 0, 0, do_up },	    { "down", 0, 0, do_down },	     { "status", 0, 0, do_status },
+	{ "run", 1, -1, do_run },   { "console", 1, 1, do_console }, { "env", 0, 0, do_env },
+	{ "exec", 1, -1, do_exec },
+};
+
+static int lab_run(void *options, int argc, char **argv)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		const struct verb *v = &verbs[i];
+
+		if (strcmp(argv[0], v->name))
+			continue;
+		if (argc - 1 < v->args_min || (v->args_max >= 0 && argc - 1 > v->args_max))
+			return command_usage(&cmd_lab, "bpboot ");
+		return v->run(options, argc - 1, argv + 1);
+	}
+	log_err(0, "unknown verb '%s'; expected up, down, status, run, console, env or exec",
+		argv[0]);
+	return COMMAND_USAGE;
+}
+
+static void lab_defaults(void *options)
+{
+	struct lab_options *o = options;
+
+	o->name = PLACE_NAME_USUAL;
+	o->nodes = 2;
+	o->memory = 512ull << 20;
+	o->boot = where_boot_dir();
+	o->keys = where_key_dir();
+	o->image = "compute";
+	o->append = "";
+	o->nic = "virtio-net-pci";
+	o->firmware = "pxe";
+	o->accel = "auto";
+}
+
+static const struct option_row lab_options[] = {
+#define AT(field) offsetof(struct lab_options, field)
+	{ "nodes", 'n', OPTION_U64, "N", "number of nodes (2)", AT(nodes), 1, SITE_NODES_MAX },
+	{ "memory", 'm', OPTION_SIZE, "SIZE", "memory of each node (512M)", AT(memory),
+	  SITE_MEMORY_MIN, SITE_MEMORY_MAX },
+	{ "boot", 'b', OPTION_STRING, "DIR", "boot directory (/srv/bpboot; BPBOOT_DIR overrides)",
+	  AT(boot) },
+	{ "keys", 'k', OPTION_STRING, "DIR",
+	  "where master.key is (/etc/bpboot; BPBOOT_KEYS overrides)", AT(keys) },
+	{ "image", 'i', OPTION_STRING, "NAME", "image that the nodes fetch (compute)", AT(image) },
+	{ "append", 'a', OPTION_STRING, "WORDS", "further words of the kernel's command line",
+	  AT(append) },
+	{ "name", 'N', OPTION_STRING, "NAME",
+	  "name of the lab; labs of other names run beside it (lab)", AT(name) },
+	{ "firmware", 0, OPTION_STRING, "KIND",
+	  "pxe, or direct: QEMU loads kernel and initrd itself (pxe)", AT(firmware) },
+	{ "nic", 0, OPTION_STRING, "MODEL", "QEMU's model of network card (virtio-net-pci)",
+	  AT(nic) },
+	{ "accel", 0, OPTION_STRING, "KIND",
+	  "auto, kvm or tcg; auto boots a probe to find out (auto)", AT(accel) },
+	{ "timeout", 't', OPTION_U64, "SECONDS", "how long up waits (120, and 30 a node)",
+	  AT(timeout), 1, 86400 },
+	{ 0 },
+#undef AT
+};
+
+const struct command cmd_lab = {
+	.name = "lab",
+	.args = "VERB [ARGUMENT...]",
+	.summary = "a virtual cluster on this machine",
+	.details = "Verbs:\n"
+		   "  up               start it and wait until all nodes are up\n"
+		   "  down             power the nodes off, end and remove everything\n"
+		   "  status           how far each node is\n"
+		   "  run -- COMMAND   up, run a command here with bpsh and bpstat at hand, down\n"
+		   "  console N        the console of node N; Ctrl-] leaves\n"
+		   "  env              print the variables in which bpsh and bpstat find it\n"
+		   "  exec -- COMMAND  run a command here with these variables\n",
+	.options = lab_options,
+	.options_size = sizeof(struct lab_options),
+	.defaults = lab_defaults,
+	.args_min = 1,
+	.args_max = -1,
+	.run = lab_run,
+};

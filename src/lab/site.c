@@ -1,0 +1,165 @@
+/*
+ * site.c - what a lab is made of, and the files that say it to dnsmasq, bpmaster and the firmware
+ *
+ * The lab is a site like any other: a cluster file and a node table are written, read back by the
+ * parsers that real sites use, and turned into dnsmasq's configuration and boot.ipxe by the code
+ * that `bpboot config` runs. The TFTP root is a directory of links into the boot directory, so that
+ * boot.ipxe can be the lab's own while an image that is published anew is seen at the next boot.
+ * dnsmasq's log is the lab's view of the firmware; its --no-daemon keeps it in the foreground and
+ * as the user that it is.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/addr.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/path.h"
+#include "lab/hub.h"
+#include "lab/site.h"
+#include "serve/dnsmasq.h"
+#include "serve/ipxe.h"
+#include "serve/nodes.h"
+
+static int write_text(const struct place *p, const char *name, const struct buffer *text)
+{
+	int r = file_write(p->dir, name, buffer_str(text), text->len, 0644);
+
+	return r < 0 ? log_err(r, "cannot write '%s/%s'", p->path, name) : 0;
+}
+
+static int write_nodes(const struct site *s, const struct place *p)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(NODES_BYTES_MAX);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < s->n_nodes; i++) {
+		struct mac m = hub_mac(i);
+		char mac[MAC_STR_MAX];
+
+		r = buffer_printf(&text, "%zu %s 10.77.0.%zu\n", i, mac_format(&m, mac), i + 10);
+	}
+	return r < 0 ? log_err(r, "cannot write the node table") : write_text(p, "nodes", &text);
+}
+
+static int write_cluster(const struct site *s, const struct place *p)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(CLUSTER_BYTES_MAX);
+	int r = buffer_printf(&text,
+			      "[cluster]\nname=%s\ninterface=" HUB_INTERFACE
+			      "\nnetwork=10.77.0.0/24\n"
+			      "address=10.77.0.1\nboot=%s/boot\nimage=%s\nnodes=nodes\n"
+			      "cmdline=console=ttyS0,115200 quiet panic=5\n",
+			      p->name, p->path, s->image);
+
+	if (r == 0 && s->append[0])
+		r = buffer_printf(&text, "\t%s\n", s->append);
+	if (r == 0)
+		r = buffer_printf(&text,
+				  "[dhcp]\nlease=1h\n[master]\nstate=state\nsocket=master.sock\n"
+				  "key=%s/master.key\nconsoles=consoles\n",
+				  s->keys);
+	return r < 0 ? log_err(r, "cannot write the cluster file")
+		     : write_text(p, "cluster.conf", &text);
+}
+
+static int make_dirs(const struct place *p)
+{
+	static const char *const dirs[] = { "boot", "state", "state/boots", "consoles" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
+		if (mkdirat(p->dir, dirs[i], 0755) < 0)
+			return log_err(-errno, "cannot make '%s/%s'", p->path, dirs[i]);
+	}
+	return 0;
+}
+
+static int link_file(const struct place *p, const char *boot, const char *name)
+{
+	_cleanup_free_ char *target = NULL;
+	char at[256];
+	int r = path_join(boot, name, &target);
+
+	snprintf(at, sizeof(at), "boot/%s", name);
+	if (r == 0 && symlinkat(target, p->dir, at) < 0)
+		r = -errno;
+	return r < 0 ? log_err(r, "cannot link '%s/%s'", p->path, at) : 0;
+}
+
+/* Links to all that a node of this cluster may ask for, there already or not. */
+static int link_boot(const struct site *s, const struct place *p, const struct cluster *c)
+{
+	char *boot = realpath(s->boot, NULL), index[CLUSTER_NAME_MAX + 16],
+	     signature[CLUSTER_NAME_MAX + 16];
+	const char *const names[] = { c->kernel, c->initrd, "parts", index, signature };
+	int r = 0;
+
+	if (!boot)
+		return log_err(-errno, "cannot find the boot directory '%s'", s->boot);
+	snprintf(index, sizeof(index), "%s.index", c->image);
+	snprintf(signature, sizeof(signature), "%s.index.minisig", c->image);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++)
+		r = link_file(p, boot, names[i]);
+	free(boot);
+	return r;
+}
+
+/* What a person would find out from a console else, node by node. */
+static int check_boot(const struct site *s, const struct cluster *c)
+{
+	const char *const names[] = { c->kernel, c->initrd };
+	static const char *const advice[] = { "bpboot initrd", "bpboot initrd" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *path = NULL;
+		int r = path_join(s->boot, names[i], &path);
+
+		if (r == 0 && access(path, R_OK) < 0)
+			r = -errno;
+		if (r < 0)
+			return log_err(r, "no '%s' in the boot directory '%s'; '%s' makes it",
+				       names[i], s->boot, advice[i]);
+	}
+	return 0;
+}
+
+int site_write(const struct site *s, const struct place *p, struct cluster *ret)
+{
+	_cleanup_buffer_ struct buffer dnsmasq = BUFFER(DNSMASQ_BYTES_MAX),
+				       script = BUFFER(IPXE_BYTES_MAX);
+	_cleanup_cluster_ struct cluster c = { 0 };
+	_cleanup_nodes_ struct nodes t = { 0 };
+	char file[PLACE_PATH_MAX + 16];
+	int r = make_dirs(p);
+
+	if (r == 0)
+		r = write_nodes(s, p);
+	if (r == 0)
+		r = write_cluster(s, p);
+	snprintf(file, sizeof(file), "%s/cluster.conf", p->path);
+	if (r == 0)
+		r = cluster_load(file, &c);
+	if (r == 0)
+		r = nodes_load(c.nodes, &t);
+	if (r == 0)
+		r = check_boot(s, &c);
+	if (r == 0)
+		r = link_boot(s, p, &c);
+	if (r == 0)
+		r = dnsmasq_format(&c, &t, &dnsmasq);
+	if (r == 0)
+		r = write_text(p, "dnsmasq.conf", &dnsmasq);
+	if (r == 0)
+		r = ipxe_format(&c, &script);
+	if (r == 0)
+		r = write_text(p, "boot/" DNSMASQ_SCRIPT, &script);
+	if (r < 0)
+		return r;
+	*ret = c;
+	c = (struct cluster){ 0 };
+	return 0;
+}

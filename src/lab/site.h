@@ -1,0 +1,35 @@
+/*
+ * site.h - what a lab is made of, and the files that say it to dnsmasq, bpmaster and the firmware
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/lang.h"
+#include "lab/place.h"
+#include "serve/cluster.h"
+
+#define SITE_NODES_MAX	200 /* addresses 10.77.0.10 to 10.77.0.209 */
+#define SITE_MEMORY_MIN (64ull << 20)
+#define SITE_MEMORY_MAX (1ull << 40)
+
+struct site {
+	uint64_t n_nodes;
+	uint64_t memory_bytes; /* of each node */
+	const char *boot;      /* boot directory */
+	const char *keys;      /* where master.key is */
+	const char *image;
+	const char *append; /* further words of the kernel's command line, or "" */
+	const char *nic;    /* QEMU's model of network card */
+	bool direct;	    /* QEMU loads kernel and initrd itself: no firmware */
+	bool kvm;
+	const char *bpmaster; /* path of the program; NULL: run none */
+	bool die_with_caller; /* the lab ends when the process that starts it does */
+};
+
+/*
+ * Write cluster.conf, nodes, dnsmasq.conf and boot/ into the lab's directory.
+ * Return: 0 with the cluster as it was written, or negative errno (logged).
+ */
+_must_check_ int site_write(const struct site *s, const struct place *p, struct cluster *ret);
