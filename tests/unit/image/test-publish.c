@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -318,14 +319,14 @@ static void secret_keys_read_back_and_damaged_ones_do_not(void **state)
 	assert_int_equal(file_write(f->dirfd, "key", b.data, b.len, 0600), 0);
 	assert_int_equal(sign_key_load(f->dirfd, "key", &again), 0);
 	assert_memory_equal(&again, &f->key, sizeof(again));
-	for (size_t i = 52; i + 1 < b.len; i += 7) { /* behind the comment */
+	for (size_t i = 49; i + 1 < b.len; i += 7) { /* behind the comment */
 		uint8_t was = b.data[i];
 
 		b.data[i] = was == 'B' ? 'C' : 'B';
 		assert_int_equal(file_write(f->dirfd, "key", b.data, b.len, 0600), 0);
 		b.data[i] = was;
 		/* salt and key id are not checked, for they may be anything */
-		if (i < 52 + 84 && i > 52 + 8)
+		if (i >= 49 + 8 && i < 49 + 83)
 			continue;
 		assert_true(sign_key_load(f->dirfd, "key", &again) < 0);
 	}
