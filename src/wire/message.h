@@ -1,0 +1,262 @@
+/*
+ * message.h - the messages of the process space (docs/protocol.md)
+ *
+ * One byte of type, then the body. The same messages travel over the encrypted channel between
+ * bpmaster and bpslave and over the local door between bpmaster and its clients; only the way of
+ * delivery differs. What is legal when is not said here but in the table of each party (struct
+ * message_take), which message_dispatch() applies.
+ *
+ * A job is one process on one node. It has a number on each of the two links: a client counts its
+ * own from 0, the master gives one for the channel, and maps between them. Streams carry credit:
+ * nobody sends bytes of a stream that the receiver has not granted, so that every queue has a
+ * bound.
+ *
+ * A pure codec: parsed strings and arrays are borrowed from the message.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/buffer.h"
+#include "base/lang.h"
+#include "base/reader.h"
+#include "base/writer.h"
+
+#define MESSAGE_VERSION	    1
+#define MESSAGE_BYTES_MAX   (2u << 20) /* of any message */
+#define MESSAGE_SPEC_MAX    (1u << 20) /* arguments, environment and the rest of one start */
+#define MESSAGE_DATA_MAX    32768u     /* stream bytes in one message */
+#define MESSAGE_WINDOW	    131072u /* bytes of a stream under way without a grant: the first credit */
+#define MESSAGE_WORDS_MAX   400u    /* words for a person, with NUL */
+#define MESSAGE_NAME_MAX    65u	    /* host name or kernel release, with NUL */
+#define MESSAGE_STATE_MAX   16u	    /* a node's state, with NUL */
+#define MESSAGE_RECORD_MAX  65536u /* the node's own record of its boot */
+#define MESSAGE_NODES_MAX   65535u /* nodes named in one message */
+#define MESSAGE_GROUPS_MAX  256u   /* supplementary groups */
+#define MESSAGE_LIMITS_MAX  16u	   /* resource limits */
+#define MESSAGE_STRINGS_MAX 65535u /* arguments, or variables */
+#define MESSAGE_SMALL_MAX   2048u  /* any message whose size does not depend on what a user gave */
+
+enum message_type {
+	/* slave to master */
+	MESSAGE_HELLO = 1, /* who I am */
+	MESSAGE_RECORD,	   /* the events of my boot, as text */
+	MESSAGE_TROUBLE,   /* I am not well: words */
+	MESSAGE_PONG,
+	/* master to slave */
+	MESSAGE_WELCOME, /* you are node N */
+	MESSAGE_REFUSED, /* you are not: words */
+	MESSAGE_PING,
+	MESSAGE_START, /* job, credentials, spec */
+	MESSAGE_POWER, /* reboot, halt, power off */
+	/* client to master */
+	MESSAGE_OPEN, /* first: version */
+	MESSAGE_LIST, /* answered by NODE... DONE */
+	MESSAGE_RUN,  /* first job, nodes, spec */
+	MESSAGE_SET,  /* nodes, what, value; answered by DONE */
+	/* master to client */
+	MESSAGE_NODE,
+	MESSAGE_DONE, /* 0 or errno, words */
+	/* towards the process: client to master to slave */
+	MESSAGE_INPUT,	       /* first job, count, bytes of standard input; none: it ended */
+	MESSAGE_SIGNAL,	       /* first job, count, signal */
+	MESSAGE_OUTPUT_CREDIT, /* job, stream, bytes more */
+	MESSAGE_ABANDON,       /* first job, count: nobody waits for it any more, end it */
+	/* from the process: slave to master to client */
+	MESSAGE_STARTED,
+	MESSAGE_FAILED,	      /* the job never ran, or was lost: errno, words */
+	MESSAGE_OUTPUT,	      /* bytes of standard output or error; none: it ended */
+	MESSAGE_INPUT_CREDIT, /* job, bytes more */
+	MESSAGE_INPUT_CLOSED, /* the process reads no more */
+	MESSAGE_EXIT,	      /* last of a job that ran */
+	MESSAGE_TYPE_MAX_,
+};
+
+struct message_kind {
+	const char *name;
+	uint32_t min, max; /* bytes of the body */
+};
+
+/* Name and size of each type; the entry has no name where there is no such type. */
+extern const struct message_kind message_kinds[MESSAGE_TYPE_MAX_];
+
+/* What a party does with a type: the states (bits) in which it may come, and who takes it. */
+struct message_take {
+	unsigned states;
+	int (*take)(void *owner, struct reader *body);
+};
+
+/*
+ * Check @p against the tables and have it taken; @takes has MESSAGE_TYPE_MAX_ entries.
+ * Return: what the taker returned; -EBADMSG (no such type, or size), -EPROTO (not legal from this
+ * party or in this state), both with *ret_why set.
+ */
+_must_check_ int message_dispatch(const struct message_take *takes, unsigned state, void *owner,
+				  const void *p, size_t n, const char **ret_why);
+
+/* A message of at most MESSAGE_SMALL_MAX bytes under construction. */
+struct message_small {
+	struct writer w;
+	uint8_t bytes[MESSAGE_SMALL_MAX];
+};
+struct writer *message_begin(struct message_small *m, enum message_type type);
+
+/* Each _write appends type and body; each _read takes the body. Return: 0 or -EBADMSG; writers are
+ * sticky. */
+
+struct message_hello {
+	uint16_t version;
+	struct mac mac;
+	uint32_t boot;	     /* number of this boot, 0 when not known */
+	uint64_t uptime_ms;  /* since its kernel started */
+	const char *release; /* of the kernel */
+	const char *hostname;
+};
+void message_hello_write(struct writer *w, const struct message_hello *m);
+_must_check_ int message_hello_read(struct reader *r, struct message_hello *ret);
+
+struct message_welcome {
+	uint16_t version;
+	uint32_t number;
+	uint32_t keepalive_ms; /* the master pings this often */
+	const char *name;
+};
+void message_welcome_write(struct writer *w, const struct message_welcome *m);
+_must_check_ int message_welcome_read(struct reader *r, struct message_welcome *ret);
+
+/* REFUSED and TROUBLE: printable words. */
+void message_words_write(struct writer *w, enum message_type type, const char *words);
+_must_check_ int message_words_read(struct reader *r, const char **ret);
+
+enum message_power { MESSAGE_REBOOT, MESSAGE_HALT, MESSAGE_POWEROFF, MESSAGE_POWER_MAX_ };
+
+/* Who a process runs as. */
+struct message_credentials {
+	uint32_t uid, gid;
+	uint32_t n_groups;
+	uint32_t groups[MESSAGE_GROUPS_MAX];
+};
+void message_credentials_write(struct writer *w, const struct message_credentials *c);
+_must_check_ int message_credentials_read(struct reader *r, struct message_credentials *ret);
+
+enum {
+	MESSAGE_STDIN_NULL = 1 << 0,  /* standard input is /dev/null */
+	MESSAGE_OUTPUT_NULL = 1 << 1, /* standard output and error are /dev/null */
+	MESSAGE_FLAGS_ALL_ = (1 << 2) - 1,
+};
+
+/* What is to run. io[i] is a path on the node for descriptor i, or "" to carry the stream. */
+struct message_spec {
+	uint16_t flags;
+	uint16_t umask;
+	uint32_t
+		window; /* bytes of each output stream that may be under way: 1 to MESSAGE_WINDOW */
+	uint32_t n_limits; /* of resources 0, 1, ... */
+	struct {
+		uint64_t current, maximum;
+	} limits[MESSAGE_LIMITS_MAX];
+	const char *cwd;
+	const char *io[3];
+	char **argv, **env; /* NULL-terminated arrays, owned; the strings are borrowed */
+	size_t n_argv, n_env;
+};
+void message_spec_clear(struct message_spec *s);
+
+/* Append the spec; it stands last in a message. Return: 0, -E2BIG, -ENOMEM. */
+_must_check_ int message_spec_write(struct buffer *to, const struct message_spec *s);
+
+/* Takes all that is left. Return: 0, -EBADMSG, -ENOMEM. message_spec_clear() frees the arrays. */
+_must_check_ int message_spec_read(struct reader *r, struct message_spec *ret);
+
+/* Count and numbers of nodes. The array read is owned by the caller. */
+_must_check_ int message_nodes_write(struct buffer *to, const uint32_t *nodes, size_t n);
+_must_check_ int message_nodes_read(struct reader *r, uint32_t **ret, size_t *ret_n);
+
+enum message_set {
+	MESSAGE_SET_STATE,
+	MESSAGE_SET_MODE,
+	MESSAGE_SET_USER,
+	MESSAGE_SET_GROUP,
+	MESSAGE_SET_POWER,
+	MESSAGE_SET_MAX_
+};
+
+struct message_node {
+	uint32_t number;
+	struct mac mac;
+	struct in_addr address; /* last known; 0 when none */
+	uint32_t mode, uid, gid;
+	uint32_t boot;
+	uint32_t jobs;
+	uint8_t connected;
+	uint64_t since_ms; /* wall clock of the last change of state */
+	const char *state;
+	const char *name;    /* or "" */
+	const char *release; /* kernel; "" while not known */
+	const char *words;   /* why it is in error, or "" */
+};
+void message_node_write(struct writer *w, const struct message_node *m);
+_must_check_ int message_node_read(struct reader *r, struct message_node *ret);
+
+/* DONE: 0 or a positive errno, with words for a person. */
+void message_done_write(struct writer *w, uint32_t error, const char *words);
+_must_check_ int message_done_read(struct reader *r, uint32_t *ret_error, const char **ret_words);
+
+struct message_started {
+	uint32_t job;
+	uint32_t pid;
+	uint8_t cwd_missing; /* runs in / for want of its directory */
+};
+void message_started_write(struct writer *w, const struct message_started *m);
+_must_check_ int message_started_read(struct reader *r, struct message_started *ret);
+
+enum message_how {
+	MESSAGE_REFUSED_BY_MASTER, /* not sent to the node */
+	MESSAGE_NOT_RUN,	   /* the node could not run it */
+	MESSAGE_LOST,		   /* the node was lost: nobody knows how it ended */
+	MESSAGE_HOW_MAX_,
+};
+
+struct message_failed {
+	uint32_t job;
+	uint32_t error; /* errno */
+	uint8_t how;	/* enum message_how */
+	const char *words;
+};
+void message_failed_write(struct writer *w, const struct message_failed *m);
+_must_check_ int message_failed_read(struct reader *r, struct message_failed *ret);
+
+struct message_exit {
+	uint32_t job;
+	uint8_t status; /* exit status, when signal is 0 */
+	uint8_t signal; /* that ended it, or 0 */
+	uint8_t core;	/* left a core */
+	uint64_t real_us, user_us, system_us;
+	uint64_t maxrss_kib;
+};
+void message_exit_write(struct writer *w, const struct message_exit *m);
+_must_check_ int message_exit_read(struct reader *r, struct message_exit *ret);
+
+/* Heads of OUTPUT (job, stream 1 or 2) and INPUT (first job, count); the bytes follow: all that is
+ * left. */
+void message_output_write(struct writer *w, uint32_t job, uint8_t stream);
+_must_check_ int message_output_read(struct reader *r, uint32_t *ret_job, uint8_t *ret_stream);
+void message_input_write(struct writer *w, uint32_t job, uint32_t count);
+_must_check_ int message_input_read(struct reader *r, uint32_t *ret_job, uint32_t *ret_count);
+
+void message_signal_write(struct writer *w, uint32_t job, uint32_t count, uint8_t signal);
+_must_check_ int message_signal_read(struct reader *r, uint32_t *ret_job, uint32_t *ret_count,
+				     uint8_t *ret_signal);
+
+/* Stream 0 stands for INPUT_CREDIT, 1 and 2 for OUTPUT_CREDIT: the type follows from it. */
+void message_credit_write(struct writer *w, uint32_t job, uint8_t stream, uint32_t bytes);
+_must_check_ int message_output_credit_read(struct reader *r, uint32_t *ret_job,
+					    uint8_t *ret_stream, uint32_t *ret_bytes);
+_must_check_ int message_input_credit_read(struct reader *r, uint32_t *ret_job,
+					   uint32_t *ret_bytes);
+
+/* A state's name: 1 to 15 letters, digits, '-', '_', '.'. */
+bool message_state_valid(const char *s);

@@ -1,0 +1,163 @@
+/*
+ * spec.c - the part of a message that says what is to run: arguments, environment, limits; and
+ * lists of nodes
+ *
+ * These are the only messages whose size a user decides. They are written into a growing buffer;
+ * what is read is bounded by the message itself, since each string costs at least its NUL.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "wire/message.h"
+
+void message_spec_clear(struct message_spec *s)
+{
+	free(s->argv);
+	free(s->env);
+	*s = (struct message_spec){ 0 };
+}
+
+static int append_strings(struct buffer *to, char *const *strings, size_t n)
+{
+	uint8_t count[2] = { (uint8_t)(n >> 8), (uint8_t)n };
+	int r = buffer_append(to, count, sizeof(count));
+
+	if (n > MESSAGE_STRINGS_MAX)
+		return -E2BIG;
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = buffer_append(to, strings[i], strlen(strings[i]) + 1);
+	return r;
+}
+
+int message_spec_write(struct buffer *to, const struct message_spec *s)
+{
+	uint8_t head[9 + 16 * MESSAGE_LIMITS_MAX];
+	struct writer w = WRITER(head, sizeof(head));
+	size_t start = to->len, n;
+	int r;
+
+	writer_be16(&w, s->flags);
+	writer_be16(&w, s->umask);
+	writer_be32(&w, s->window);
+	writer_u8(&w, (uint8_t)s->n_limits);
+	for (uint32_t i = 0; i < s->n_limits; i++) {
+		writer_be64(&w, s->limits[i].current);
+		writer_be64(&w, s->limits[i].maximum);
+	}
+	r = writer_end(&w, &n);
+	if (r == 0)
+		r = buffer_append(to, head, n);
+	if (r == 0)
+		r = buffer_append(to, s->cwd, strlen(s->cwd) + 1);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(s->io); i++)
+		r = buffer_append(to, s->io[i], strlen(s->io[i]) + 1);
+	if (r == 0)
+		r = append_strings(to, s->argv, s->n_argv);
+	if (r == 0)
+		r = append_strings(to, s->env, s->n_env);
+	if (r == 0 && to->len - start > MESSAGE_SPEC_MAX)
+		r = -E2BIG;
+	return r;
+}
+
+static int read_strings(struct reader *r, size_t min, char ***ret, size_t *ret_n)
+{
+	_cleanup_free_ char **strings = NULL;
+	size_t n = reader_be16(r);
+
+	if (r->err || n < min || n > r->left)
+		return -EBADMSG;
+	strings = calloc(n + 1, sizeof(*strings));
+	if (!strings)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		strings[i] =
+			(char *)reader_cstr(r); /* execve() wants them so, and changes nothing */
+	if (r->err)
+		return r->err;
+	*ret = TAKE_PTR(strings);
+	*ret_n = n;
+	return 0;
+}
+
+static const char *read_path(struct reader *r)
+{
+	const char *s = reader_cstr(r);
+
+	if (s && strnlen(s, PATH_MAX) == PATH_MAX)
+		r->err = -EBADMSG;
+	return s;
+}
+
+int message_spec_read(struct reader *r, struct message_spec *ret)
+{
+	struct message_spec s = { 0 };
+	int e = 0;
+
+	if (r->left > MESSAGE_SPEC_MAX)
+		return -EBADMSG;
+	s.flags = reader_be16(r);
+	s.umask = reader_be16(r);
+	s.window = reader_be32(r);
+	s.n_limits = reader_u8(r);
+	if (r->err || s.flags & ~MESSAGE_FLAGS_ALL_ || s.umask > 0777 ||
+	    s.n_limits > MESSAGE_LIMITS_MAX || s.window < 1 || s.window > MESSAGE_WINDOW)
+		return -EBADMSG;
+	for (uint32_t i = 0; i < s.n_limits; i++) {
+		s.limits[i].current = reader_be64(r);
+		s.limits[i].maximum = reader_be64(r);
+	}
+	s.cwd = read_path(r);
+	for (size_t i = 0; i < ARRAY_SIZE(s.io); i++)
+		s.io[i] = read_path(r);
+	if (r->err)
+		return r->err;
+	e = read_strings(r, 1, &s.argv, &s.n_argv);
+	if (e == 0)
+		e = read_strings(r, 0, &s.env, &s.n_env);
+	if (e == 0)
+		e = reader_end(r);
+	if (e < 0) {
+		message_spec_clear(&s);
+		return e;
+	}
+	*ret = s;
+	return 0;
+}
+
+int message_nodes_write(struct buffer *to, const uint32_t *nodes, size_t n)
+{
+	uint8_t word[4];
+	int r;
+
+	if (n == 0 || n > MESSAGE_NODES_MAX)
+		return -E2BIG;
+	word[0] = (uint8_t)(n >> 8);
+	word[1] = (uint8_t)n;
+	r = buffer_append(to, word, 2);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct writer w = WRITER(word, sizeof(word));
+
+		writer_be32(&w, nodes[i]);
+		r = buffer_append(to, word, sizeof(word));
+	}
+	return r;
+}
+
+int message_nodes_read(struct reader *r, uint32_t **ret, size_t *ret_n)
+{
+	_cleanup_free_ uint32_t *nodes = NULL;
+	size_t n = reader_be16(r);
+
+	if (r->err || n == 0 || n > r->left / sizeof(*nodes))
+		return -EBADMSG;
+	nodes = calloc(n, sizeof(*nodes));
+	if (!nodes)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		nodes[i] = reader_be32(r);
+	*ret = TAKE_PTR(nodes);
+	*ret_n = n;
+	return 0;
+}
