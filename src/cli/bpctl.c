@@ -1,0 +1,172 @@
+/*
+ * bpctl.c - the program `bpctl`: change the state and the permissions of nodes, and send them down
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "cli/program.h"
+#include "cli/where.h"
+#include "space/caller.h"
+
+struct options {
+	const char *nodes, *state, *mode, *user, *group, *socket;
+	bool reboot, halt, poweroff;
+};
+
+/* One change: what, and to which value. */
+struct change {
+	enum message_set what;
+	uint32_t value;
+	const char *word;
+};
+
+static void defaults(void *options)
+{
+	((struct options *)options)->socket = where_socket();
+}
+
+static int user_id(const char *name, uint32_t *ret)
+{
+	const struct passwd *p;
+
+	if (parse_u32(name, 0, UINT32_MAX - 1, ret) == 0)
+		return 0;
+	p = getpwnam(name);
+	if (!p)
+		return log_err(0, "there is no user '%s'", name), -ENOENT;
+	*ret = p->pw_uid;
+	return 0;
+}
+
+static int group_id(const char *name, uint32_t *ret)
+{
+	const struct group *g;
+
+	if (parse_u32(name, 0, UINT32_MAX - 1, ret) == 0)
+		return 0;
+	g = getgrnam(name);
+	if (!g)
+		return log_err(0, "there is no group '%s'", name), -ENOENT;
+	*ret = g->gr_gid;
+	return 0;
+}
+
+static int apply(struct caller *c, const struct nodeset *nodes, const struct change *change)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+	struct message_small m;
+	struct writer *w = message_begin(&m, MESSAGE_SET);
+	int r;
+
+	writer_u8(w, (uint8_t)change->what);
+	writer_be32(w, change->value);
+	writer_cstr(w, change->word ? change->word : "");
+	r = buffer_append(&b, m.bytes, w->len);
+	if (r == 0)
+		r = message_nodes_write(&b, nodes->numbers, nodes->n);
+	if (r < 0)
+		return log_err(r, "cannot ask bpmaster");
+	r = caller_send(c, b.data, b.len);
+	return r < 0 ? r : caller_done(c);
+}
+
+/* The changes that the options ask for. Return: number of them, or negative errno (logged). */
+static int changes_of(const struct options *o, struct change ret[static 5])
+{
+	int n = 0, r = 0;
+
+	if (o->state) {
+		if (!message_state_valid(o->state))
+			return log_err(
+				-EINVAL,
+				"the state '%s': expected 1 to 15 letters, digits, '-', '_' or '.'",
+				o->state);
+		ret[n++] = (struct change){ .what = MESSAGE_SET_STATE, .word = o->state };
+	}
+	if (o->mode) {
+		ret[n] = (struct change){ .what = MESSAGE_SET_MODE };
+		if (parse_mode(o->mode, &ret[n++].value) < 0)
+			return log_err(-EINVAL, "the mode '%s': expected an octal number like 111",
+				       o->mode);
+	}
+	if (o->user) {
+		ret[n] = (struct change){ .what = MESSAGE_SET_USER };
+		r = user_id(o->user, &ret[n++].value);
+	}
+	if (o->group && r == 0) {
+		ret[n] = (struct change){ .what = MESSAGE_SET_GROUP };
+		r = group_id(o->group, &ret[n++].value);
+	}
+	if (o->reboot || o->halt || o->poweroff)
+		ret[n++] = (struct change){ .what = MESSAGE_SET_POWER,
+					    .value = o->reboot ? MESSAGE_REBOOT
+						     : o->halt ? MESSAGE_HALT
+							       : MESSAGE_POWEROFF };
+	return r < 0 ? r : n;
+}
+
+static int run(void *options, int argc, char **argv)
+{
+	const struct options *o = options;
+	_cleanup_caller_ struct caller c = CALLER();
+	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
+	_cleanup_nodeset_ struct nodeset nodes = NODESET();
+	struct change changes[5];
+	int n = changes_of(o, changes), r;
+
+	if (n < 0)
+		return n;
+	if (!o->nodes || n == 0 || o->reboot + o->halt + o->poweroff > 1) {
+		log_err(0, "%s",
+			!o->nodes ? "which nodes? -S NODES"
+			: n == 0  ? "nothing to change"
+				  : "-R, -H and -P exclude each other");
+		return COMMAND_USAGE;
+	}
+	r = caller_open(&c, o->socket);
+	if (r == 0)
+		r = caller_list(&c, &known);
+	if (r == 0)
+		r = caller_nodeset(&known, o->nodes, &nodes);
+	if (r == 0 && nodes.n == 0)
+		r = (log_err(0, "no node is in '%s'", o->nodes), -ENODEV);
+	for (int i = 0; r == 0 && i < n; i++)
+		r = apply(&c, &nodes, &changes[i]);
+	return r;
+}
+
+#define AT(field) offsetof(struct options, field)
+static const struct option_row rows[] = {
+	{ "nodes", 'S', OPTION_STRING, "NODES", "which nodes", AT(nodes) },
+	{ "state", 's', OPTION_STRING, "STATE", "set the state: any word of up to 15 characters",
+	  AT(state) },
+	{ "mode", 'm', OPTION_STRING, "MODE",
+	  "who may run there: execute bits of user, group and others", AT(mode) },
+	{ "user", 'u', OPTION_STRING, "USER", "set the user of the nodes", AT(user) },
+	{ "group", 'g', OPTION_STRING, "GROUP", "set the group of the nodes", AT(group) },
+	{ "reboot", 'R', OPTION_FLAG, NULL, "reboot", AT(reboot) },
+	{ "halt", 'H', OPTION_FLAG, NULL, "halt", AT(halt) },
+	{ "poweroff", 'P', OPTION_FLAG, NULL, "power off", AT(poweroff) },
+	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },
+	{ 0 },
+};
+
+static const struct command cmd_bpctl = {
+	.name = "bpctl",
+	.args = "",
+	.summary = "control nodes",
+	.options = rows,
+	.options_size = sizeof(struct options),
+	.defaults = defaults,
+	.run = run,
+};
+
+int main(int argc, char **argv)
+{
+	return program_main(&cmd_bpctl, 'v', argc, argv);
+}

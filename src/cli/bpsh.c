@@ -1,0 +1,186 @@
+/*
+ * bpsh.c - the program `bpsh`: run a command on nodes
+ *
+ * Options are those of BProc's bpsh; the engine is space/shell.c. What the command inherits is what
+ * a child of ours would: arguments, environment, working directory, umask and limits. Who it runs
+ * as is not ours to say: bpmaster asks the kernel.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/program.h"
+#include "cli/where.h"
+#include "space/shell.h"
+
+struct options {
+	bool all_up, all, no_stdin, no_io, line_buffer, prefix, sequential, divider, time;
+	uint64_t buffer, timeout;
+	const char *io[3], *socket;
+};
+
+static void defaults(void *options)
+{
+	struct options *o = options;
+
+	o->buffer = MESSAGE_WINDOW;
+	o->socket = where_socket();
+}
+
+static void fill_limits(struct message_spec *s)
+{
+	_Static_assert(RLIM_NLIMITS <= MESSAGE_LIMITS_MAX, "every limit has a place");
+
+	for (int i = 0; i < (int)RLIM_NLIMITS; i++) {
+		struct rlimit l = { RLIM_INFINITY, RLIM_INFINITY };
+
+		(void)getrlimit((__rlimit_resource_t)i, &l); /* unknown ones stay without a limit */
+		s->limits[i].current = l.rlim_cur;
+		s->limits[i].maximum = l.rlim_max;
+	}
+	s->n_limits = RLIM_NLIMITS;
+}
+
+static int fill_spec(const struct options *o, int argc, char **argv, char cwd[static PATH_MAX],
+		     struct message_spec *ret)
+{
+	struct message_spec s = {
+		.argv = argv, .n_argv = (size_t)argc, .env = environ, .cwd = cwd
+	};
+	mode_t mask = umask(0);
+
+	umask(mask);
+	if (!getcwd(cwd, PATH_MAX))
+		snprintf(cwd, PATH_MAX, "/");
+	s.umask = (uint16_t)mask;
+	if (o->no_stdin || o->no_io)
+		s.flags |= MESSAGE_STDIN_NULL;
+	if (o->no_io)
+		s.flags |= MESSAGE_OUTPUT_NULL;
+	while (environ[s.n_env])
+		s.n_env++;
+	for (size_t i = 0; i < ARRAY_SIZE(s.io); i++) {
+		s.io[i] = o->io[i] ? o->io[i] : "";
+		if (strlen(s.io[i]) >= PATH_MAX)
+			return log_err(-ENAMETOOLONG, "the file name '%.40s...'", s.io[i]);
+	}
+	fill_limits(&s);
+	*ret = s;
+	return 0;
+}
+
+/* Which nodes. Takes the argument for it, unless an option says it. */
+static int choose(const struct options *o, const struct caller_nodes *known, const char *text,
+		  struct nodeset *ret)
+{
+	const struct nodeset *from = o->all_up ? &known->up : &known->not_down;
+	int r = 0;
+
+	if (text)
+		r = caller_nodeset(known, text, ret);
+	for (size_t i = 0; r == 0 && !text && i < from->n; i++)
+		r = nodeset_add(ret, from->numbers[i]);
+	if (r < 0)
+		return r;
+	if (ret->n == 0)
+		return log_err(0, "%s",
+			       text ? "no node is in that set"
+				    : "no node is up; bpstat shows them"),
+		       -ENODEV;
+	return 0;
+}
+
+static int run(void *options, int argc, char **argv)
+{
+	const struct options *o = options;
+	const struct shell_options shell = {
+		.by_line = o->line_buffer || o->prefix,
+		.prefix = o->prefix,
+		.sequential = o->sequential || o->divider,
+		.divider = o->divider,
+		.time = o->time,
+		.line_max = (uint32_t)o->buffer,
+		.timeout_s = (uint32_t)o->timeout,
+		.no_input = o->no_stdin || o->no_io || o->io[0],
+	};
+	const char *text = o->all_up || o->all ? NULL : argv[0];
+	_cleanup_caller_ struct caller c = CALLER();
+	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
+	_cleanup_nodeset_ struct nodeset nodes = NODESET();
+	char cwd[PATH_MAX];
+	struct message_spec spec;
+	int r;
+
+	if (text)
+		argc--, argv++;
+	if (argc < 1) {
+		log_err(0, "which command? bpsh NODES COMMAND [ARGUMENT...]");
+		return COMMAND_USAGE;
+	}
+	r = fill_spec(o, argc, argv, cwd, &spec);
+	if (r == 0)
+		r = caller_open(&c, o->socket);
+	if (r == 0)
+		r = caller_list(&c, &known);
+	if (r == 0)
+		r = choose(o, &known, text, &nodes);
+	return r < 0 ? r : shell_run(&c, &nodes, &spec, &shell);
+}
+
+#define AT(field) offsetof(struct options, field)
+static const struct option_row rows[] = {
+	{ "all-up", 'a', OPTION_FLAG, NULL, "on all nodes that are up", AT(all_up) },
+	{ "all", 'A', OPTION_FLAG, NULL, "on all nodes that are not down", AT(all) },
+	{ "no-stdin", 'n', OPTION_FLAG, NULL, "standard input of the command is empty",
+	  AT(no_stdin) },
+	{ "no-io", 'N', OPTION_FLAG, NULL, "standard input is empty, output is thrown away",
+	  AT(no_io) },
+	{ "line-buffer", 'L', OPTION_FLAG, NULL, "write output by whole lines", AT(line_buffer) },
+	{ "prefix", 'p', OPTION_FLAG, NULL, "begin each line with its node's number (implies -L)",
+	  AT(prefix) },
+	{ "sequential", 's', OPTION_FLAG, NULL, "write output node by node", AT(sequential) },
+	{ "divider", 'd', OPTION_FLAG, NULL, "write a line before each node's output (implies -s)",
+	  AT(divider) },
+	{ "buffer", 'b', OPTION_SIZE, "BYTES", "longest line that is waited for (128K)", AT(buffer),
+	  1, MESSAGE_WINDOW },
+	{ "stdin", 'I', OPTION_STRING, "FILE", "standard input is this file on the node",
+	  AT(io[0]) },
+	{ "stdout", 'O', OPTION_STRING, "FILE", "standard output goes to this file on the node",
+	  AT(io[1]) },
+	{ "stderr", 'E', OPTION_STRING, "FILE", "standard error goes to this file on the node",
+	  AT(io[2]) },
+	{ "time", 't', OPTION_FLAG, NULL, "say how long the command took on each node", AT(time) },
+	{ "timeout", 0, OPTION_U64, "SECONDS", "end what still runs after this time", AT(timeout),
+	  1, 31536000 },
+	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },
+	{ 0 },
+};
+
+static const struct command cmd_bpsh = {
+	.name = "bpsh",
+	.args = "NODES COMMAND [ARGUMENT...]",
+	.summary = "run a command on nodes",
+	.details = "NODES is 4, 5-8, 5-, all, allup, !3, or several with commas between; -a and -A "
+		   "stand in its\n"
+		   "place. Exit status: the largest of the commands; 127 or 126 where a node has "
+		   "no such command or\n"
+		   "cannot run it; 255 when one was ended by a signal or its node was lost; 1 when "
+		   "a node was not up.\n",
+	.options = rows,
+	.options_size = sizeof(struct options),
+	.defaults = defaults,
+	.args_min = 1,
+	.args_max = -1,
+	.first_arg_ends = true,
+	.run = run,
+};
+
+int main(int argc, char **argv)
+{
+	return program_main(&cmd_bpsh, 'v', argc, argv);
+}

@@ -1,0 +1,82 @@
+/*
+ * bpslave.c - the program `bpslave`: a node of the process space, as a daemon or as the node's init
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/program.h"
+#include "space/handover.h"
+#include "space/node.h"
+
+#define KEY_DEFAULT "/etc/bpboot/master.pub"
+
+struct options {
+	const char *boot_file, *events, *key;
+	struct in_addr master;
+	uint16_t port;
+	bool allow_power;
+};
+
+static int take_master(void *options, const char *value)
+{
+	struct options *o = options;
+
+	if (handover_endpoint(value, &o->master, &o->port) < 0)
+		return log_err(0, "--master '%s' is not ADDRESS[:PORT]", value), -EINVAL;
+	return 0;
+}
+
+static void defaults(void *options)
+{
+	struct options *o = options;
+
+	o->boot_file = HANDOVER_BOOT;
+	o->events = HANDOVER_EVENTS;
+	o->key = KEY_DEFAULT;
+}
+
+static int run(void *options, int argc, char **argv)
+{
+	const struct options *o = options;
+	const struct node_config c = {
+		.boot_file = o->boot_file,
+		.events = o->events,
+		.key = o->key,
+		.master = o->master,
+		.port = o->port,
+		.first = getpid() == 1,
+		.power = getpid() == 1 || o->allow_power,
+	};
+
+	return node_run(&c);
+}
+
+#define AT(field) offsetof(struct options, field)
+static const struct option_row rows[] = {
+	{ "boot-file", 0, OPTION_STRING, "FILE",
+	  "what init left: MAC, boot and master (" HANDOVER_BOOT ")", AT(boot_file) },
+	{ "events", 0, OPTION_STRING, "FILE", "init's record of the boot (" HANDOVER_EVENTS ")",
+	  AT(events) },
+	{ "master", 0, OPTION_CALL, "ADDRESS[:PORT]",
+	  "bpmaster, in place of what the boot file says", .call = take_master },
+	{ "key", 0, OPTION_STRING, "FILE", "public key of bpmaster (" KEY_DEFAULT ")", AT(key) },
+	{ "allow-power", 0, OPTION_FLAG, NULL, "obey orders to go down although this is not PID 1",
+	  AT(allow_power) },
+	{ 0 },
+};
+
+static const struct command cmd_bpslave = {
+	.name = "bpslave",
+	.args = "",
+	.summary = "run programs of the front end on this node",
+	.options = rows,
+	.options_size = sizeof(struct options),
+	.defaults = defaults,
+	.run = run,
+};
+
+int main(int argc, char **argv)
+{
+	return program_main(&cmd_bpslave, 'V', argc, argv);
+}

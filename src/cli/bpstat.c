@@ -1,0 +1,254 @@
+/*
+ * bpstat.c - the program `bpstat`: what the nodes are doing
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <jansson.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "cli/program.h"
+#include "cli/where.h"
+#include "space/caller.h"
+
+#define SINCE_MAX 32
+
+struct options {
+	bool compact, longer, addresses, states, numbers, total, json;
+	bool only_up;
+	const char *host, *socket;
+};
+
+static void defaults(void *options)
+{
+	((struct options *)options)->socket = where_socket();
+}
+
+static const char *mode_text(uint32_t mode, char ret[static 11])
+{
+	snprintf(ret, 11, "---%c--%c--%c", mode & 0100 ? 'x' : '-', mode & 0010 ? 'x' : '-',
+		 mode & 0001 ? 'x' : '-');
+	return ret;
+}
+
+static const char *name_of(uint32_t id, char ret[static 16])
+{
+	if (id == 0)
+		return "root";
+	snprintf(ret, 16, "%u", id);
+	return ret;
+}
+
+static const char *since_text(uint64_t ms, char ret[static SINCE_MAX])
+{
+	time_t t = (time_t)(ms / 1000);
+	struct tm tm;
+
+	if (!localtime_r(&t, &tm) || strftime(ret, SINCE_MAX, "%Y-%m-%d %H:%M:%S", &tm) == 0)
+		snprintf(ret, SINCE_MAX, "?");
+	return ret;
+}
+
+static bool same(const struct message_node *a, const struct message_node *b)
+{
+	return !strcmp(a->state, b->state) && a->mode == b->mode && a->uid == b->uid &&
+	       a->gid == b->gid;
+}
+
+/* One row for all nodes that are alike, in the order of the first of each. */
+static int print_compact(const struct caller_nodes *known, const struct nodeset *chosen)
+{
+	printf("%-20s %-15s %-10s %-8s %s\n", "Node(s)", "Status", "Mode", "User", "Group");
+	for (size_t i = 0; i < chosen->n; i++) {
+		const struct message_node *node = caller_node(known, chosen->numbers[i]);
+		_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
+		_cleanup_nodeset_ struct nodeset alike = NODESET();
+		char mode[11], user[16], group[16];
+		bool shown = false;
+
+		for (size_t k = 0; k < chosen->n; k++) {
+			const struct message_node *other = caller_node(known, chosen->numbers[k]);
+
+			if (!same(node, other))
+				continue;
+			shown = shown || k < i;
+			if (nodeset_add(&alike, other->number) < 0)
+				return log_err(-ENOMEM, "cannot list the nodes");
+		}
+		if (shown)
+			continue;
+		if (nodeset_format(&alike, &text) < 0)
+			return log_err(-ENOMEM, "cannot list the nodes");
+		printf("%-20s %-15s %-10s %-8s %s\n", buffer_str(&text), node->state,
+		       mode_text(node->mode, mode), name_of(node->uid, user),
+		       name_of(node->gid, group));
+	}
+	return 0;
+}
+
+static int print_long(const struct caller_nodes *known, const struct nodeset *chosen)
+{
+	printf("%-6s %-8s %-15s %-17s %-15s %-19s %-10s %4s %s\n", "Node", "Status", "Name", "MAC",
+	       "Address", "Since", "Mode", "Jobs", "Kernel");
+	for (size_t i = 0; i < chosen->n; i++) {
+		const struct message_node *n = caller_node(known, chosen->numbers[i]);
+		char mode[11], mac[MAC_STR_MAX], address[INET_ADDRSTRLEN], since[SINCE_MAX];
+
+		printf("%-6u %-8s %-15s %-17s %-15s %-19s %-10s %4u %s\n", n->number, n->state,
+		       *n->name ? n->name : "-", mac_format(&n->mac, mac),
+		       n->address.s_addr ? ipv4_format(n->address, address) : "-",
+		       since_text(n->since_ms, since), mode_text(n->mode, mode), n->jobs,
+		       *n->release ? n->release : "-");
+		if (*n->words)
+			printf("       %s\n", n->words);
+	}
+	return 0;
+}
+
+static int print_json(const struct caller_nodes *known, const struct nodeset *chosen)
+{
+	json_t *list = json_array();
+	int r = 0;
+
+	for (size_t i = 0; list && i < chosen->n; i++) {
+		const struct message_node *n = caller_node(known, chosen->numbers[i]);
+		char mac[MAC_STR_MAX], address[INET_ADDRSTRLEN], boot[9];
+
+		snprintf(boot, sizeof(boot), "%08x", n->boot);
+		if (json_array_append_new(
+			    list,
+			    json_pack("{si ss ss ss ss ss si si si si sI ss ss sb}", "node",
+				      (int)n->number, "status", n->state, "name", n->name, "mac",
+				      mac_format(&n->mac, mac), "address",
+				      n->address.s_addr ? ipv4_format(n->address, address) : "",
+				      "boot", boot, "mode", (int)n->mode, "user", (int)n->uid,
+				      "group", (int)n->gid, "jobs", (int)n->jobs, "since_ms",
+				      (json_int_t)n->since_ms, "kernel", n->release, "words",
+				      n->words, "connected", (int)n->connected)) < 0)
+			r = -ENOMEM;
+	}
+	if (!list || r < 0 || json_dumpf(list, stdout, JSON_INDENT(1)) < 0)
+		r = log_err(-ENOMEM, "cannot write the list of nodes");
+	else
+		printf("\n");
+	json_decref(list);
+	return r;
+}
+
+/* The node at @host: a number, a node's name, or a host's address. */
+static int print_address(const struct caller_nodes *known, const char *host)
+{
+	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found = NULL;
+	struct in_addr a = { 0 };
+	char text[INET_ADDRSTRLEN];
+	uint32_t number = UINT32_MAX;
+
+	(void)!parse_u32(host, 0, NODE_NUMBER_MAX, &number); /* then it is a name */
+	if (number == UINT32_MAX && getaddrinfo(host, NULL, &hints, &found) == 0) {
+		a = ((const struct sockaddr_in *)(const void *)found->ai_addr)->sin_addr;
+		freeaddrinfo(found);
+	}
+	for (size_t i = 0; i < known->n; i++) {
+		const struct message_node *n = &known->list[i];
+
+		if (n->number != number && strcmp(n->name, host) != 0 &&
+		    (a.s_addr == 0 || n->address.s_addr != a.s_addr))
+			continue;
+		if (n->address.s_addr == 0)
+			return log_err(0, "the address of node %u is not known", n->number),
+			       -ENODATA;
+		printf("%s\n", ipv4_format(n->address, text));
+		return 0;
+	}
+	return log_err(0, "'%s' is no node", host), -ENODEV;
+}
+
+static int print_chosen(const struct options *o, const struct caller_nodes *known,
+			const struct nodeset *chosen)
+{
+	for (size_t i = 0; i < chosen->n && (o->addresses || o->states || o->numbers); i++) {
+		const struct message_node *n = caller_node(known, chosen->numbers[i]);
+		char address[INET_ADDRSTRLEN];
+
+		if (o->addresses)
+			printf("%s\n", n->address.s_addr ? ipv4_format(n->address, address) : "-");
+		else if (o->states)
+			printf("%s\n", n->state);
+		else
+			printf("%u\n", n->number);
+	}
+	if (o->addresses || o->states || o->numbers)
+		return 0;
+	if (o->total) {
+		printf("%zu\n", chosen->n);
+		return 0;
+	}
+	if (o->json)
+		return print_json(known, chosen);
+	return o->longer ? print_long(known, chosen) : print_compact(known, chosen);
+}
+
+static int run(void *options, int argc, char **argv)
+{
+	const struct options *o = options;
+	_cleanup_caller_ struct caller c = CALLER();
+	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
+	_cleanup_nodeset_ struct nodeset asked = NODESET(), chosen = NODESET();
+	int r = caller_open(&c, o->socket);
+
+	if (r == 0)
+		r = caller_list(&c, &known);
+	if (r == 0 && o->host)
+		return print_address(&known, o->host);
+	if (r == 0)
+		r = caller_nodeset(&known, argc > 0 ? argv[0] : "all", &asked);
+	for (size_t i = 0; r == 0 && i < asked.n; i++) {
+		const struct message_node *n = caller_node(&known, asked.numbers[i]);
+
+		if (!n)
+			r = (log_err(0, "there is no node %u", asked.numbers[i]), -ENODEV);
+		else if (!o->only_up || nodeset_has(&known.up, n->number))
+			r = nodeset_add(&chosen, n->number);
+	}
+	return r < 0 ? r : print_chosen(o, &known, &chosen);
+}
+
+#define AT(field) offsetof(struct options, field)
+static const struct option_row rows[] = {
+	{ "compact", 'c', OPTION_FLAG, NULL, "one row for nodes that are alike (as without it)",
+	  AT(compact) },
+	{ "long", 'l', OPTION_FLAG, NULL,
+	  "one row a node, with name, MAC, address, since when, kernel", AT(longer) },
+	{ "address", 'a', OPTION_FLAG, NULL, "only the addresses, one a line", AT(addresses) },
+	{ "status", 's', OPTION_FLAG, NULL, "only the states, one a line", AT(states) },
+	{ "number", 'n', OPTION_FLAG, NULL, "only the numbers, one a line", AT(numbers) },
+	{ "total", 't', OPTION_FLAG, NULL, "only how many nodes", AT(total) },
+	{ "up", 'U', OPTION_FLAG, NULL, "of the nodes, those that are up", AT(only_up) },
+	{ "host", 'A', OPTION_STRING, "HOST",
+	  "address of the node with this number, name or address", AT(host) },
+	{ "json", 0, OPTION_FLAG, NULL, "everything, as JSON", AT(json) },
+	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },
+	{ 0 },
+};
+
+static const struct command cmd_bpstat = {
+	.name = "bpstat",
+	.args = "[NODES]",
+	.summary = "show the nodes and their states",
+	.options = rows,
+	.options_size = sizeof(struct options),
+	.defaults = defaults,
+	.args_max = 1,
+	.run = run,
+};
+
+int main(int argc, char **argv)
+{
+	return program_main(&cmd_bpstat, 'v', argc, argv);
+}

@@ -1,0 +1,213 @@
+/*
+ * caller.c - the other side of bpmaster's door
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/reader.h"
+#include "base/writer.h"
+#include "space/caller.h"
+#include "space/stream.h"
+
+void caller_close(struct caller *c)
+{
+	c->fd = fd_close(c->fd);
+	buffer_clear(&c->in);
+}
+
+static int lost(int err)
+{
+	return log_err(err, "the connection to bpmaster broke");
+}
+
+int caller_send(struct caller *c, const void *p, size_t n)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX + STREAM_LENGTH_BYTES);
+	uint8_t length[STREAM_LENGTH_BYTES];
+	struct writer w = WRITER(length, sizeof(length));
+	int r;
+
+	writer_be32(&w, (uint32_t)n);
+	r = buffer_append(&b, length, sizeof(length));
+	if (r == 0)
+		r = buffer_append(&b, p, n);
+	if (r < 0)
+		return log_err(r, "a message of %zu bytes cannot be sent", n);
+	r = fd_write_all(c->fd, b.data, b.len);
+	return r < 0 ? lost(r) : 0;
+}
+
+/* Receive one message into c->in. */
+static int receive(struct caller *c)
+{
+	uint8_t length[STREAM_LENGTH_BYTES];
+	struct reader r = READER(length, sizeof(length));
+	size_t got, n;
+	int e = fd_read_full(c->fd, length, sizeof(length), &got);
+
+	if (e == 0 && got < sizeof(length))
+		e = -ECONNRESET;
+	if (e < 0)
+		return lost(e);
+	n = reader_be32(&r);
+	if (n < 1 || n > MESSAGE_BYTES_MAX)
+		return log_err(-EBADMSG, "bpmaster sent a message of %zu bytes", n);
+	c->in.len = 0;
+	e = buffer_reserve(&c->in, n);
+	if (e == 0)
+		e = fd_read_full(c->fd, c->in.data, n, &got);
+	if (e == 0 && got < n)
+		e = -ECONNRESET;
+	if (e < 0)
+		return lost(e);
+	c->in.len = n;
+	return 0;
+}
+
+/* Take a DONE that was received. */
+static int take_done(struct caller *c)
+{
+	struct reader r = READER(c->in.data, c->in.len);
+	const char *words;
+	uint32_t error;
+
+	if (reader_u8(&r) != MESSAGE_DONE || message_done_read(&r, &error, &words) < 0 ||
+	    error > 4095)
+		return log_err(-EBADMSG, "bpmaster sent something else than an answer");
+	if (error == 0)
+		return 0;
+	log_err(0, "%s", *words ? words : strerror((int)error));
+	return -(int)error;
+}
+
+int caller_done(struct caller *c)
+{
+	int r = receive(c);
+
+	return r < 0 ? r : take_done(c);
+}
+
+int caller_open(struct caller *c, const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	struct message_small m;
+	size_t n = strlen(path);
+	int r;
+
+	if (n >= sizeof(at.sun_path))
+		return log_err(-ENAMETOOLONG, "the socket's path '%s' is too long", path);
+	memcpy(at.sun_path, path, n);
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (c->fd < 0)
+		return log_err(-errno, "cannot make a socket");
+	if (connect(c->fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+		r = -errno;
+		if (r == -ENOENT)
+			return log_err(0, "bpmaster is not running: no socket '%s'", path), r;
+		if (r == -ECONNREFUSED)
+			return log_err(0, "bpmaster is not running: nobody listens at '%s'", path),
+			       r;
+		return log_err(r, "cannot reach bpmaster at '%s'", path);
+	}
+	writer_be16(message_begin(&m, MESSAGE_OPEN), MESSAGE_VERSION);
+	r = caller_send(c, m.bytes, m.w.len);
+	return r < 0 ? r : caller_done(c);
+}
+
+void caller_nodes_clear(struct caller_nodes *n)
+{
+	for (size_t i = 0; i < n->n; i++)
+		buffer_clear(&n->texts[i]);
+	free(n->texts);
+	free(n->list);
+	nodeset_clear(&n->all);
+	nodeset_clear(&n->up);
+	nodeset_clear(&n->not_down);
+	*n = (struct caller_nodes){ 0 };
+}
+
+/* Keep the NODE message in c->in as the next entry. */
+static int keep_node(struct caller *c, struct caller_nodes *ns)
+{
+	struct message_node *list = reallocarray(ns->list, ns->n + 1, sizeof(*list)), *node;
+	struct buffer *texts;
+	struct reader r;
+	int e;
+
+	if (!list)
+		return -ENOMEM;
+	ns->list = list;
+	texts = reallocarray(ns->texts, ns->n + 1, sizeof(*texts));
+	if (!texts)
+		return -ENOMEM;
+	ns->texts = texts;
+	texts[ns->n] = c->in;
+	c->in = BUFFER(MESSAGE_BYTES_MAX);
+	r = READER(texts[ns->n].data, texts[ns->n].len);
+	node = &list[ns->n++];
+	*node = (struct message_node){ 0 };
+	(void)reader_u8(&r); /* the type: looked at by the caller */
+	e = message_node_read(&r, node);
+	if (e == 0)
+		e = nodeset_add(&ns->all, node->number);
+	if (e == 0 && !strcmp(node->state, "up"))
+		e = nodeset_add(&ns->up, node->number);
+	if (e == 0 && strcmp(node->state, "down") != 0)
+		e = nodeset_add(&ns->not_down, node->number);
+	return e;
+}
+
+int caller_list(struct caller *c, struct caller_nodes *ret)
+{
+	_cleanup_caller_nodes_ struct caller_nodes ns = { 0 };
+	const uint8_t type = MESSAGE_LIST;
+	int r = caller_send(c, &type, 1);
+
+	while (r == 0) {
+		r = receive(c);
+		if (r == 0 && c->in.data[0] != MESSAGE_NODE)
+			break;
+		if (r == 0) {
+			r = keep_node(c, &ns);
+			if (r < 0)
+				log_err(r, "cannot take the list of nodes from bpmaster");
+		}
+	}
+	if (r == 0)
+		r = take_done(c);
+	if (r < 0)
+		return r;
+	*ret = ns;
+	ns = (struct caller_nodes){ 0 };
+	return 0;
+}
+
+const struct message_node *caller_node(const struct caller_nodes *n, uint32_t number)
+{
+	size_t low = 0, high = n->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (n->list[middle].number == number)
+			return &n->list[middle];
+		if (n->list[middle].number < number)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return NULL;
+}
+
+int caller_nodeset(const struct caller_nodes *n, const char *text, struct nodeset *ret)
+{
+	const char *why = "out of memory";
+	int r = nodeset_parse(text, &n->all, &n->up, ret, &why);
+
+	return r < 0 ? log_err(0, "'%s' is not a set of nodes: %s", text, why), r : 0;
+}

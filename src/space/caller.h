@@ -1,0 +1,50 @@
+/*
+ * caller.h - the other side of bpmaster's door, for programs that ask and wait
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/fd.h"
+#include "base/lang.h"
+#include "base/nodeset.h"
+#include "wire/message.h"
+
+struct caller {
+	int fd; /* owned; blocking */
+	struct buffer in;
+};
+
+#define CALLER()	 ((struct caller){ .fd = FD_NONE, .in = BUFFER(MESSAGE_BYTES_MAX) })
+#define _cleanup_caller_ _cleanup_(caller_close)
+void caller_close(struct caller *c);
+
+/* Connect to the door at @path and agree on the version. Return: 0 or negative errno (logged). */
+_must_check_ int caller_open(struct caller *c, const char *path);
+
+/* Send one message. Return: 0 or negative errno (logged). */
+_must_check_ int caller_send(struct caller *c, const void *p, size_t n);
+
+/* Wait for DONE. Return: 0; the negative errno that it carries, or of the connection (logged with
+ * its words). */
+_must_check_ int caller_done(struct caller *c);
+
+/* The nodes as they are now. */
+struct caller_nodes {
+	struct message_node *list; /* owned, by number; strings live in @texts */
+	size_t n;
+	struct buffer *texts; /* owned, one a node */
+	struct nodeset all, up, not_down;
+};
+#define _cleanup_caller_nodes_ _cleanup_(caller_nodes_clear)
+void caller_nodes_clear(struct caller_nodes *n);
+_must_check_ int caller_list(struct caller *c, struct caller_nodes *ret);
+
+/* The node of that number, or NULL. */
+const struct message_node *caller_node(const struct caller_nodes *n, uint32_t number);
+
+/* Parse a node set against the nodes there are. Return: 0 or -EINVAL (logged). */
+_must_check_ int caller_nodeset(const struct caller_nodes *n, const char *text,
+				struct nodeset *ret);

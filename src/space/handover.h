@@ -1,0 +1,34 @@
+/*
+ * handover.h - what init left for bpslave in /run/bpboot/boot (docs/handover.md)
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/lang.h"
+
+#define HANDOVER_BOOT	   "/run/bpboot/boot"
+#define HANDOVER_EVENTS	   "/run/bpboot/events"
+#define HANDOVER_LEASE	   "/run/bpboot/lease"
+#define HANDOVER_BYTES_MAX 16384u
+#define HANDOVER_PORT	   2223
+
+struct handover {
+	struct mac mac;
+	uint32_t boot;	       /* number of this boot, 0 when not said */
+	struct in_addr master; /* 0.0.0.0 when not said */
+	uint16_t port;
+};
+
+/* Parse the text. Return: 0, or -EBADMSG with *ret_why set. */
+_must_check_ int handover_parse(const char *text, size_t n, struct handover *ret,
+				const char **ret_why);
+
+/* Read the file; errors are logged. */
+_must_check_ int handover_read(const char *path, struct handover *ret);
+
+/* "address" or "address:port". Return: 0 or -EINVAL. */
+_must_check_ int handover_endpoint(const char *s, struct in_addr *ret, uint16_t *ret_port);

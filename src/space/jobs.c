@@ -1,0 +1,470 @@
+/*
+ * jobs.c - one process on one node, between the client that asked for it and the slave that runs it
+ *
+ * The master keeps no bytes of a job: it renumbers a message and passes it on. What it does keep is
+ * each side's credit, so that neither can make it queue more than the other has granted. A client
+ * that overdraws is cut off, and so is a slave; nobody else notices.
+ *
+ * A job ends when the slave says so (EXIT, FAILED) or is lost. When its client goes first, the
+ * slave is told to end the process, and the job stays without a client until it has.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "space/master_room.h"
+
+#define SLOT_BITS 16 /* a job's number on the channel: generation above, slot below */
+#define SLOT_MASK ((1u << SLOT_BITS) - 1)
+
+struct job {
+	uint32_t id;	       /* on the channel */
+	uint32_t number;       /* of the client */
+	struct client *client; /* NULL when it is gone */
+	struct slave *slave;
+	struct job *next, *prev; /* of the slave */
+	uint32_t window;
+	uint32_t input_credit;	   /* bytes that the client may send */
+	uint32_t output_credit[2]; /* bytes that the slave may send of standard output, error */
+	bool input_ended;
+};
+
+static struct job *job_by_id(const struct slave *s, uint32_t id)
+{
+	struct master *m = s->master;
+	uint32_t slot = id & SLOT_MASK;
+	struct job *j = slot < m->jobs_cap ? m->jobs[slot] : NULL;
+
+	return j && j->id == id && j->slave == s ? j : NULL;
+}
+
+static struct job *job_by_number(const struct client *c, uint32_t number)
+{
+	return number < c->jobs_cap ? c->jobs[number] : NULL;
+}
+
+/* A free slot of the table. Return: slot, or -EAGAIN when there are too many jobs, -ENOMEM. */
+static int slot_find(struct master *m)
+{
+	if (m->n_jobs >= MASTER_JOBS_MAX)
+		return -EAGAIN;
+	if (m->n_jobs == m->jobs_cap) {
+		size_t cap = m->jobs_cap ? 2 * m->jobs_cap : 64;
+		struct job **p = reallocarray(m->jobs, cap, sizeof(struct job *));
+
+		if (!p)
+			return -ENOMEM;
+		memset(p + m->jobs_cap, 0, (cap - m->jobs_cap) * sizeof(struct job *));
+		m->jobs = p;
+		m->jobs_cap = cap;
+	}
+	for (;;) {
+		uint32_t slot = m->jobs_hint++ % (uint32_t)m->jobs_cap;
+
+		if (!m->jobs[slot])
+			return (int)slot;
+	}
+}
+
+/* The client's entry for its job @number. Return: 0, -EEXIST, -E2BIG, -ENOMEM. */
+static int client_entry(struct client *c, uint32_t number)
+{
+	if (number >= MASTER_JOBS_MAX)
+		return -E2BIG;
+	if (number >= c->jobs_cap) {
+		size_t cap = c->jobs_cap ? c->jobs_cap : 16;
+		struct job **p;
+
+		while (cap <= number)
+			cap *= 2;
+		p = reallocarray(c->jobs, cap, sizeof(struct job *));
+		if (!p)
+			return -ENOMEM;
+		memset(p + c->jobs_cap, 0, (cap - c->jobs_cap) * sizeof(struct job *));
+		c->jobs = p;
+		c->jobs_cap = cap;
+	}
+	return c->jobs[number] ? -EEXIST : 0;
+}
+
+static void job_free(struct job *j)
+{
+	struct slave *s = j->slave;
+
+	s->master->jobs[j->id & SLOT_MASK] = NULL;
+	s->master->n_jobs--;
+	if (j->client)
+		j->client->jobs[j->number] = NULL;
+	if (j->next)
+		j->next->prev = j->prev;
+	if (j->prev)
+		j->prev->next = j->next;
+	else
+		s->jobs = j->next;
+	s->n_jobs--;
+	free(j);
+}
+
+static bool may_run(const struct client *c, const struct member *n)
+{
+	if (client_is_owner(c))
+		return true;
+	if (c->who.uid == n->uid)
+		return n->mode & 0100;
+	if (c->who.gid == n->gid)
+		return n->mode & 0010;
+	for (uint32_t i = 0; i < c->who.n_groups; i++) {
+		if (c->who.groups[i] == n->gid)
+			return n->mode & 0010;
+	}
+	return n->mode & 0001;
+}
+
+static struct job *job_new(struct client *c, uint32_t number, struct slave *s, uint32_t window)
+{
+	int slot = slot_find(s->master);
+	struct job *j = slot < 0 ? NULL : calloc(1, sizeof(*j));
+	static uint32_t generation;
+
+	if (!j)
+		return NULL;
+	j->id = (++generation & 0x7fff) << SLOT_BITS | (uint32_t)slot;
+	j->number = number;
+	j->client = c;
+	j->slave = s;
+	j->window = j->output_credit[0] = j->output_credit[1] = window;
+	j->input_credit = MESSAGE_WINDOW;
+	j->next = s->jobs;
+	if (s->jobs)
+		s->jobs->prev = j;
+	s->jobs = j;
+	s->n_jobs++;
+	s->master->jobs[slot] = j;
+	s->master->n_jobs++;
+	c->jobs[number] = j;
+	return j;
+}
+
+/* Why @c cannot have a job on @n. Return: 0, or a positive errno with words. */
+static int refusal(const struct client *c, const struct member *n, uint32_t number, uint32_t node,
+		   char *words)
+{
+	int r = client_entry((struct client *)c, number);
+
+	if (r < 0) {
+		snprintf(words, MESSAGE_WORDS_MAX, "job number %u cannot be used", number);
+		return -r;
+	}
+	if (!n) {
+		snprintf(words, MESSAGE_WORDS_MAX, "there is no node %u", node);
+		return ENODEV;
+	}
+	if (!n->slave || !strcmp(n->state, "down")) {
+		if (!strcmp(n->state, "down"))
+			snprintf(words, MESSAGE_WORDS_MAX, "node %u is down", node);
+		else
+			snprintf(words, MESSAGE_WORDS_MAX, "node %u is not up (%s)", node,
+				 n->state);
+		return EHOSTDOWN;
+	}
+	if (!may_run(c, n)) {
+		snprintf(words, MESSAGE_WORDS_MAX,
+			 "user %u may not run on node %u (mode %03o, user %u, group %u)",
+			 c->who.uid, node, n->mode, n->uid, n->gid);
+		return EACCES;
+	}
+	return 0;
+}
+
+int job_start(struct client *c, uint32_t number, uint32_t node, const struct job_order *order,
+	      char *ret_words)
+{
+	struct member *n = member_by_number(c->master, node);
+	uint8_t head[16 + 4 * MESSAGE_GROUPS_MAX];
+	struct writer w = WRITER(head, sizeof(head));
+	int r = refusal(c, n, number, node, ret_words);
+	struct job *j;
+
+	if (r > 0)
+		return r;
+	j = job_new(c, number, n->slave, order->window);
+	if (!j) {
+		snprintf(ret_words, MESSAGE_WORDS_MAX,
+			 "bpmaster has no room for another job (at most %u)", MASTER_JOBS_MAX);
+		return EAGAIN;
+	}
+	writer_u8(&w, MESSAGE_START);
+	writer_be32(&w, j->id);
+	message_credentials_write(&w, &c->who);
+	(void)stream_send2(&n->slave->stream, head, w.len, order->spec,
+			   order->spec_n); /* lost with the slave if it fails */
+	return 0;
+}
+
+static void to_client(struct job *j, const struct message_small *msg)
+{
+	if (j->client)
+		(void)stream_send_writer(&j->client->stream,
+					 &msg->w); /* a client that fails is closed */
+}
+
+/* Write a message of a job and a count of one. */
+static void to_slave_counted(struct job *j, enum message_type type)
+{
+	struct message_small msg;
+
+	message_input_write(message_begin(&msg, type), j->id, 1);
+	(void)stream_send_writer(&j->slave->stream, &msg.w);
+}
+
+static void job_lost(struct job *j, const char *why)
+{
+	struct message_small msg;
+	char words[MESSAGE_WORDS_MAX];
+	struct message_failed f = {
+		.job = j->number, .error = EHOSTDOWN, .how = MESSAGE_LOST, .words = words
+	};
+
+	snprintf(words, sizeof(words), "node lost: %s", why);
+	message_failed_write(message_begin(&msg, MESSAGE_FAILED), &f);
+	to_client(j, &msg);
+	job_free(j);
+}
+
+void jobs_slave_lost(struct slave *s, const char *why)
+{
+	while (s->jobs)
+		job_lost(s->jobs, why);
+}
+
+void jobs_client_gone(struct client *c)
+{
+	for (size_t i = 0; i < c->jobs_cap; i++) {
+		struct job *j = c->jobs[i];
+
+		if (!j)
+			continue;
+		j->client = NULL;
+		c->jobs[i] = NULL;
+		to_slave_counted(j, MESSAGE_ABANDON);
+	}
+	free(c->jobs);
+	c->jobs = NULL;
+	c->jobs_cap = 0;
+}
+
+void jobs_close(struct master *m)
+{
+	for (size_t i = 0; i < m->jobs_cap; i++) {
+		if (m->jobs[i])
+			job_free(m->jobs[i]);
+	}
+	free(m->jobs);
+	m->jobs = NULL;
+	m->jobs_cap = 0;
+}
+
+int job_take_started(void *slave, struct reader *r)
+{
+	struct message_started st;
+	struct message_small msg;
+	struct job *j;
+	int e = message_started_read(r, &st);
+
+	if (e < 0)
+		return e;
+	j = job_by_id(slave, st.job);
+	if (!j)
+		return 0; /* was ended on both sides at once */
+	st.job = j->number;
+	message_started_write(message_begin(&msg, MESSAGE_STARTED), &st);
+	to_client(j, &msg);
+	return 0;
+}
+
+int job_take_failed(void *slave, struct reader *r)
+{
+	struct message_failed f;
+	struct message_small msg;
+	struct job *j;
+	int e = message_failed_read(r, &f);
+
+	if (e < 0)
+		return e;
+	j = job_by_id(slave, f.job);
+	if (!j)
+		return 0;
+	f.job = j->number;
+	f.how = MESSAGE_NOT_RUN;
+	message_failed_write(message_begin(&msg, MESSAGE_FAILED), &f);
+	to_client(j, &msg);
+	job_free(j);
+	return 0;
+}
+
+int job_take_output(void *slave, struct reader *r)
+{
+	struct message_small head;
+	struct job *j;
+	uint32_t id;
+	uint8_t stream;
+	size_t n;
+	int e = message_output_read(r, &id, &stream);
+
+	if (e < 0)
+		return e;
+	j = job_by_id(slave, id);
+	if (!j)
+		return 0;
+	n = r->left;
+	if (n > j->output_credit[stream - 1])
+		return -EPROTO;
+	j->output_credit[stream - 1] -= (uint32_t)n;
+	if (!j->client)
+		return 0;
+	message_output_write(message_begin(&head, MESSAGE_OUTPUT), j->number, stream);
+	(void)stream_send2(&j->client->stream, head.bytes, head.w.len, reader_bytes(r, n), n);
+	return 0;
+}
+
+int job_take_input_credit(void *slave, struct reader *r)
+{
+	struct message_small msg;
+	uint32_t id, bytes;
+	struct job *j;
+	int e = message_input_credit_read(r, &id, &bytes);
+
+	if (e < 0)
+		return e;
+	j = job_by_id(slave, id);
+	if (!j)
+		return 0;
+	if (bytes > MESSAGE_WINDOW - j->input_credit)
+		return -EPROTO;
+	j->input_credit += bytes;
+	message_credit_write(message_begin(&msg, MESSAGE_INPUT_CREDIT), j->number, 0, bytes);
+	to_client(j, &msg);
+	return 0;
+}
+
+int job_take_input_closed(void *slave, struct reader *r)
+{
+	uint32_t id = reader_be32(r);
+	struct message_small msg;
+	struct job *j;
+	int e = reader_end(r);
+
+	if (e < 0)
+		return e;
+	j = job_by_id(slave, id);
+	if (!j)
+		return 0;
+	writer_be32(message_begin(&msg, MESSAGE_INPUT_CLOSED), j->number);
+	to_client(j, &msg);
+	return 0;
+}
+
+int job_take_exit(void *slave, struct reader *r)
+{
+	struct message_exit x;
+	struct message_small msg;
+	struct job *j;
+	int e = message_exit_read(r, &x);
+
+	if (e < 0)
+		return e;
+	j = job_by_id(slave, x.job);
+	if (!j)
+		return 0;
+	x.job = j->number;
+	message_exit_write(message_begin(&msg, MESSAGE_EXIT), &x);
+	to_client(j, &msg);
+	job_free(j);
+	return 0;
+}
+
+int job_take_input(void *client, struct reader *r)
+{
+	struct client *c = client;
+	uint32_t first, count;
+	size_t n;
+	const uint8_t *p;
+	int e = message_input_read(r, &first, &count);
+
+	if (e < 0)
+		return e;
+	n = r->left;
+	p = reader_bytes(r, n);
+	for (uint32_t i = 0; i < count; i++) {
+		struct job *j = job_by_number(c, first + i);
+		struct message_small head;
+
+		if (!j || j->input_ended)
+			continue; /* ended meanwhile */
+		if (n > j->input_credit)
+			return -EPROTO;
+		j->input_credit -= (uint32_t)n;
+		j->input_ended = n == 0;
+		message_input_write(message_begin(&head, MESSAGE_INPUT), j->id, 1);
+		(void)stream_send2(&j->slave->stream, head.bytes, head.w.len, p, n);
+	}
+	return 0;
+}
+
+int job_take_signal(void *client, struct reader *r)
+{
+	struct client *c = client;
+	uint32_t first, count;
+	uint8_t signal;
+	int e = message_signal_read(r, &first, &count, &signal);
+
+	for (uint32_t i = 0; e == 0 && i < count; i++) {
+		struct job *j = job_by_number(c, first + i);
+		struct message_small msg;
+
+		if (!j)
+			continue;
+		message_signal_write(message_begin(&msg, MESSAGE_SIGNAL), j->id, 1, signal);
+		(void)stream_send_writer(&j->slave->stream, &msg.w);
+	}
+	return e;
+}
+
+int job_take_output_credit(void *client, struct reader *r)
+{
+	struct client *c = client;
+	struct message_small msg;
+	uint32_t number, bytes;
+	uint8_t stream;
+	struct job *j;
+	int e = message_output_credit_read(r, &number, &stream, &bytes);
+
+	if (e < 0)
+		return e;
+	j = job_by_number(c, number);
+	if (!j)
+		return 0;
+	if (bytes > j->window - j->output_credit[stream - 1])
+		return -EPROTO;
+	j->output_credit[stream - 1] += bytes;
+	message_credit_write(message_begin(&msg, MESSAGE_OUTPUT_CREDIT), j->id, stream, bytes);
+	(void)stream_send_writer(&j->slave->stream, &msg.w);
+	return 0;
+}
+
+int job_take_abandon(void *client, struct reader *r)
+{
+	struct client *c = client;
+	uint32_t first, count;
+	int e = message_input_read(r, &first, &count);
+
+	if (e == 0)
+		e = reader_end(r);
+	for (uint32_t i = 0; e == 0 && i < count; i++) {
+		struct job *j = job_by_number(c, first + i);
+
+		if (j)
+			to_slave_counted(j, MESSAGE_ABANDON);
+	}
+	return e;
+}

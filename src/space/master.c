@@ -1,0 +1,119 @@
+/*
+ * master.c - bpmaster: opens its sockets, runs the loop, closes them again
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "space/master_room.h"
+#include "wire/masterkey.h"
+
+static int load_key(struct master *m)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(MASTERKEY_TEXT_MAX);
+	const char *path = m->config->key;
+	int r = file_read(AT_FDCWD, path, &text);
+
+	if (r < 0)
+		return log_err(r, "cannot read the master's key '%s' ('bpboot keygen' makes it)",
+			       path);
+	r = masterkey_parse(MASTERKEY_SECRET, buffer_str(&text), text.len, m->secret);
+	if (text.data)
+		sodium_memzero(text.data, text.len);
+	if (r == -EPROTO)
+		return log_err(r, "'%s' is the public key, the secret one is needed here", path);
+	if (r < 0)
+		return log_err(r, "'%s' is not a key of bpmaster ('bpboot keygen' makes one)",
+			       path);
+	return 0;
+}
+
+static void on_end(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	log_info("ending on signal %d", w->signum);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void on_reload(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	struct master *m = w->data;
+	struct master_nodes nodes = { 0 };
+
+	if (!m->config->reload) {
+		log_warn(0, "there is no list of nodes to read anew: ignoring SIGHUP");
+		return;
+	}
+	if (m->config->reload(m->config->owner, &nodes) < 0 || members_load(m, &nodes) < 0)
+		log_warn(0, "keeping the old list of nodes");
+	else
+		log_info("read the list of nodes anew: %zu nodes", m->n_members);
+	free(nodes.list);
+}
+
+static void watch_signal(struct master *m, struct ev_signal *w, int signal,
+			 void (*cb)(struct ev_loop *, struct ev_signal *, int))
+{
+	ev_signal_init(w, cb, signal);
+	w->data = m;
+	ev_signal_start(m->loop, w);
+}
+
+static int open_all(struct master *m)
+{
+	int r = load_key(m);
+
+	if (r == 0)
+		r = door_open(m); /* first: it holds the lock against a second one of us */
+	if (r == 0)
+		r = events_open(m);
+	if (r == 0)
+		r = members_load(m, &m->config->nodes);
+	if (r == 0)
+		r = slaves_open(m);
+	if (r == 0 && m->config->ready)
+		r = m->config->ready(m->config->owner);
+	return r;
+}
+
+static void close_all(struct master *m)
+{
+	jobs_close(m);
+	door_close(m);
+	slaves_close(m);
+	events_close(m);
+	members_close(m);
+	sodium_memzero(m->secret, sizeof(m->secret));
+}
+
+int master_run(const struct master_config *c)
+{
+	struct master m = {
+		.config = c,
+		.listen_fd = FD_NONE,
+		.lock_fd = FD_NONE,
+		.door_fd = FD_NONE,
+		.log_fd = FD_NONE,
+		.boots_dirfd = FD_NONE,
+	};
+	int r;
+
+	if (sodium_init() < 0)
+		return log_err(-EIO, "cannot start libsodium");
+	m.loop = ev_loop_new(EVFLAG_AUTO);
+	if (!m.loop)
+		return log_err(-ENOMEM, "cannot start");
+	signal(SIGPIPE, SIG_IGN);
+	watch_signal(&m, &m.hup, SIGHUP, on_reload);
+	watch_signal(&m, &m.term, SIGTERM, on_end);
+	watch_signal(&m, &m.interrupt, SIGINT, on_end);
+	r = open_all(&m);
+	if (r == 0)
+		ev_run(m.loop, 0);
+	close_all(&m);
+	ev_loop_destroy(m.loop);
+	return r;
+}

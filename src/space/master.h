@@ -1,0 +1,65 @@
+/*
+ * master.h - bpmaster: what it is told, and how it is run
+ *
+ * One process, one event loop: registrations and messages of the slaves (members.c), jobs between
+ * clients and slaves (jobs.c), local clients (door.c), boot events (events.c). It reads no
+ * configuration file itself: cli/bpmaster.c turns the cluster file into this.
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/addr.h"
+#include "base/lang.h"
+
+#define MASTER_PORT	     2223
+#define MASTER_LOG_PORT	     514
+#define MASTER_NAME_MAX	     64	    /* of a node, with NUL */
+#define MASTER_NODES_MAX     16384  /* nodes in all */
+#define MASTER_NUMBER_MAX    99999u /* of a node */
+#define MASTER_KEEPALIVE_MS  5000   /* between two pings */
+#define MASTER_SILENCE	     3	    /* keepalives without a byte until a node is down */
+#define MASTER_PENDING_MAX   256    /* connections that are not registered yet */
+#define MASTER_PENDING_HOST  64	    /* of them from one address */
+#define MASTER_CLIENTS_MAX   1024   /* at the door */
+#define MASTER_CLIENTS_USER  128    /* of them of one user who is not root */
+#define MASTER_JOBS_MAX	     65536u /* at once */
+#define MASTER_UNKNOWN_BOOTS 256    /* machines without a number whose boots are kept */
+
+struct master_node {
+	uint32_t number;
+	struct mac mac;
+	struct in_addr address; /* it must come from there; 0.0.0.0: from anywhere */
+	char name[MASTER_NAME_MAX];
+};
+
+/* The list of nodes: an owned array. */
+struct master_nodes {
+	struct master_node *list;
+	size_t n;
+};
+
+struct master_config {
+	struct in_addr address; /* to listen on */
+	uint16_t port, log_port;
+	const char *state;   /* directory */
+	const char *socket;  /* path of the door */
+	const char *key;     /* path of the secret key */
+	bool accept_unknown; /* give an unknown machine the next free number */
+	uint32_t keepalive_ms;
+	struct master_nodes nodes; /* borrowed; copied */
+
+	/* Read the list of nodes anew (SIGHUP); NULL: there is nothing to read. Return: 0 or
+	 * negative errno (logged). */
+	int (*reload)(void *owner, struct master_nodes *ret);
+	void *owner;
+
+	/* Called once when everything is open; negative ends the master. */
+	int (*ready)(void *owner);
+};
+
+/* Run until SIGTERM or SIGINT. Return: 0 or negative errno (logged). */
+_must_check_ int master_run(const struct master_config *c);

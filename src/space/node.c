@@ -1,0 +1,464 @@
+/*
+ * node.c - bpslave: keeps a connection to its master, and runs what it is told
+ *
+ * The node connects, again and again, at jittered distances; it never listens. Each time it proves
+ * that the master is the one whose key its signed image carries. A connection that ends takes the
+ * node's processes with it: nobody could be told any more how they end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <netinet/tcp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "base/backoff.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "space/channel.h"
+#include "space/handover.h"
+#include "space/node.h"
+#include "space/pid1.h"
+#include "space/process.h"
+#include "wire/masterkey.h"
+#include "wire/message.h"
+
+enum node_state {
+	NODE_WAITING = 1 << 0, /* for the next attempt */
+	NODE_CONNECTING = 1 << 1,
+	NODE_GREETING = 1 << 2, /* handshake */
+	NODE_NEW = 1 << 3,	/* said hello */
+	NODE_UP = 1 << 4,
+};
+
+struct node {
+	struct ev_loop *loop;
+	const struct node_config *config;
+	struct handover boot;
+	uint8_t master_key[CIPHER_KEY_BYTES];
+	struct processes processes;
+	enum node_state state;
+	int fd; /* while connecting */
+	struct ev_io connecting;
+	struct ev_timer timer; /* next attempt, deadline, or silence */
+	struct ev_signal child, term, interrupt;
+	struct stream stream;
+	struct handshake handshake;
+	struct backoff backoff;
+	uint32_t silence_ms;
+	char trouble[MESSAGE_WORDS_MAX]; /* of our own start; told to the master */
+	char refusal[256];		 /* the master's words */
+	char complaint[256];		 /* last one, so that it is not said again and again */
+};
+
+static int load_key(struct node *n)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(MASTERKEY_TEXT_MAX);
+	const char *path = n->config->key;
+	int r = file_read(AT_FDCWD, path, &text);
+
+	if (r < 0)
+		return log_err(
+			r,
+			"cannot read the master's public key '%s' (it belongs in the node's image)",
+			path);
+	r = masterkey_parse(MASTERKEY_PUBLIC, buffer_str(&text), text.len, n->master_key);
+	if (r == -EPROTO)
+		return log_err(
+			r,
+			"'%s' is a secret key and has no place on a node: put the public one there",
+			path);
+	if (r < 0)
+		return log_err(r, "'%s' is not the public key of a bpmaster", path);
+	return 0;
+}
+
+/* Set the one timer. */
+static void timer_set(struct node *n, uint32_t ms)
+{
+	n->timer.repeat = ms / 1e3;
+	ev_timer_again(n->loop, &n->timer);
+}
+
+static void try_later(struct node *n, const char *why)
+{
+	char text[INET_ADDRSTRLEN], complaint[sizeof(n->complaint)];
+
+	snprintf(complaint, sizeof(complaint), "%s", why);
+	if (strcmp(complaint, n->complaint) != 0)
+		log_warn(0, "no connection to bpmaster at %s:%u: %s; trying again",
+			 ipv4_format(n->boot.master, text), n->boot.port, why);
+	memcpy(n->complaint, complaint, sizeof(complaint));
+	n->state = NODE_WAITING;
+	timer_set(n, backoff_next(&n->backoff));
+}
+
+static void say(struct node *n, const struct message_small *m)
+{
+	(void)stream_send_writer(&n->stream, &m->w); /* a stream that fails closes */
+}
+
+static void say_hello(struct node *n)
+{
+	struct utsname u = { 0 };
+	struct message_small m;
+	struct message_hello h = {
+		.version = MESSAGE_VERSION,
+		.mac = n->boot.mac,
+		.boot = n->boot.boot,
+		.uptime_ms = clock_boot_ms(),
+	};
+
+	(void)uname(&u); /* cannot fail */
+	h.release = u.release;
+	h.hostname = u.nodename;
+	message_hello_write(message_begin(&m, MESSAGE_HELLO), &h);
+	say(n, &m);
+}
+
+/* The record of the boot: the last part of it, when it is long. */
+static void say_record(struct node *n)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(4 * MESSAGE_RECORD_MAX);
+	const uint8_t type = MESSAGE_RECORD;
+	size_t skip;
+
+	if (file_read(AT_FDCWD, n->config->events, &text) < 0)
+		log_debug("no record of the boot at '%s'", n->config->events);
+	skip = text.len > MESSAGE_RECORD_MAX ? text.len - MESSAGE_RECORD_MAX : 0;
+	(void)stream_send2(&n->stream, &type, 1, text.data ? text.data + skip : NULL,
+			   text.len - skip);
+}
+
+static int take_welcome(void *owner, struct reader *r)
+{
+	struct node *n = owner;
+	struct message_small m;
+	struct message_welcome w;
+	int e = message_welcome_read(r, &w);
+
+	if (e < 0)
+		return e;
+	n->state = NODE_UP;
+	n->silence_ms = MIN(MAX(w.keepalive_ms, 1000u), 3600000u) * NODE_SILENCE;
+	n->processes.channel = &n->stream;
+	stream_frame_max(&n->stream, MESSAGE_BYTES_MAX);
+	backoff_reset(&n->backoff);
+	n->complaint[0] = 0;
+	timer_set(n, n->silence_ms);
+	log_info("up as node %u", w.number);
+	say_record(n);
+	if (*n->trouble) {
+		message_words_write(message_begin(&m, MESSAGE_TROUBLE), MESSAGE_TROUBLE,
+				    n->trouble);
+		say(n, &m);
+	}
+	return 0;
+}
+
+static int take_refused(void *owner, struct reader *r)
+{
+	struct node *n = owner;
+	const char *words;
+	int e = message_words_read(r, &words);
+
+	if (e < 0)
+		return e;
+	snprintf(n->refusal, sizeof(n->refusal), "bpmaster refuses this node: %.200s", words);
+	n->backoff.cur_ms = NODE_RETRY_MAX_MS; /* a person has to change something */
+	stream_fail(&n->stream, -EACCES, n->refusal);
+	return -EACCES;
+}
+
+static int take_ping(void *owner, struct reader *r)
+{
+	struct node *n = owner;
+	struct message_small m;
+	uint64_t token = reader_be64(r);
+	int e = reader_end(r);
+
+	if (e < 0)
+		return e;
+	writer_be64(message_begin(&m, MESSAGE_PONG), token);
+	say(n, &m);
+	return 0;
+}
+
+static int take_power(void *owner, struct reader *r)
+{
+	struct node *n = owner;
+	uint8_t how = reader_u8(r);
+	int e = reader_end(r);
+
+	if (e < 0 || how >= MESSAGE_POWER_MAX_)
+		return -EBADMSG;
+	if (!n->config->power) {
+		struct message_small m;
+
+		log_warn(0, "told to reboot, halt or power off, but this bpslave is not the node's "
+			    "init: ignoring it");
+		message_words_write(
+			message_begin(&m, MESSAGE_TROUBLE), MESSAGE_TROUBLE,
+			"bpslave is not the node's init and obeys no orders to go down");
+		say(n, &m);
+		return 0;
+	}
+	log_info("going down: bpmaster says so");
+	return pid1_power(how);
+}
+
+static int take_start(void *owner, struct reader *r)
+{
+	return processes_take_start(&((struct node *)owner)->processes, r);
+}
+
+static int take_input(void *owner, struct reader *r)
+{
+	return processes_take_input(&((struct node *)owner)->processes, r);
+}
+
+static int take_signal(void *owner, struct reader *r)
+{
+	return processes_take_signal(&((struct node *)owner)->processes, r);
+}
+
+static int take_credit(void *owner, struct reader *r)
+{
+	return processes_take_credit(&((struct node *)owner)->processes, r);
+}
+
+static int take_abandon(void *owner, struct reader *r)
+{
+	return processes_take_abandon(&((struct node *)owner)->processes, r);
+}
+
+/* Every message that the master may send. */
+static const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
+	[MESSAGE_WELCOME] = { NODE_NEW, take_welcome },
+	[MESSAGE_REFUSED] = { NODE_NEW, take_refused },
+	[MESSAGE_PING] = { NODE_UP, take_ping },
+	[MESSAGE_START] = { NODE_UP, take_start },
+	[MESSAGE_POWER] = { NODE_UP, take_power },
+	[MESSAGE_INPUT] = { NODE_UP, take_input },
+	[MESSAGE_SIGNAL] = { NODE_UP, take_signal },
+	[MESSAGE_OUTPUT_CREDIT] = { NODE_UP, take_credit },
+	[MESSAGE_ABANDON] = { NODE_UP, take_abandon },
+};
+
+static int on_message(struct stream *st, const uint8_t *p, size_t size)
+{
+	struct node *n = st->owner;
+	const char *why;
+	int r = message_dispatch(node_takes, n->state, n, p, size, &why);
+
+	if (r < 0)
+		stream_fail(st, r, why);
+	return r;
+}
+
+static ssize_t on_greeting(struct stream *st, const uint8_t *p, size_t size)
+{
+	struct node *n = st->owner;
+	ssize_t r = channel_finish(st, &n->handshake, p, size);
+
+	if (r > 0) {
+		n->state = NODE_NEW;
+		say_hello(n);
+	}
+	return r;
+}
+
+static void on_close(struct stream *st, int err, const char *why)
+{
+	struct node *n = st->owner;
+	if (!why)
+		why = err < 0 ? strerror(-err) : "closed";
+	if (n->state == NODE_GREETING && (err == 0 || err == -ECONNRESET))
+		why = "it ended the handshake: is this node's master.pub the one of its key?";
+	processes_abandon(&n->processes);
+	stream_deinit(&n->stream);
+	try_later(n, why);
+}
+
+static void on_drained(struct stream *st)
+{
+	processes_resume(&((struct node *)st->owner)->processes);
+}
+
+static const struct stream_calls node_calls = {
+	.message = on_message,
+	.greeting = on_greeting,
+	.drained = on_drained,
+	.close = on_close,
+};
+
+static void connect_end(struct node *n)
+{
+	if (n->state == NODE_CONNECTING)
+		ev_io_stop(n->loop, &n->connecting);
+	n->fd = fd_close(n->fd);
+}
+
+static void on_connected(struct ev_loop *loop, struct ev_io *w, int events)
+{
+	struct node *n = w->data;
+	const int on = 1;
+	int err = 0;
+	socklen_t size = sizeof(err);
+
+	if (getsockopt(n->fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0)
+		err = errno;
+	if (err != 0) {
+		connect_end(n);
+		try_later(n, strerror(err));
+		return;
+	}
+	ev_io_stop(loop, w);
+	(void)setsockopt(n->fd, IPPROTO_TCP, TCP_NODELAY, &on,
+			 sizeof(on)); /* only slower without */
+	n->state = NODE_GREETING;
+	stream_init(&n->stream, loop, TAKE_FD(n->fd), &node_calls, n, MESSAGE_SMALL_MAX);
+	err = channel_greet(&n->stream, &n->handshake, n->master_key);
+	if (err < 0)
+		stream_fail(&n->stream, err, "the master's public key is not usable");
+}
+
+static void attempt(struct node *n)
+{
+	struct sockaddr_in to = { .sin_family = AF_INET };
+
+	if (handover_read(n->config->boot_file, &n->boot) < 0) {
+		try_later(n, "this node does not know its MAC");
+		return;
+	}
+	if (n->config->master.s_addr != 0) {
+		n->boot.master = n->config->master;
+		n->boot.port = n->config->port;
+	}
+	if (n->boot.master.s_addr == 0) {
+		try_later(n, "this node does not know its master: no MASTER in its boot file");
+		return;
+	}
+	to.sin_addr = n->boot.master;
+	to.sin_port = htons(n->boot.port);
+	n->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (n->fd < 0 ||
+	    (connect(n->fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS)) {
+		int e = errno;
+
+		n->fd = fd_close(n->fd);
+		try_later(n, strerror(e));
+		return;
+	}
+	n->state = NODE_CONNECTING;
+	ev_io_init(&n->connecting, on_connected, n->fd, EV_WRITE);
+	n->connecting.data = n;
+	ev_io_start(n->loop, &n->connecting);
+	timer_set(n, NODE_CONNECT_MS);
+}
+
+static void on_timer(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct node *n = w->data;
+
+	switch (n->state) {
+	case NODE_WAITING:
+		attempt(n);
+		break;
+	case NODE_CONNECTING:
+		connect_end(n);
+		try_later(n, "no answer");
+		break;
+	case NODE_UP:
+		if (clock_ms() - n->stream.heard_ms >= n->silence_ms)
+			stream_fail(&n->stream, -ETIMEDOUT, "no keepalive from the master");
+		break;
+	default:
+		stream_fail(&n->stream, -ETIMEDOUT,
+			    "the master did not register this node in time");
+		break;
+	}
+}
+
+static void on_child(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	processes_reap(&((struct node *)w->data)->processes);
+}
+
+static void on_end(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	struct node *n = w->data;
+
+	if (n->config->first) {
+		log_warn(0, "signal %d ends no init: ignoring it", w->signum);
+		return;
+	}
+	ev_break(loop, EVBREAK_ALL);
+}
+
+static void watch_signal(struct node *n, struct ev_signal *w, int signal,
+			 void (*cb)(struct ev_loop *, struct ev_signal *, int))
+{
+	ev_signal_init(w, cb, signal);
+	w->data = n;
+	ev_signal_start(n->loop, w);
+}
+
+/* Nothing to do without a key; as PID 1, ask for it again and again: a person may come by. */
+static int prepare(struct node *n)
+{
+	int r = sodium_init() < 0 ? log_err(-EIO, "cannot start libsodium") : load_key(n);
+
+	if (r == 0 && !n->config->first)
+		r = handover_read(n->config->boot_file, &n->boot);
+	while (r < 0 && n->config->first) {
+		sleep(NODE_RETRY_MAX_MS / 1000);
+		processes_reap(&n->processes);
+		r = load_key(n);
+	}
+	return r;
+}
+
+int node_run(const struct node_config *c)
+{
+	struct node n = {
+		.config = c,
+		.fd = FD_NONE,
+		.state = NODE_WAITING,
+		.backoff = BACKOFF(NODE_RETRY_MIN_MS, NODE_RETRY_MAX_MS),
+	};
+	int r;
+
+	if (c->first)
+		pid1_setup(n.trouble);
+	n.loop = ev_loop_new(EVFLAG_AUTO);
+	if (!n.loop)
+		return log_err(-ENOMEM, "cannot start");
+	signal(SIGPIPE, SIG_IGN);
+	(void)prctl(PR_SET_CHILD_SUBREAPER,
+		    1); /* orphans of our processes come to us, or to init */
+	processes_init(&n.processes, n.loop);
+	r = prepare(&n);
+	if (r < 0)
+		goto out;
+	ev_timer_init(&n.timer, on_timer, 0., 0.);
+	n.timer.data = &n;
+	watch_signal(&n, &n.child, SIGCHLD, on_child);
+	watch_signal(&n, &n.term, SIGTERM, on_end);
+	watch_signal(&n, &n.interrupt, SIGINT, on_end);
+	attempt(&n);
+	ev_run(n.loop, 0);
+	processes_close(&n.processes);
+	stream_deinit(&n.stream);
+	connect_end(&n);
+out:
+	ev_loop_destroy(n.loop);
+	return r;
+}

@@ -1,0 +1,28 @@
+/*
+ * node.h - bpslave: a node of the process space
+ */
+#pragma once
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/lang.h"
+
+#define NODE_CONNECT_MS	  5000 /* to connect, then to be registered */
+#define NODE_RETRY_MIN_MS 500  /* back-off between attempts */
+#define NODE_RETRY_MAX_MS 10000
+#define NODE_SILENCE	  4 /* keepalives without a byte until the master is given up */
+
+struct node_config {
+	const char *boot_file; /* docs/handover.md */
+	const char *events;    /* the node's record of its boot */
+	const char *key;       /* public key of the master */
+	struct in_addr master; /* in place of what the boot file says; 0.0.0.0: what it says */
+	uint16_t port;
+	bool power; /* obey orders to reboot, halt or power off */
+	bool first; /* this is PID 1: never return */
+};
+
+/* Serve until SIGTERM or SIGINT; as PID 1 for ever. Return: 0 or negative errno (logged). */
+_must_check_ int node_run(const struct node_config *c);

@@ -1,0 +1,51 @@
+/*
+ * process.h - the processes that bpslave runs for the master
+ *
+ * Each runs in a session of its own, as the caller's user, with pipes to the slave. What they write
+ * goes out as far as there is credit; what comes in is kept as far as we granted. When nobody waits
+ * for a process any more its whole process group is killed.
+ */
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/reader.h"
+#include "space/stream.h"
+
+#define PROCESSES_MAX 4096 /* at once */
+#define PROCESS_CHANNEL_HIGH \
+	(8u << 20) /* bytes waiting for the master above which no output is read */
+
+struct process;
+
+struct processes {
+	struct ev_loop *loop;
+	struct stream *channel; /* borrowed; NULL while there is no master */
+	struct process *list;
+	size_t n;
+	bool held; /* output waits until the channel has drained */
+};
+
+void processes_init(struct processes *ps, struct ev_loop *loop);
+
+/* The master is gone: end every process. They are forgotten as they are reaped. */
+void processes_abandon(struct processes *ps);
+
+/* End every process and forget it. */
+void processes_close(struct processes *ps);
+
+/* Collect what has ended: processes of ours, and orphans that fell to us. On SIGCHLD. */
+void processes_reap(struct processes *ps);
+
+/* The channel has drained: read on. */
+void processes_resume(struct processes *ps);
+
+/* What the master may say of jobs. Return: 0, or negative errno for a message that breaks the
+ * protocol. */
+int processes_take_start(struct processes *ps, struct reader *r);
+int processes_take_input(struct processes *ps, struct reader *r);
+int processes_take_signal(struct processes *ps, struct reader *r);
+int processes_take_credit(struct processes *ps, struct reader *r);
+int processes_take_abandon(struct processes *ps, struct reader *r);

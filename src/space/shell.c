@@ -1,0 +1,418 @@
+/*
+ * shell.c - run a command on many nodes and stand for it here
+ *
+ * All processes are asked for in one message. Our exit status is the largest of theirs; what has
+ * none (killed by a signal, lost with its node) counts as 255 and is said. Signals that would end
+ * us are passed on, and we end when the processes have.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "space/shell_room.h"
+
+#define DIVIDER "---------------------------------------------------------------------"
+
+static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
+
+static void raise_status(struct shell *s, int status)
+{
+	s->status = MAX(s->status, status);
+}
+
+static void send_signal(struct shell *s, int signal)
+{
+	struct message_small m;
+
+	message_signal_write(message_begin(&m, MESSAGE_SIGNAL), 0, (uint32_t)s->n, (uint8_t)signal);
+	(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
+}
+
+/* The nodes whose processes still run, as text. */
+static const char *still_running(const struct shell *s, struct buffer *text)
+{
+	_cleanup_nodeset_ struct nodeset set = NODESET();
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (!s->remotes[i].over && nodeset_add(&set, s->remotes[i].node) < 0)
+			return "some nodes";
+	}
+	return nodeset_format(&set, text) < 0 ? "some nodes" : buffer_str(text);
+}
+
+static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	struct shell *s = w->data;
+	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
+
+	s->interrupts += w->signum == SIGINT;
+	if (s->interrupts >= SHELL_INTERRUPTS) {
+		log_err(0, "interrupted: ending the processes on %s", still_running(s, &text));
+		raise_status(s, SHELL_ABNORMAL);
+		ev_break(loop, EVBREAK_ALL);
+		return;
+	}
+	send_signal(s, w->signum);
+}
+
+static void on_timeout(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct shell *s = w->data;
+	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
+
+	log_err(0, "timed out after %u s: ending the processes on %s", s->options->timeout_s,
+		still_running(s, &text));
+	raise_status(s, SHELL_ABNORMAL);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* Let out what is allowed; go on to the next node, or end. */
+static void advance(struct shell *s)
+{
+	char divider[128];
+
+	for (;;) {
+		for (int i = 0; i < 2; i++)
+			output_pump(&s->output[i]);
+		if (!s->options->sequential || s->current >= s->n)
+			break;
+		if (!s->remotes[s->current].over || s->remotes[s->current].source[0].text.len > 0 ||
+		    s->remotes[s->current].source[1].text.len > 0)
+			break;
+		s->current++;
+		s->output[0].only = s->output[1].only = (ssize_t)s->current;
+		if (s->options->divider && s->current < s->n) {
+			snprintf(divider, sizeof(divider), "%u\t%s\n", s->remotes[s->current].node,
+				 DIVIDER);
+			output_text(&s->output[0], divider);
+		}
+	}
+	if (s->output[0].err < 0 || s->output[1].err < 0) {
+		log_err(s->output[0].err < 0 ? s->output[0].err : s->output[1].err,
+			"cannot write the output");
+		raise_status(s, SHELL_ABNORMAL);
+		ev_break(s->loop, EVBREAK_ALL);
+	}
+	if (s->n_over == s->n && output_idle(&s->output[0]) && output_idle(&s->output[1]))
+		ev_break(s->loop, EVBREAK_ALL);
+}
+
+static void on_moved(void *owner)
+{
+	advance(owner);
+}
+
+static void grant(struct shell *s, size_t i, int stream, uint32_t bytes)
+{
+	struct message_small m;
+
+	if (bytes < s->grant_bytes || s->remotes[i].over || s->door.over)
+		return;
+	message_credit_write(message_begin(&m, MESSAGE_OUTPUT_CREDIT), (uint32_t)i,
+			     (uint8_t)(stream + 1), bytes);
+	(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
+	s->remotes[i].source[stream].let_out = 0;
+}
+
+static void grant_output(void *owner, size_t i, uint32_t bytes)
+{
+	grant(owner, i, 0, bytes);
+}
+
+static void grant_error(void *owner, size_t i, uint32_t bytes)
+{
+	grant(owner, i, 1, bytes);
+}
+
+static void remote_over(struct shell *s, struct remote *r)
+{
+	r->over = true;
+	r->source[0].ended = r->source[1].ended = true;
+	s->n_over++;
+	shell_input_update(s);
+}
+
+/* The remote of a job number that the master names. Return: NULL when there is none, which is a
+ * fault of the master. */
+static struct remote *remote_of(struct shell *s, uint32_t job)
+{
+	return job < s->n && !s->remotes[job].over ? &s->remotes[job] : NULL;
+}
+
+static int take_started(void *owner, struct reader *r)
+{
+	struct shell *s = owner;
+	struct message_started st;
+	struct remote *re;
+	int e = message_started_read(r, &st);
+
+	if (e < 0)
+		return e;
+	re = remote_of(s, st.job);
+	if (re && st.cwd_missing)
+		log_debug("node %u lacks the working directory: running in /", re->node);
+	return re ? 0 : -EPROTO;
+}
+
+static int take_failed(void *owner, struct reader *r)
+{
+	struct shell *s = owner;
+	struct message_failed f;
+	struct remote *re;
+	int e = message_failed_read(r, &f);
+
+	if (e < 0)
+		return e;
+	re = remote_of(s, f.job);
+	if (!re)
+		return -EPROTO;
+	if (f.how == MESSAGE_NOT_RUN) {
+		log_err(0, "node %u: %s%s%s", re->node, f.words,
+			f.error && f.error < 4096 ? ": " : "",
+			f.error && f.error < 4096 ? strerror((int)f.error) : "");
+		raise_status(s, f.error == ENOENT ? SHELL_NOT_FOUND : SHELL_NOT_RUN);
+	} else if (f.how == MESSAGE_LOST) {
+		log_err(0, "node %u: %s", re->node, f.words);
+		raise_status(s, SHELL_ABNORMAL);
+	} else {
+		log_err(0, "%s", f.words);
+		raise_status(s, SHELL_NO_NODE);
+	}
+	remote_over(s, re);
+	return 0;
+}
+
+static int take_output(void *owner, struct reader *r)
+{
+	struct shell *s = owner;
+	struct remote *re;
+	uint32_t job;
+	uint8_t stream;
+	size_t n;
+	int e = message_output_read(r, &job, &stream);
+
+	if (e < 0)
+		return e;
+	re = remote_of(s, job);
+	if (!re)
+		return -EPROTO;
+	n = r->left;
+	if (n == 0)
+		re->source[stream - 1].ended = true;
+	return buffer_append(&re->source[stream - 1].text, reader_bytes(r, n), n);
+}
+
+static int take_input_credit(void *owner, struct reader *r)
+{
+	struct shell *s = owner;
+	uint32_t job, bytes;
+	struct remote *re;
+	int e = message_input_credit_read(r, &job, &bytes);
+
+	if (e < 0)
+		return e;
+	re = remote_of(s, job);
+	if (!re || bytes > MESSAGE_WINDOW - re->credit)
+		return -EPROTO;
+	re->credit += bytes;
+	shell_input_update(s);
+	return 0;
+}
+
+static int take_input_closed(void *owner, struct reader *r)
+{
+	struct shell *s = owner;
+	struct remote *re = remote_of(s, reader_be32(r));
+	int e = reader_end(r);
+
+	if (e < 0 || !re)
+		return -EPROTO;
+	re->input_closed = true;
+	shell_input_update(s);
+	return 0;
+}
+
+static int take_exit(void *owner, struct reader *r)
+{
+	struct shell *s = owner;
+	struct message_exit x;
+	struct remote *re;
+	int e = message_exit_read(r, &x);
+
+	if (e < 0)
+		return e;
+	re = remote_of(s, x.job);
+	if (!re)
+		return -EPROTO;
+	if (x.signal) {
+		log_err(0, "node %u: ended by signal %u (%s)%s", re->node, x.signal,
+			strsignal(x.signal), x.core ? ", core dumped" : "");
+		raise_status(s, SHELL_ABNORMAL);
+	} else {
+		raise_status(s, x.status);
+	}
+	if (s->options->time)
+		fprintf(stderr, "node %u: real %.3f s, user %.3f s, sys %.3f s\n", re->node,
+			(double)x.real_us / 1e6, (double)x.user_us / 1e6,
+			(double)x.system_us / 1e6);
+	remote_over(s, re);
+	return 0;
+}
+
+/* Every message that the master may send once the command is on its way. */
+static const struct message_take shell_takes[MESSAGE_TYPE_MAX_] = {
+	[MESSAGE_STARTED] = { 1, take_started },
+	[MESSAGE_FAILED] = { 1, take_failed },
+	[MESSAGE_OUTPUT] = { 1, take_output },
+	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
+	[MESSAGE_INPUT_CLOSED] = { 1, take_input_closed },
+	[MESSAGE_EXIT] = { 1, take_exit },
+};
+
+static int on_message(struct stream *st, const uint8_t *p, size_t n)
+{
+	struct shell *s = st->owner;
+	const char *why;
+	int r = message_dispatch(shell_takes, 1, s, p, n, &why);
+
+	if (r < 0)
+		stream_fail(st, r, why);
+	else
+		advance(s);
+	return r;
+}
+
+static void on_close(struct stream *st, int err, const char *why)
+{
+	struct shell *s = st->owner;
+
+	log_err(0, "lost bpmaster: %s", why ? why : strerror(-err));
+	s->err = err < 0 ? err : -ECONNRESET;
+	raise_status(s, SHELL_ABNORMAL);
+	ev_break(s->loop, EVBREAK_ALL);
+}
+
+static const struct stream_calls door_calls = {
+	.message = on_message,
+	.close = on_close,
+};
+
+static int send_run(struct shell *s, const struct nodeset *nodes, const struct message_spec *spec)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+	const uint8_t head[5] = { MESSAGE_RUN }; /* first job: 0 */
+	int r = buffer_append(&b, head, sizeof(head));
+
+	if (r == 0)
+		r = message_nodes_write(&b, nodes->numbers, nodes->n);
+	if (r == 0)
+		r = message_spec_write(&b, spec);
+	if (r == -E2BIG)
+		return log_err(r, "arguments and environment need more than %u KiB",
+			       MESSAGE_SPEC_MAX / 1024);
+	return r < 0 ? r : stream_send(&s->door, b.data, b.len);
+}
+
+static int prepare(struct shell *s, const struct nodeset *nodes, const struct message_spec *spec)
+{
+	s->remotes = calloc(nodes->n, sizeof(*s->remotes));
+	if (!s->remotes)
+		return log_err(-ENOMEM, "cannot run on %zu nodes", nodes->n);
+	s->n = nodes->n;
+	for (int i = 0; i < 2; i++) {
+		int r = output_init(&s->output[i], s->loop, i == 0 ? STDOUT_FILENO : STDERR_FILENO,
+				    s->n);
+
+		if (r < 0)
+			return log_err(r, "cannot run on %zu nodes", s->n);
+		s->output[i].by_line = s->options->by_line;
+		s->output[i].prefix = s->options->prefix;
+		s->output[i].line_max = MIN(s->options->line_max, spec->window);
+		s->output[i].grant = i == 0 ? grant_output : grant_error;
+		s->output[i].moved = on_moved;
+		s->output[i].owner = s;
+		s->output[i].only = s->options->sequential ? 0 : -1;
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		s->remotes[i].node = nodes->numbers[i];
+		s->remotes[i].credit = MESSAGE_WINDOW;
+		for (int k = 0; k < 2; k++) {
+			s->remotes[i].source[k] =
+				(struct output_source){ .node = nodes->numbers[i],
+							.text = BUFFER(spec->window) };
+			s->output[k].sources[i] = &s->remotes[i].source[k];
+		}
+	}
+	return 0;
+}
+
+static void watch(struct shell *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++) {
+		struct sigaction old;
+
+		if (sigaction(passed_on[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
+			continue; /* nohup */
+		ev_signal_init(&s->signals[i], on_signal, passed_on[i]);
+		s->signals[i].data = s;
+		ev_signal_start(s->loop, &s->signals[i]);
+	}
+	if (s->options->timeout_s > 0) {
+		ev_timer_init(&s->timeout, on_timeout, s->options->timeout_s, 0.);
+		s->timeout.data = s;
+		ev_timer_start(s->loop, &s->timeout);
+	}
+}
+
+static void shell_deinit(struct shell *s)
+{
+	shell_input_stop(s);
+	stream_deinit(&s->door);
+	for (int i = 0; i < 2; i++)
+		output_deinit(&s->output[i]);
+	for (size_t i = 0; i < s->n; i++) {
+		buffer_clear(&s->remotes[i].source[0].text);
+		buffer_clear(&s->remotes[i].source[1].text);
+	}
+	free(s->remotes);
+	ev_loop_destroy(s->loop);
+}
+
+int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec *spec,
+	      const struct shell_options *o)
+{
+	struct shell s = { .options = o };
+	char divider[128];
+	int r;
+
+	s.loop = ev_loop_new(EVFLAG_AUTO);
+	if (!s.loop)
+		return log_err(-ENOMEM, "cannot start");
+	spec->window =
+		MIN(MAX(SHELL_MEMORY / (uint32_t)(2 * nodes->n), SHELL_WINDOW_MIN), MESSAGE_WINDOW);
+	s.grant_bytes = spec->window / 4;
+	r = prepare(&s, nodes, spec);
+	if (r == 0)
+		r = fd_set_nonblock(c->fd, 1);
+	if (r == 0) {
+		stream_init(&s.door, s.loop, TAKE_FD(c->fd), &door_calls, &s, MESSAGE_BYTES_MAX);
+		r = send_run(&s, nodes, spec);
+	}
+	if (r < 0) {
+		shell_deinit(&s);
+		return r;
+	}
+	if (o->divider) {
+		snprintf(divider, sizeof(divider), "%u\t%s\n", nodes->numbers[0], DIVIDER);
+		output_text(&s.output[0], divider);
+	}
+	watch(&s);
+	shell_input_start(&s);
+	ev_run(s.loop, 0);
+	shell_deinit(&s);
+	return s.status;
+}

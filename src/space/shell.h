@@ -1,0 +1,31 @@
+/*
+ * shell.h - run a command on many nodes and stand for it here: bpsh without its options
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/lang.h"
+#include "base/nodeset.h"
+#include "space/caller.h"
+#include "wire/message.h"
+
+#define SHELL_ABNORMAL	 255	     /* a process ended by a signal, or its node was lost */
+#define SHELL_NOT_RUN	 126	     /* a node could not run the command */
+#define SHELL_NOT_FOUND	 127	     /* a node has no such command */
+#define SHELL_NO_NODE	 1	     /* a node was not there to run it */
+#define SHELL_MEMORY	 (64u << 20) /* bytes of output of all processes that may be under way */
+#define SHELL_WINDOW_MIN 4096u
+#define SHELL_INTERRUPTS 3 /* ^C so often ends us whatever the processes do */
+
+struct shell_options {
+	bool by_line, prefix, sequential, divider, time;
+	uint32_t line_max;  /* bytes of a line that are waited for */
+	uint32_t timeout_s; /* 0: none */
+	bool no_input;	    /* nothing of our standard input is sent */
+};
+
+/* Takes over @c. Return: an exit status, or negative errno (logged). */
+_must_check_ int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec *spec,
+			   const struct shell_options *o);

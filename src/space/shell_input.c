@@ -1,0 +1,113 @@
+/*
+ * shell_input.c - our standard input, to every process at once
+ *
+ * No more is read than the slowest process takes, so nothing is kept here. A terminal is read only
+ * while we are its foreground job: from the background the read would stop us.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "space/shell_room.h"
+
+#define BACKGROUND_S 0.5 /* between two looks at a terminal that is not ours */
+
+/* Bytes that every process takes that still reads. Return: 0 when one is full, or when nobody reads
+ * (*ret_readers 0). */
+static uint32_t room(const struct shell *s, size_t *ret_readers)
+{
+	uint32_t least = MESSAGE_DATA_MAX;
+
+	*ret_readers = 0;
+	for (size_t i = 0; i < s->n; i++) {
+		const struct remote *r = &s->remotes[i];
+
+		if (r->over || r->input_closed)
+			continue;
+		least = MIN(least, r->credit);
+		(*ret_readers)++;
+	}
+	return *ret_readers ? least : 0;
+}
+
+static void send_input(struct shell *s, const void *p, size_t n)
+{
+	struct message_small head;
+
+	message_input_write(message_begin(&head, MESSAGE_INPUT), 0, (uint32_t)s->n);
+	(void)stream_send2(&s->door, head.bytes, head.w.len, p,
+			   n); /* a door that fails ends the shell */
+	for (size_t i = 0; i < s->n; i++)
+		s->remotes[i].credit -= MIN((uint32_t)n, s->remotes[i].credit);
+}
+
+static void on_input(struct ev_loop *loop, struct ev_io *w, int events)
+{
+	struct shell *s = w->data;
+	uint8_t data[MESSAGE_DATA_MAX];
+	size_t readers;
+	uint32_t most = room(s, &readers);
+	ssize_t n;
+
+	if (most == 0) {
+		shell_input_update(s);
+		return;
+	}
+	if (s->input_terminal && tcgetpgrp(STDIN_FILENO) != getpgrp()) {
+		ev_io_stop(loop, w);
+		ev_timer_again(loop, &s->input_later);
+		return;
+	}
+	n = read(STDIN_FILENO, data, most);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0 && errno != EIO)
+		log_warn(-errno, "cannot read standard input: taking it as ended");
+	n = MAX(n, (ssize_t)0);
+	send_input(s, data, (size_t)n);
+	s->input_ended = n == 0;
+	shell_input_update(s);
+}
+
+static void on_later(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct shell *s = w->data;
+
+	ev_timer_stop(loop, w);
+	shell_input_update(s);
+}
+
+void shell_input_update(struct shell *s)
+{
+	size_t readers;
+	uint32_t most = room(s, &readers);
+
+	if (!s->input_watched)
+		return;
+	if (s->input_ended || most == 0)
+		ev_io_stop(s->loop, &s->input);
+	else if (!ev_is_active(&s->input_later))
+		ev_io_start(s->loop, &s->input);
+}
+
+void shell_input_start(struct shell *s)
+{
+	if (s->options->no_input)
+		return;
+	s->input_watched = true;
+	s->input_terminal = isatty(STDIN_FILENO);
+	ev_io_init(&s->input, on_input, STDIN_FILENO, EV_READ);
+	ev_timer_init(&s->input_later, on_later, 0., BACKGROUND_S);
+	s->input.data = s->input_later.data = s;
+	shell_input_update(s);
+}
+
+void shell_input_stop(struct shell *s)
+{
+	if (!s->input_watched)
+		return;
+	ev_io_stop(s->loop, &s->input);
+	ev_timer_stop(s->loop, &s->input_later);
+}

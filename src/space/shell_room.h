@@ -1,0 +1,45 @@
+/*
+ * shell_room.h - what the files of bpsh's engine share with each other, and with nobody else
+ */
+#pragma once
+
+#include "space/output.h"
+#include "space/shell.h"
+#include "space/stream.h"
+
+/* A process on one node: its job number is its index. */
+struct remote {
+	uint32_t node;
+	bool over;	   /* exited, failed or lost: no more will come */
+	bool input_closed; /* it reads no more */
+	uint32_t credit;   /* bytes of input that it takes now */
+	struct output_source source[2];
+};
+
+struct shell {
+	struct ev_loop *loop;
+	const struct shell_options *options;
+	struct stream door;
+	struct remote *remotes; /* owned */
+	size_t n, n_over;
+	size_t current;	      /* node by node: whose turn it is */
+	uint32_t grant_bytes; /* output let out that is worth a message */
+	struct output output[2];
+	int status;
+	int err; /* the connection broke */
+	int interrupts;
+	bool timed_out;
+
+	struct ev_io input;
+	struct ev_timer input_later; /* look again at a terminal that belongs to another job */
+	bool input_ended, input_terminal, input_watched;
+
+	struct ev_timer timeout;
+	struct ev_signal signals[8];
+};
+
+/* shell_input.c */
+void shell_input_start(struct shell *s);
+void shell_input_stop(struct shell *s);
+/* A remote takes more, or takes no more. */
+void shell_input_update(struct shell *s);

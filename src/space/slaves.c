@@ -1,0 +1,380 @@
+/*
+ * slaves.c - connections of bpslaves: from the first byte to the registration, and whether they
+ * live
+ *
+ * What a stranger can cost us is bounded: a number of connections, some of them from one address,
+ * five seconds each, and a few hundred bytes of message. The oldest unfinished connection gives way
+ * to a new one, so that those who hold places open keep nobody out.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "space/master_room.h"
+
+#define LISTEN_BACKLOG 1024
+#define PING_SOON_MS   2000 /* a node that may have been reset has this long to answer */
+
+static void pending_remove(struct slave *s)
+{
+	struct master *m = s->master;
+
+	if (s->state == SLAVE_UP)
+		return;
+	if (s->next_pending)
+		s->next_pending->prev_pending = s->prev_pending;
+	if (s->prev_pending)
+		s->prev_pending->next_pending = s->next_pending;
+	else
+		m->pending = s->next_pending;
+	s->next_pending = s->prev_pending = NULL;
+	m->n_pending--;
+}
+
+static void slave_free(struct slave *s)
+{
+	pending_remove(s);
+	ev_timer_stop(s->master->loop, &s->timer);
+	stream_deinit(&s->stream);
+	free(s);
+}
+
+static void send_words(struct slave *s, enum message_type type, const char *words)
+{
+	struct message_small msg;
+
+	message_words_write(message_begin(&msg, type), type, words);
+	(void)stream_send_writer(&s->stream, &msg.w); /* it is about to be cut off anyway */
+}
+
+static int refuse(struct slave *s, const char *words)
+{
+	char from[INET_ADDRSTRLEN];
+
+	log_warn(0, "refusing a node from %s: %s", ipv4_format(s->from, from), words);
+	send_words(s, MESSAGE_REFUSED, words);
+	stream_flush(&s->stream);
+	stream_fail(&s->stream, 0, NULL);
+	return -EACCES;
+}
+
+void slave_ping(struct slave *s)
+{
+	struct message_small msg;
+
+	writer_be64(message_begin(&msg, MESSAGE_PING), clock_ms());
+	if (stream_send_writer(&s->stream, &msg.w) < 0)
+		return;
+	if (ev_timer_remaining(s->master->loop, &s->timer) > PING_SOON_MS / 1e3) {
+		s->timer.repeat = PING_SOON_MS / 1e3;
+		ev_timer_again(s->master->loop, &s->timer);
+	}
+}
+
+/* The registration took too long; or it is time to ask, or to give up. */
+static void on_timer(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct slave *s = w->data;
+	uint32_t keepalive_ms = s->master->config->keepalive_ms;
+
+	if (s->state != SLAVE_UP) {
+		stream_fail(&s->stream, -ETIMEDOUT, "it did not register in time");
+		return;
+	}
+	if (clock_ms() - s->stream.heard_ms > (uint64_t)MASTER_SILENCE * keepalive_ms) {
+		stream_fail(&s->stream, -ETIMEDOUT, "no answer to keepalives");
+		return;
+	}
+	w->repeat = keepalive_ms / 1e3;
+	ev_timer_again(loop, w);
+	slave_ping(s);
+}
+
+/* Find the node of a machine that says hello. Return: NULL when it was refused (said). */
+static struct member *enrol(struct slave *s, const struct message_hello *h)
+{
+	struct master *m = s->master;
+	struct member *n = member_by_mac(m, &h->mac);
+	char mac[MAC_STR_MAX], want[INET_ADDRSTRLEN], words[MESSAGE_WORDS_MAX];
+
+	mac_format(&h->mac, mac);
+	if (h->version != MESSAGE_VERSION) {
+		snprintf(words, sizeof(words), "protocol version %u, expected %u", h->version,
+			 MESSAGE_VERSION);
+		(void)refuse(s, words);
+		return NULL;
+	}
+	if (!n && !m->config->accept_unknown) {
+		snprintf(words, sizeof(words), "%s is not in the list of nodes", mac);
+		(void)refuse(s, words);
+		return NULL;
+	}
+	if (!n) {
+		n = member_accept(m, &h->mac);
+		if (!n) {
+			(void)refuse(s, "there is no free node number");
+			return NULL;
+		}
+		log_info("%s was unknown and is node %u now", mac, n->node.number);
+	}
+	if (n->node.address.s_addr != 0 && n->node.address.s_addr != s->from.s_addr) {
+		snprintf(words, sizeof(words), "node %u (%s) must come from %s", n->node.number,
+			 mac, ipv4_format(n->node.address, want));
+		(void)refuse(s, words);
+		return NULL;
+	}
+	return n;
+}
+
+static void replace_older(struct member *n, struct slave *s)
+{
+	struct slave *old = n->slave;
+	char from[INET_ADDRSTRLEN];
+
+	if (!old)
+		return;
+	log_warn(0, "node %u registers again, from %s: ending its older connection", n->node.number,
+		 ipv4_format(s->from, from));
+	old->member = NULL;
+	jobs_slave_lost(old, "the node registered anew");
+	stream_fail(&old->stream, 0, "replaced by a newer connection");
+}
+
+static int take_hello(void *owner, struct reader *r)
+{
+	struct slave *s = owner;
+	struct message_hello h;
+	struct message_small msg;
+	struct message_welcome welcome = { .version = MESSAGE_VERSION };
+	struct member *n;
+	int e = message_hello_read(r, &h);
+
+	if (e < 0)
+		return e;
+	n = enrol(s, &h);
+	if (!n)
+		return -EACCES;
+	replace_older(n, s);
+	pending_remove(s);
+	s->state = SLAVE_UP;
+	s->member = n;
+	n->slave = s;
+	n->boot = n->reported_boot = h.boot;
+	n->up_ms = h.uptime_ms;
+	n->seen = s->from;
+	snprintf(n->release, sizeof(n->release), "%s", h.release);
+	stream_frame_max(&s->stream, MESSAGE_BYTES_MAX);
+
+	welcome.number = n->node.number;
+	welcome.keepalive_ms = s->master->config->keepalive_ms;
+	welcome.name = n->node.name;
+	message_welcome_write(message_begin(&msg, MESSAGE_WELCOME), &welcome);
+	e = stream_send_writer(&s->stream, &msg.w);
+	if (e < 0)
+		return e;
+	s->timer.repeat = welcome.keepalive_ms / 1e3;
+	ev_timer_again(s->master->loop, &s->timer);
+	member_set_state(n, "up", "");
+	events_name(s->master, n);
+	return 0;
+}
+
+static int take_record(void *owner, struct reader *r)
+{
+	struct slave *s = owner;
+	size_t n = r->left;
+	const char *text = (const char *)reader_bytes(r, n);
+
+	events_record(s->master, s->member, text, n);
+	events_add(s->master, s->member, REPORT_UP, REPORT_OK, "registered with bpmaster");
+	return 0;
+}
+
+static int take_trouble(void *owner, struct reader *r)
+{
+	struct slave *s = owner;
+	const char *words;
+	int e = message_words_read(r, &words);
+
+	if (e < 0)
+		return e;
+	member_set_state(s->member, "error", words);
+	events_add(s->master, s->member, REPORT_UP, REPORT_WARN, words);
+	return 0;
+}
+
+static int take_pong(void *owner, struct reader *r)
+{
+	(void)reader_be64(r); /* that it came is all we ask */
+	return reader_end(r);
+}
+
+/* Every message that a slave may send. */
+static const struct message_take slave_takes[MESSAGE_TYPE_MAX_] = {
+	[MESSAGE_HELLO] = { SLAVE_NEW, take_hello },
+	[MESSAGE_RECORD] = { SLAVE_UP, take_record },
+	[MESSAGE_TROUBLE] = { SLAVE_UP, take_trouble },
+	[MESSAGE_PONG] = { SLAVE_UP, take_pong },
+	[MESSAGE_STARTED] = { SLAVE_UP, job_take_started },
+	[MESSAGE_FAILED] = { SLAVE_UP, job_take_failed },
+	[MESSAGE_OUTPUT] = { SLAVE_UP, job_take_output },
+	[MESSAGE_INPUT_CREDIT] = { SLAVE_UP, job_take_input_credit },
+	[MESSAGE_INPUT_CLOSED] = { SLAVE_UP, job_take_input_closed },
+	[MESSAGE_EXIT] = { SLAVE_UP, job_take_exit },
+};
+
+static int on_message(struct stream *st, const uint8_t *p, size_t n)
+{
+	struct slave *s = st->owner;
+	const char *why;
+	int r = message_dispatch(slave_takes, s->state, s, p, n, &why);
+
+	if (r < 0)
+		stream_fail(st, r, why);
+	return r;
+}
+
+static ssize_t on_greeting(struct stream *st, const uint8_t *p, size_t n)
+{
+	struct slave *s = st->owner;
+	ssize_t r = channel_answer(st, s->master->secret, p, n);
+
+	if (r > 0)
+		s->state = SLAVE_NEW;
+	return r;
+}
+
+static void on_close(struct stream *st, int err, const char *why)
+{
+	struct slave *s = st->owner;
+	struct member *n = s->member;
+	char from[INET_ADDRSTRLEN];
+
+	if (!why)
+		why = err < 0 ? strerror(-err) : "closed";
+	if (n) {
+		n->slave = NULL;
+		jobs_slave_lost(s, why);
+		if (n->reported_boot != n->boot)
+			member_set_state(n, "boot", "");
+		else
+			member_set_state(n, "down", why);
+	} else if (s->state != SLAVE_UP && err != -EACCES && (err < 0 || s->state == SLAVE_NEW)) {
+		log_warn(0, "a connection from %s ended before it registered: %s",
+			 ipv4_format(s->from, from), why);
+	}
+	slave_free(s);
+}
+
+static const struct stream_calls slave_calls = {
+	.message = on_message,
+	.greeting = on_greeting,
+	.close = on_close,
+};
+
+/* Make room for one more stranger. Return: false when its address has its share already. */
+static bool pending_room(struct master *m, struct in_addr from)
+{
+	struct slave *oldest = NULL;
+	size_t same = 0;
+
+	for (struct slave *s = m->pending; s; s = s->next_pending) {
+		same += s->from.s_addr == from.s_addr;
+		if (!s->stream.over)
+			oldest = s;
+	}
+	if (same >= MASTER_PENDING_HOST) {
+		for (struct slave *s = m->pending; s; s = s->next_pending) {
+			if (s->from.s_addr == from.s_addr && !s->stream.over)
+				oldest = s;
+		}
+	} else if (m->n_pending < MASTER_PENDING_MAX) {
+		return true;
+	}
+	if (oldest)
+		stream_fail(&oldest->stream, -EBUSY, "it gave way to newer ones");
+	return oldest != NULL;
+}
+
+static void accept_one(struct master *m, int fd, struct in_addr from)
+{
+	struct slave *s = pending_room(m, from) ? calloc(1, sizeof(*s)) : NULL;
+	const int on = 1;
+
+	if (!s) {
+		fd_close(fd);
+		return;
+	}
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only slower without */
+	s->master = m;
+	s->from = from;
+	s->state = SLAVE_GREETING;
+	stream_init(&s->stream, m->loop, fd, &slave_calls, s, MESSAGE_SMALL_MAX);
+	s->stream.greeting = true;
+	s->next_pending = m->pending;
+	if (m->pending)
+		m->pending->prev_pending = s;
+	m->pending = s;
+	m->n_pending++;
+	ev_timer_init(&s->timer, on_timer, CHANNEL_TIMEOUT_MS / 1e3, CHANNEL_TIMEOUT_MS / 1e3);
+	s->timer.data = s;
+	ev_timer_start(m->loop, &s->timer);
+}
+
+static void on_accept(struct ev_loop *loop, struct ev_io *w, int events)
+{
+	struct master *m = w->data;
+	struct sockaddr_in from = { 0 };
+	socklen_t n = sizeof(from);
+	int fd = accept4(m->listen_fd, (struct sockaddr *)&from, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd >= 0)
+		accept_one(m, fd, from.sin_addr);
+	else if (errno == EMFILE || errno == ENFILE)
+		log_warn(-errno, "cannot take a node's connection");
+}
+
+int slaves_open(struct master *m)
+{
+	struct sockaddr_in at = {
+		.sin_family = AF_INET,
+		.sin_port = htons(m->config->port),
+		.sin_addr = m->config->address,
+	};
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	char text[INET_ADDRSTRLEN];
+	const int on = 1;
+
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
+		return log_err(-errno, "cannot listen for nodes on %s, TCP port %u",
+			       ipv4_format(at.sin_addr, text), m->config->port);
+	m->listen_fd = TAKE_FD(fd);
+	ev_io_init(&m->listening, on_accept, m->listen_fd, EV_READ);
+	m->listening.data = m;
+	ev_io_start(m->loop, &m->listening);
+	return 0;
+}
+
+void slaves_close(struct master *m)
+{
+	while (m->pending)
+		slave_free(m->pending);
+	for (size_t i = 0; i < m->n_members; i++) {
+		struct slave *s = m->members[i]->slave;
+
+		if (s)
+			slave_free(s);
+		m->members[i]->slave = NULL;
+	}
+	if (m->listen_fd >= 0) {
+		ev_io_stop(m->loop, &m->listening);
+		m->listen_fd = fd_close(m->listen_fd);
+	}
+}

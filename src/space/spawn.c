@@ -1,0 +1,251 @@
+/*
+ * spawn.c - from a spec to a running process
+ *
+ * All that may fail is done in the child, as the user that it is for, so that the user's rights
+ * decide about files and directories. What failed comes back over a pipe that closes on exec: its
+ * plain end means that the program runs. The slave never waits for it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "space/spawn.h"
+
+#define PATH_DEFAULT   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define EXIT_NEVER_RAN 127 /* nobody sees it: the report says more */
+
+static const char *const io_names[3] = { "standard input", "standard output", "standard error" };
+
+/* The child's end of everything. */
+struct child {
+	const struct message_spec *spec;
+	const struct message_credentials *who;
+	int io[3]; /* pipe ends, or FD_NONE */
+	int report;
+};
+
+static void report(const struct child *c, bool cwd_missing, int err, const char *words)
+{
+	uint8_t buf[SPAWN_REPORT_MAX];
+	struct writer w = WRITER(buf, sizeof(buf));
+	size_t n;
+
+	writer_u8(&w, cwd_missing);
+	writer_be32(&w, (uint32_t)err);
+	writer_cstr(&w, words);
+	if (writer_end(&w, &n) == 0 && fd_write_all(c->report, buf, n) < 0)
+		_exit(EXIT_NEVER_RAN); /* nobody is left to tell */
+}
+
+static _noreturn_ void give_up(const struct child *c, int err, const char *what, const char *name)
+{
+	char words[MESSAGE_WORDS_MAX];
+
+	snprintf(words, sizeof(words), "%s%.300s%s", what, name,
+		 what[strlen(what) - 1] == '\'' ? "'" : "");
+	for (char *p = words; *p; p++) {
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+	}
+	report(c, false, err, words);
+	_exit(EXIT_NEVER_RAN);
+}
+
+static void reset_signals(void)
+{
+	sigset_t none;
+
+	for (int i = 1; i < NSIG; i++)
+		(void)signal(i, SIG_DFL); /* KILL and STOP refuse */
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL); /* cannot fail */
+}
+
+/* Each limit as the caller has it, but never above what the slave itself may have. */
+static void set_limits(const struct message_spec *spec)
+{
+	for (uint32_t i = 0; i < spec->n_limits; i++) {
+		struct rlimit own, l = { spec->limits[i].current, spec->limits[i].maximum };
+
+		if (getrlimit((__rlimit_resource_t)i, &own) < 0)
+			continue;
+		l.rlim_max = MIN(l.rlim_max, own.rlim_max);
+		l.rlim_cur = MIN(l.rlim_cur, l.rlim_max);
+		(void)setrlimit((__rlimit_resource_t)i,
+				&l); /* a limit that this kernel lacks stays as it is */
+	}
+}
+
+static void become(const struct child *c)
+{
+	const struct message_credentials *who = c->who;
+	gid_t groups[MESSAGE_GROUPS_MAX];
+
+	if (geteuid() != 0) {
+		if (who->uid != geteuid())
+			give_up(c, EPERM,
+				"bpslave does not run as root and cannot run programs of other "
+				"users",
+				"");
+		return;
+	}
+	for (uint32_t i = 0; i < who->n_groups; i++)
+		groups[i] = who->groups[i];
+	/* EPERM: a user namespace that denies setgroups; the groups there are those of its maker */
+	if (setgroups(who->n_groups, groups) < 0 && errno != EPERM)
+		give_up(c, errno, "cannot set the user's groups", "");
+	if (setresgid(who->gid, who->gid, who->gid) < 0)
+		give_up(c, errno, "cannot become the user's group", "");
+	if (setresuid(who->uid, who->uid, who->uid) < 0)
+		give_up(c, errno, "cannot become the user", "");
+}
+
+static void set_io(const struct child *c, int i)
+{
+	const struct message_spec *s = c->spec;
+	bool null = i == 0 ? s->flags & MESSAGE_STDIN_NULL : s->flags & MESSAGE_OUTPUT_NULL;
+	const char *path = *s->io[i] ? s->io[i] : null ? "/dev/null" : NULL;
+	int flags = i == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC, fd = c->io[i];
+
+	if (path && i == 2 && !strcmp(path, s->io[1])) {
+		fd = STDOUT_FILENO;
+	} else if (path) {
+		fd = open(path, flags | O_NOCTTY, 0666);
+		if (fd < 0)
+			give_up(c, errno, i == 0 ? "cannot read '" : "cannot write '", path);
+	}
+	if (fd < 0 || dup2(fd, i) < 0)
+		give_up(c, fd < 0 ? EBADF : errno, "cannot set up ", io_names[i]);
+	if (path && fd > STDERR_FILENO)
+		close(fd);
+}
+
+static _noreturn_ void child_main(const struct child *c)
+{
+	const struct message_spec *s = c->spec;
+
+	reset_signals();
+	(void)setsid(); /* cannot fail: a fresh child leads nothing */
+	umask(s->umask);
+	set_limits(s);
+	become(c);
+	if (chdir(s->cwd) < 0) {
+		if (chdir("/") < 0)
+			give_up(c, errno, "cannot change to '", "/");
+		report(c, true, 0, "");
+	}
+	for (int i = 0; i < 3; i++)
+		set_io(c, i);
+	environ = s->env;
+	if (setenv("PATH", PATH_DEFAULT, 0) < 0)
+		give_up(c, errno, "cannot set PATH", "");
+	execvp(s->argv[0], s->argv);
+	give_up(c, errno, "cannot run '", s->argv[0]);
+}
+
+/* Pipes with descriptors above 2, so that dup2() in the child never hits one of them. */
+static int pipe_high(int ret[2])
+{
+	int p[2];
+
+	if (pipe2(p, O_CLOEXEC) < 0)
+		return -errno;
+	for (int i = 0; i < 2; i++) {
+		int fd = p[i] > STDERR_FILENO ? p[i]
+					      : fcntl(p[i], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+		if (fd < 0) {
+			int e = -errno;
+
+			fd_close(p[0]);
+			fd_close(p[1]);
+			return e;
+		}
+		if (fd != p[i])
+			fd_close(p[i]);
+		p[i] = fd;
+	}
+	ret[0] = p[0];
+	ret[1] = p[1];
+	return 0;
+}
+
+static bool carries(const struct message_spec *s, int i)
+{
+	return !*s->io[i] && !(s->flags & (i == 0 ? MESSAGE_STDIN_NULL : MESSAGE_OUTPUT_NULL));
+}
+
+static void close_all(int fds[], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		fds[i] = fd_close(fds[i]);
+}
+
+int spawn(const struct message_spec *spec, const struct message_credentials *who,
+	  struct spawned *ret)
+{
+	struct child c = { .spec = spec, .who = who };
+	int ends[4][2]; /* input, output, error, report: read and write end */
+	int ours[4] = { FD_NONE, FD_NONE, FD_NONE, FD_NONE },
+	    theirs[4] = { FD_NONE, FD_NONE, FD_NONE, FD_NONE };
+	int r = 0;
+	pid_t pid;
+
+	for (int i = 0; i < 4 && r == 0; i++) {
+		if (i < 3 && !carries(spec, i))
+			continue;
+		r = pipe_high(ends[i]);
+		if (r == 0) {
+			ours[i] = ends[i][i == 0];
+			theirs[i] = ends[i][i != 0];
+			r = fd_set_nonblock(ours[i], 1);
+		}
+	}
+	if (r < 0)
+		goto out;
+	memcpy(c.io, theirs, sizeof(c.io));
+	c.report = theirs[3];
+	pid = fork();
+	if (pid == 0)
+		child_main(&c);
+	if (pid < 0) {
+		r = -errno;
+		goto out;
+	}
+	*ret = (struct spawned){ .pid = pid,
+				 .input = TAKE_FD(ours[0]),
+				 .output = { TAKE_FD(ours[1]), TAKE_FD(ours[2]) },
+				 .report = TAKE_FD(ours[3]) };
+out:
+	close_all(ours, 4);
+	close_all(theirs, 4);
+	return r;
+}
+
+int spawn_report_parse(const void *p, size_t n, struct spawn_report *ret)
+{
+	struct spawn_report rep = { 0 };
+	struct reader r = READER(p, n);
+
+	while (r.left > 0 && !r.err) {
+		const char *words;
+
+		rep.cwd_missing |= reader_u8(&r) != 0;
+		rep.error = reader_be32(&r);
+		words = reader_cstr(&r);
+		if (words)
+			snprintf(rep.words, sizeof(rep.words), "%s", words);
+	}
+	if (r.err)
+		return r.err;
+	*ret = rep;
+	return 0;
+}

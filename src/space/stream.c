@@ -1,0 +1,263 @@
+/*
+ * stream.c - messages over a connected socket, in an event loop
+ *
+ * The output queue is one buffer: a message is copied (and sealed) straight behind what waits, and
+ * one send() takes as much as the socket does. Sealing in the queue means that a frame's nonce is
+ * fixed when it is queued, in order.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/reader.h"
+#include "base/writer.h"
+#include "space/stream.h"
+
+#define COMPACT_BYTES 65536u /* sent bytes at the front of the queue that are worth a memmove */
+
+static void on_closing(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct stream *s = w->data;
+
+	ev_timer_stop(loop, w);
+	s->calls->close(s, s->err, s->why); /* s may be gone now */
+}
+
+void stream_fail(struct stream *s, int err, const char *why)
+{
+	if (s->over)
+		return;
+	s->over = true;
+	s->err = err;
+	s->why = why;
+	ev_io_stop(s->loop, &s->readable);
+	ev_io_stop(s->loop, &s->writable);
+	ev_timer_start(s->loop, &s->closing);
+}
+
+size_t stream_queued(const struct stream *s)
+{
+	return s->out.len - s->out_done;
+}
+
+void stream_flush(struct stream *s)
+{
+	while (!s->over && stream_queued(s) > 0) {
+		ssize_t n = send(s->fd, s->out.data + s->out_done, stream_queued(s),
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0) {
+			stream_fail(s, -errno, NULL);
+			return;
+		}
+		s->out_done += (size_t)n;
+	}
+	if (s->out_done == s->out.len) {
+		s->out.len = s->out_done = 0;
+		if (s->out.cap > 4 * STREAM_READ_BYTES)
+			buffer_clear(&s->out);
+	} else if (s->out_done >= COMPACT_BYTES && s->out_done > s->out.len / 2) {
+		buffer_consume(&s->out, s->out_done);
+		s->out_done = 0;
+	}
+}
+
+static void on_writable(struct ev_loop *loop, struct ev_io *w, int events)
+{
+	struct stream *s = w->data;
+
+	stream_flush(s);
+	if (s->over || stream_queued(s) > 0)
+		return;
+	ev_io_stop(loop, w);
+	if (s->calls->drained)
+		s->calls->drained(s);
+}
+
+/* Something was queued: the loop sends it when all that is ready now was handled, many messages at
+ * once. */
+static int queued(struct stream *s, int r)
+{
+	if (r < 0) {
+		stream_fail(s, r, "its queue is full: it does not read");
+		return r;
+	}
+	ev_io_start(s->loop, &s->writable);
+	return 0;
+}
+
+int stream_send_raw(struct stream *s, const void *p, size_t n)
+{
+	if (s->over)
+		return -EPIPE;
+	return queued(s, buffer_append(&s->out, p, n));
+}
+
+int stream_send2(struct stream *s, const void *head, size_t head_n, const void *body, size_t body_n)
+{
+	size_t text = head_n + body_n, n = text + (s->sealed ? CIPHER_TAG_BYTES : 0);
+	uint8_t length[STREAM_LENGTH_BYTES];
+	struct writer w = WRITER(length, sizeof(length));
+	uint8_t *at;
+	int r;
+
+	if (s->over)
+		return -EPIPE;
+	r = buffer_reserve(&s->out, sizeof(length) + n);
+	if (r < 0)
+		return queued(s, r);
+	writer_be32(&w, (uint32_t)n);
+	at = s->out.data + s->out.len;
+	memcpy(at, length, sizeof(length));
+	at += sizeof(length);
+	memcpy(at, head, head_n);
+	if (body_n > 0)
+		memcpy(at + head_n, body, body_n);
+	if (s->sealed)
+		cipher_seal(&s->send, length, sizeof(length), at, text, at + text);
+	s->out.len += sizeof(length) + n;
+	return queued(s, 0);
+}
+
+int stream_send(struct stream *s, const void *p, size_t n)
+{
+	return stream_send2(s, p, n, NULL, 0);
+}
+
+int stream_send_writer(struct stream *s, const struct writer *w)
+{
+	size_t n;
+	int r = writer_end(w, &n);
+
+	if (r < 0) {
+		stream_fail(s, r, "a message of ours is too long");
+		return r;
+	}
+	return stream_send(s, w->buf, n);
+}
+
+/* Take one frame at @p. Return: bytes taken, 0 when more are needed, negative errno. */
+static ssize_t take_frame(struct stream *s, uint8_t *p, size_t n)
+{
+	struct reader r = READER(p, n);
+	size_t tag = s->sealed ? CIPHER_TAG_BYTES : 0, length = reader_be32(&r);
+	int e;
+
+	if (r.err)
+		return 0;
+	if (length < tag + 1 || length - tag > s->frame_max) {
+		stream_fail(s, -EBADMSG, "a frame of an impossible length");
+		return -EBADMSG;
+	}
+	if (r.left < length)
+		return 0;
+	if (s->sealed) {
+		uint8_t *text = p + STREAM_LENGTH_BYTES;
+
+		e = cipher_open(&s->receive, p, STREAM_LENGTH_BYTES, text, length - tag,
+				text + length - tag);
+		if (e < 0) {
+			stream_fail(s, e, "a frame that is not authentic");
+			return e;
+		}
+	}
+	e = s->calls->message(s, p + STREAM_LENGTH_BYTES, length - tag);
+	if (e < 0) {
+		stream_fail(s, e, NULL);
+		return e;
+	}
+	return (ssize_t)(STREAM_LENGTH_BYTES + length);
+}
+
+/* Take what was read. Leftover bytes stay for the next time. */
+static void take_all(struct stream *s)
+{
+	size_t done = 0;
+	ssize_t n = 1;
+
+	while (!s->over && n > 0 && done < s->in.len) {
+		if (s->greeting) {
+			n = s->calls->greeting(s, s->in.data + done, s->in.len - done);
+			if (n < 0)
+				stream_fail(s, (int)n, NULL);
+		} else {
+			n = take_frame(s, s->in.data + done, s->in.len - done);
+		}
+		if (n > 0)
+			done += (size_t)n;
+	}
+	if (!s->over)
+		buffer_consume(&s->in, done);
+	if (s->in.len == 0 && s->in.cap > 4 * STREAM_READ_BYTES)
+		buffer_clear(&s->in);
+}
+
+static void on_readable(struct ev_loop *loop, struct ev_io *w, int events)
+{
+	struct stream *s = w->data;
+	ssize_t n;
+	int r = buffer_reserve(&s->in, STREAM_READ_BYTES);
+
+	if (r < 0) {
+		stream_fail(s, r, NULL);
+		return;
+	}
+	n = recv(s->fd, s->in.data + s->in.len, STREAM_READ_BYTES, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		stream_fail(s, n < 0 ? -errno : 0,
+			    n < 0 ? NULL : "the other side closed the connection");
+		return;
+	}
+	s->heard_ms = clock_ms();
+	s->in.len += (size_t)n;
+	take_all(s);
+}
+
+void stream_frame_max(struct stream *s, size_t bytes)
+{
+	s->frame_max = bytes;
+	s->in.max = bytes + 2 * STREAM_READ_BYTES;
+}
+
+void stream_init(struct stream *s, struct ev_loop *loop, int fd, const struct stream_calls *calls,
+		 void *owner, size_t frame_max)
+{
+	*s = (struct stream){
+		.loop = loop,
+		.calls = calls,
+		.owner = owner,
+		.fd = fd,
+		.in = BUFFER(frame_max + 2 * STREAM_READ_BYTES),
+		.out = BUFFER(STREAM_QUEUE_MAX),
+		.frame_max = frame_max,
+		.heard_ms = clock_ms(),
+	};
+	ev_io_init(&s->readable, on_readable, fd, EV_READ);
+	ev_io_init(&s->writable, on_writable, fd, EV_WRITE);
+	ev_timer_init(&s->closing, on_closing, 0., 0.);
+	s->readable.data = s->writable.data = s->closing.data = s;
+	ev_io_start(loop, &s->readable);
+}
+
+void stream_deinit(struct stream *s)
+{
+	if (!s->loop)
+		return;
+	ev_io_stop(s->loop, &s->readable);
+	ev_io_stop(s->loop, &s->writable);
+	ev_timer_stop(s->loop, &s->closing);
+	s->fd = fd_close(s->fd);
+	buffer_clear(&s->in);
+	buffer_clear(&s->out);
+	cipher_clear(&s->receive);
+	cipher_clear(&s->send);
+	s->loop = NULL;
+}
