@@ -274,32 +274,39 @@ static int locate_dir(struct modules *m, const char *kernel)
 	return 0;
 }
 
+/* An installed version. Return: -ENOENT when there is none of that name. */
+static int locate_version(struct modules *m, const char *kernel)
+{
+	m->dir = existing("/lib/modules/", kernel, "");
+	if (!m->dir)
+		return -ENOENT;
+	m->vmlinuz = existing("/boot/vmlinuz-", kernel, "");
+	m->version = strdup(kernel);
+	return m->version ? 0 : -ENOMEM;
+}
+
 static int locate(struct modules *m, const char *kernel)
 {
 	struct utsname u;
-	int r;
+	int r = -ENOENT;
 
 	if (!kernel) {
 		(void)uname(&u); /* cannot fail */
 		kernel = u.release;
 	}
 	if (!strchr(kernel, '/') && kernel[0] != '.') {
-		m->version = strdup(kernel);
-		m->dir = existing("/lib/modules/", kernel, "");
-		m->vmlinuz = existing("/boot/vmlinuz-", kernel, "");
-		if (!m->version)
-			return -ENOMEM;
-		if (!m->dir)
-			return log_err(-ENOENT, "no kernel '%s': '/lib/modules/%s' is missing (--kernel takes a "
+		r = locate_version(m, kernel);
+		if (r == -ENOENT && access(kernel, F_OK) < 0)
+			return log_err(r, "no kernel '%s': '/lib/modules/%s' is missing (--kernel takes a "
 				       "version, or a directory where a kernel package was unpacked)",
 				       kernel, kernel);
-	} else {
-		r = locate_package(m, kernel);
-		if (r == -ENXIO)
-			r = locate_dir(m, kernel);
-		if (r < 0)
-			return r;
 	}
+	if (r == -ENOENT)
+		r = locate_package(m, kernel);
+	if (r == -ENXIO)
+		r = locate_dir(m, kernel);
+	if (r < 0)
+		return r;
 	if (!m->vmlinuz)
 		m->vmlinuz = existing(m->dir, "/vmlinuz", "");
 	return 0;
