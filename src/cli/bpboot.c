@@ -13,6 +13,7 @@
 static const struct command *const commands[] = {
 	&cmd_config,
 	&cmd_lab,
+	&cmd_log,
 	&cmd_fetch,
 	&cmd_initrd,
 	&cmd_keygen,

@@ -7,6 +7,7 @@
 
 extern const struct command cmd_config;
 extern const struct command cmd_lab;
+extern const struct command cmd_log;
 extern const struct command cmd_fetch;
 extern const struct command cmd_initrd;
 extern const struct command cmd_keygen;

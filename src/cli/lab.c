@@ -73,6 +73,13 @@ static char *find_own(const char *name)
 	return NULL;
 }
 
+static bool has_master_key(const char *dir)
+{
+	_cleanup_free_ char *path = NULL;
+
+	return path_join(dir, "master.key", &path) == 0 && access(path, R_OK) == 0;
+}
+
 static int up(const struct lab_options *o, bool die_with_caller)
 {
 	static const char *const firmwares[] = { "pxe", "direct", NULL };
@@ -104,8 +111,14 @@ static int up(const struct lab_options *o, bool die_with_caller)
 		return COMMAND_USAGE;
 	if (!boot)
 		return log_err(-ENOENT, "no boot directory '%s'; name it with --boot", o->boot);
-	if (!keys) /* a lab without keys still boots */
+	if (!has_master_key(o->keys)) {
+		log_warn(0,
+			 "no master.key in '%s': the lab runs without bpmaster ('bpboot keygen' "
+			 "makes one)",
+			 o->keys);
 		u.site.keys = o->keys;
+		u.site.bpmaster = NULL;
+	}
 	catch_interrupts();
 	r = lab_up(&u, &interrupted);
 	if (r == -EINTR)

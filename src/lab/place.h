@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "base/fd.h"
 #include "base/lang.h"
 
 #define PLACE_NAME_MAX	 25 /* of a lab, with NUL: unix socket paths have 107 bytes */

@@ -76,7 +76,7 @@ static int start_services(struct supervisor *v)
 {
 	char dnsmasq_conf[PLACE_PATH_MAX + 32], cluster_conf[PLACE_PATH_MAX + 32];
 	const char *const dnsmasq[] = { "dnsmasq", "--no-daemon", dnsmasq_conf, NULL };
-	const char *const bpmaster[] = { v->site->bpmaster, "--cluster", cluster_conf, NULL };
+	const char *const bpmaster[] = { v->site->bpmaster, "--foreground", "--config", cluster_conf, NULL };
 	int r;
 
 	snprintf(dnsmasq_conf, sizeof(dnsmasq_conf), "--conf-file=%s/dnsmasq.conf", v->place.path);

@@ -7,6 +7,7 @@
 #include <sys/types.h>
 
 #include "base/buffer.h"
+#include "base/fd.h"
 #include "base/lang.h"
 
 #define TAIL_LINE_MAX 4096 /* a longer one is handed out in pieces */
