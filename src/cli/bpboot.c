@@ -15,9 +15,11 @@ static const struct command *const commands[] = {
 	&cmd_lab,
 	&cmd_log,
 	&cmd_fetch,
+	&cmd_image,
 	&cmd_initrd,
 	&cmd_keygen,
 	&cmd_needs,
+	&cmd_size,
 	&cmd_verify,
 	NULL,
 };

@@ -1,0 +1,236 @@
+/*
+ * image.c - `bpboot image`: from a manifest to a published root image
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "cli/size.h"
+#include "cli/where.h"
+#include "image/ext2.h"
+#include "image/publish.h"
+
+#define SCRATCH_NAME ".image" /* in the boot directory, while the image is made; only where O_TMPFILE is not known */
+
+struct options {
+	const char *output, *name, *raw, *key, *kernel;
+	bool no_sign, quiet;
+	uint64_t level, part_bytes;
+};
+
+static const struct option_row options[] = {
+	{ .name = "output", .letter = 'o', .type = OPTION_STRING, .arg = "DIR",
+	  .help = "the boot directory (/srv/bpboot; BPBOOT_DIR overrides)",
+	  .offset = offsetof(struct options, output) },
+	{ .name = "name", .letter = 'n', .type = OPTION_STRING, .arg = "NAME",
+	  .help = "name of the image (as the manifest says, or its file's name)",
+	  .offset = offsetof(struct options, name) },
+	{ .name = "raw", .letter = 'r', .type = OPTION_STRING, .arg = "FILE",
+	  .help = "write the bare file system there and publish nothing",
+	  .offset = offsetof(struct options, raw) },
+	{ .name = "kernel", .letter = 'k', .type = OPTION_STRING, .arg = "KERNEL",
+	  .help = "version below /lib/modules, or an unpacked kernel package, for 'module' lines",
+	  .offset = offsetof(struct options, kernel) },
+	{ .name = "key", .type = OPTION_STRING, .arg = "FILE",
+	  .help = "secret key that signs (/etc/bpboot/sign.key; BPBOOT_KEYS names the folder)",
+	  .offset = offsetof(struct options, key) },
+	{ .name = "no-sign", .type = OPTION_FLAG, .help = "publish without a signature",
+	  .offset = offsetof(struct options, no_sign) },
+	{ .name = "level", .letter = 'l', .type = OPTION_U64, .arg = "N", .help = "level of zstd (15)",
+	  .min = 1, .max = PUBLISH_LEVEL_MAX, .offset = offsetof(struct options, level) },
+	{ .name = "part", .letter = 'p', .type = OPTION_SIZE, .arg = "SIZE",
+	  .help = "size of a part before compression, a multiple of 4K (256K)", .min = 4096,
+	  .max = INDEX_PART_RAW_MAX, .offset = offsetof(struct options, part_bytes) },
+	{ .name = "quiet", .letter = 'q', .type = OPTION_FLAG, .help = "do not print the size table",
+	  .offset = offsetof(struct options, quiet) },
+	{ 0 },
+};
+
+static void draw(void *user, uint64_t done)
+{
+	progress_update(user, done);
+}
+
+static int write_image(const struct build *b, int fd)
+{
+	struct progress p;
+	int r;
+
+	progress_start(&p, "writing", plan_bytes(&b->plan));
+	r = ext2_write(&b->plan, fd, draw, &p);
+	progress_end(&p);
+	return r;
+}
+
+static void print_image(const struct build *b)
+{
+	char size[FORMAT_SIZE_MAX], spare[FORMAT_SIZE_MAX];
+
+	printf("image %s: ext2, %" PRIu64 " bytes (%s), %s free\n", b->name, plan_bytes(&b->plan),
+	       format_size(plan_bytes(&b->plan), size),
+	       format_size((uint64_t)b->plan.free_blocks * BLOCK_BYTES, spare));
+}
+
+static int make_raw(const struct build *b, const char *path)
+{
+	_cleanup_newfile_ struct newfile f = NEWFILE();
+	int r = newfile_open(&f, AT_FDCWD, path, 0644);
+
+	if (r < 0)
+		return log_err(r, "cannot write '%s'", path);
+	r = write_image(b, f.fd);
+	if (r < 0)
+		return r;
+	r = newfile_commit(&f);
+	if (r < 0)
+		return log_err(r, "cannot write '%s'", path);
+	print_image(b);
+	printf("written to %s\n", path);
+	return 0;
+}
+
+/* A file without a name, or one that is dropped, on the boot directory's file system. */
+static int open_scratch(int boot_dirfd, struct newfile *f, int *ret)
+{
+	int fd = openat(boot_dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	int r;
+
+	if (fd >= 0) {
+		*ret = fd;
+		return 0;
+	}
+	r = newfile_open(f, boot_dirfd, SCRATCH_NAME, 0600);
+	if (r == 0)
+		*ret = TAKE_FD(f->fd);
+	return r;
+}
+
+static void print_published(const struct options *o, const struct build *b, const char *dir,
+			    const struct publish_result *p)
+{
+	char size[FORMAT_SIZE_MAX];
+
+	if (p->changed)
+		printf("published in %s: %s, counter %" PRIu64 ", %zu parts (%zu new), %s to fetch%s\n", dir,
+		       b->name, p->counter, p->parts, p->new_parts, format_size(p->stored_bytes, size),
+		       o->no_sign ? ", not signed" : "");
+	else
+		printf("unchanged in %s: %s, counter %" PRIu64 ", %zu parts, %s to fetch\n", dir, b->name,
+		       p->counter, p->parts, format_size(p->stored_bytes, size));
+}
+
+static int publish(const struct options *o, const struct build *b, const char *dir, int boot_dirfd,
+		   const struct sign_key *key)
+{
+	_cleanup_newfile_ struct newfile f = NEWFILE();
+	_cleanup_close_ int fd = FD_NONE;
+	struct publish_result result;
+	struct progress p;
+	struct publish_spec spec = {
+		.boot_dirfd = boot_dirfd,
+		.name = b->name,
+		.format = INDEX_EXT2,
+		.arch = b->gathered.arch,
+		.init = b->gathered.init,
+		.key = key,
+		.level = (int)o->level,
+		.part_bytes = (uint32_t)o->part_bytes,
+		.progress = draw,
+		.progress_user = &p,
+	};
+	int r = open_scratch(boot_dirfd, &f, &fd);
+
+	if (r < 0)
+		return log_err(r, "cannot write in '%s'", dir);
+	r = write_image(b, fd);
+	if (r < 0)
+		return r;
+	print_image(b);
+	progress_start(&p, "publishing", plan_bytes(&b->plan));
+	r = publish_image(&spec, fd, plan_bytes(&b->plan), &result);
+	progress_end(&p);
+	if (r == 0)
+		print_published(o, b, dir, &result);
+	return r;
+}
+
+static int load_key(const struct options *o, struct sign_key *ret)
+{
+	_cleanup_free_ char *path = NULL;
+	int r = 0;
+
+	if (o->key)
+		return sign_key_load(AT_FDCWD, o->key, ret);
+	r = path_join(where_key_dir(), SIGN_KEY_FILE, &path);
+	return r < 0 ? r : sign_key_load(AT_FDCWD, path, ret);
+}
+
+static int make_published(const struct options *o, const struct build *b)
+{
+	_cleanup_sign_key_ struct sign_key key = { 0 };
+	_cleanup_close_ int boot_dirfd = FD_NONE;
+	const char *dir = o->output ? o->output : where_boot_dir();
+	int r = o->no_sign ? 0 : load_key(o, &key);
+
+	if (r < 0)
+		return r;
+	r = path_mkdirs(AT_FDCWD, dir, 0755);
+	if (r == 0) {
+		boot_dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		r = boot_dirfd < 0 ? -errno : 0;
+	}
+	if (r < 0)
+		return log_err(r, "cannot open the boot directory '%s'", dir);
+	return publish(o, b, dir, boot_dirfd, o->no_sign ? NULL : &key);
+}
+
+static int run(void *opts, int argc, char **argv)
+{
+	const struct options *o = opts;
+	_cleanup_build_ struct build b = BUILD();
+	struct build_spec spec = {
+		.manifest = argv[0],
+		.kernel = o->kernel,
+		.name = o->name,
+		.key_dir = where_key_dir(),
+		.find_program = where_program,
+	};
+	int r = build_make(&b, &spec);
+
+	if (r < 0)
+		return r;
+	if (!o->raw && !b.gathered.has_init)
+		return log_err(-ENOENT, "%s: the image has no %s; name what the node starts with 'init PATH'",
+			       argv[0], b.gathered.init);
+	if (!o->quiet) {
+		r = size_print(&b);
+		putchar('\n');
+	}
+	if (r < 0)
+		return r;
+	r = o->raw ? make_raw(&b, o->raw) : make_published(o, &b);
+	if (r == 0 && fflush(stdout) != 0)
+		return log_err(-errno, "cannot write");
+	return r;
+}
+
+const struct command cmd_image = {
+	.name = "image",
+	.args = "MANIFEST",
+	.summary = "build a root image from a list of what a node needs, and publish it",
+	.options = options,
+	.options_size = sizeof(struct options),
+	.args_min = 1,
+	.args_max = 1,
+	.run = run,
+};

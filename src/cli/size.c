@@ -1,0 +1,186 @@
+/*
+ * size.c - `bpboot size`: what an image would consist of, and why
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "cli/commands.h"
+#include "cli/size.h"
+#include "cli/where.h"
+#include "image/size.h"
+
+#define PATH_COLUMN 44 /* characters of a path before the reason */
+
+struct options {
+	bool json;
+	const char *kernel;
+};
+
+static const struct option_row options[] = {
+	{ "json", 0, OPTION_FLAG, NULL, "print everything as JSON", offsetof(struct options, json) },
+	{ "kernel", 'k', OPTION_STRING, "KERNEL",
+	  "version below /lib/modules, or an unpacked kernel package, for 'module' lines",
+	  offsetof(struct options, kernel) },
+	{ 0 },
+};
+
+/* A name as a terminal may show it: what is not printable ASCII or UTF-8 text becomes \xNN. Caller frees. */
+static char *printable(const char *s)
+{
+	char *out = malloc(4 * strlen(s) + 1), *p = out;
+
+	if (!out)
+		return NULL;
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
+
+		if (c < 0x20 || c >= 0x7f || c == '\\')
+			p += snprintf(p, 5, "\\x%02x", c);
+		else
+			*p++ = *s;
+	}
+	*p = 0;
+	return out;
+}
+
+/* Why a file is in. Caller frees. */
+static char *why(const struct node *n)
+{
+	_cleanup_free_ char *by = n->needed_by ? printable(n->needed_by) : NULL;
+	char *s = NULL;
+	int k;
+
+	if (n->reason == REASON_NEEDED && by)
+		k = asprintf(&s, "needed by %s", by);
+	else if (n->entry)
+		k = asprintf(&s, "asked for (line %u)", n->entry->line);
+	else
+		k = asprintf(&s, "always there");
+	return k < 0 ? NULL : s;
+}
+
+static int print_row(const struct size_row *row)
+{
+	_cleanup_free_ char *path = printable(row->path), *reason = why(row->node);
+	char size[FORMAT_SIZE_MAX];
+
+	if (!path || !reason)
+		return -ENOMEM;
+	printf("%9s  %-*s  %s\n", format_size(row->bytes, size), PATH_COLUMN, path, reason);
+	return 0;
+}
+
+static void print_total(const char *what, uint64_t bytes, const char *more)
+{
+	char size[FORMAT_SIZE_MAX];
+
+	printf("%9s  %-28s %12" PRIu64 " bytes%s\n", format_size(bytes, size), what, bytes, more);
+}
+
+static void print_totals(const struct size_table *t)
+{
+	char size[FORMAT_SIZE_MAX], line[160];
+
+	printf("\n%zu files: %s asked for in %zu, ", t->n, format_size(t->asked_bytes, size), t->asked);
+	printf("%s needed in %zu; %zu folders, %zu symlinks, %zu others\n\n",
+	       format_size(t->needed_bytes, size), t->needed, t->folders, t->links, t->others);
+	snprintf(line, sizeof(line), t->hole_bytes ? ", and %s of zeros that take no room" : "%.0s",
+		 format_size(t->hole_bytes, size));
+	print_total("data of files", t->data_bytes, line);
+	print_total("rounding to blocks", t->rounding_bytes, "");
+	print_total("folders, long symlinks", t->folder_bytes, "");
+	print_total("pointers of large files", t->pointer_bytes, "");
+	print_total("file system", t->meta_bytes, "");
+	snprintf(line, sizeof(line), ", and %" PRIu64 " files more", t->free_inodes);
+	print_total("free", t->free_bytes, line);
+	print_total("image, and memory of a node", t->image_bytes, "");
+}
+
+int size_print(const struct build *b)
+{
+	_cleanup_size_table_ struct size_table t = { 0 };
+	int r = size_table_make(&b->plan, &t);
+
+	for (size_t i = 0; r == 0 && i < t.n; i++)
+		r = print_row(&t.rows[i]);
+	if (r < 0)
+		return log_err(r, "cannot make the table");
+	print_totals(&t);
+	return fflush(stdout) == 0 ? 0 : log_err(-errno, "cannot write");
+}
+
+static json_t *json_row(const struct size_row *row)
+{
+	_cleanup_free_ char *path = printable(row->path);
+	_cleanup_free_ char *by = row->node->needed_by ? printable(row->node->needed_by) : NULL;
+	bool needed = row->node->reason == REASON_NEEDED;
+
+	if (!path)
+		return NULL;
+	return json_pack("{s:s, s:I, s:s, s:s*, s:o*}", "path", path, "bytes", (json_int_t)row->bytes, "why",
+			 needed	       ? "needed" :
+			 row->node->entry ? "asked" : "always",
+			 "needed_by", needed ? by : NULL, "line",
+			 row->node->entry ? json_integer(row->node->entry->line) : NULL);
+}
+
+static int print_json(const struct build *b)
+{
+	_cleanup_size_table_ struct size_table t = { 0 };
+	json_t *files = json_array(), *all = NULL;
+	int r = size_table_make(&b->plan, &t);
+
+	for (size_t i = 0; r == 0 && i < t.n; i++)
+		r = json_array_append_new(files, json_row(&t.rows[i])) < 0 ? -ENOMEM : 0;
+	if (r == 0)
+		all = json_pack("{s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:I}", "name",
+				b->name, "files", files, "image", "data", (json_int_t)t.data_bytes, "rounding",
+				(json_int_t)t.rounding_bytes, "folders", (json_int_t)t.folder_bytes, "pointers",
+				(json_int_t)t.pointer_bytes, "metadata", (json_int_t)t.meta_bytes, "free",
+				(json_int_t)t.free_bytes, "total", (json_int_t)t.image_bytes, "asked_bytes",
+				(json_int_t)t.asked_bytes, "needed_bytes", (json_int_t)t.needed_bytes,
+				"hole_bytes", (json_int_t)t.hole_bytes, "free_inodes",
+				(json_int_t)t.free_inodes);
+	else
+		json_decref(files);
+	if (!all || json_dumpf(all, stdout, JSON_INDENT(1)) < 0)
+		r = -ENOMEM;
+	json_decref(all);
+	if (r < 0)
+		return log_err(r, "cannot make the table");
+	putchar('\n');
+	return fflush(stdout) == 0 ? 0 : log_err(-errno, "cannot write");
+}
+
+static int run(void *opts, int argc, char **argv)
+{
+	const struct options *o = opts;
+	_cleanup_build_ struct build b = BUILD();
+	struct build_spec spec = {
+		.manifest = argv[0],
+		.kernel = o->kernel,
+		.key_dir = where_key_dir(),
+		.find_program = where_program,
+	};
+	int r = build_make(&b, &spec);
+
+	if (r < 0)
+		return r;
+	return o->json ? print_json(&b) : size_print(&b);
+}
+
+const struct command cmd_size = {
+	.name = "size",
+	.args = "MANIFEST",
+	.summary = "say what an image would consist of, to the byte, and why",
+	.options = options,
+	.options_size = sizeof(struct options),
+	.args_min = 1,
+	.args_max = 1,
+	.run = run,
+};

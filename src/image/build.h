@@ -1,0 +1,38 @@
+/*
+ * build.h - a manifest file and what it comes to: its tree, its plan, its name
+ */
+#pragma once
+
+#include "base/lang.h"
+#include "image/gather.h"
+#include "image/plan.h"
+
+/* Time of all files of an image unless the manifest or SOURCE_DATE_EPOCH says otherwise: 2020-01-01. */
+#define BUILD_TIME_DEFAULT 1577836800
+
+/* A file system with free space gets an inode for so many bytes of it, unless inodes= says otherwise. */
+#define BUILD_FREE_BYTES_PER_INODE 16384u
+
+struct build_spec {
+	const char *manifest; /* the file's path */
+	const char *kernel;   /* for modules, or NULL */
+	const char *name;     /* of the image; NULL: as the manifest says, or as its file is called */
+	const char *key_dir;
+	int (*find_program)(const char *name, char **ret); /* as in struct gather_spec */
+};
+
+struct build {
+	struct root root;
+	struct manifest manifest;
+	struct gathered gathered;
+	struct plan plan;
+	int dirfd;
+	char name[INDEX_NAME_MAX];
+};
+
+#define BUILD() ((struct build){ .root = ROOT(), .dirfd = FD_NONE })
+#define _cleanup_build_ _cleanup_(build_clear)
+void build_clear(struct build *b);
+
+/* Read, gather, plan. Logs. @spec may go afterwards. Return: 0 or negative errno. */
+_must_check_ int build_make(struct build *b, const struct build_spec *spec);

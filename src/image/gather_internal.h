@@ -1,0 +1,41 @@
+/*
+ * gather_internal.h - shared by gather*.c alone
+ */
+#pragma once
+
+#include "image/closure.h"
+#include "image/gather.h"
+
+struct gather {
+	const struct gather_spec *spec;
+	struct tree *tree;
+	struct closure *closure;
+	bool has_arch;
+	enum index_arch arch;
+};
+
+/* Log with the place of @e (NULL: the whole manifest). Return: @err. */
+int gather_error(const struct gather *g, int err, const struct manifest_entry *e, const char *fmt, ...)
+	_printf_(4, 5);
+
+/* Be sure that there is a folder at @path, and those above it; symlinks of the image are followed. Logs. */
+_must_check_ int gather_dir(struct gather *g, const struct manifest_entry *e, const char *path,
+			    struct node **ret);
+
+/*
+ * Make a new name at @path, and the folders above it. Logs, also when there is one already.
+ * *ret_base, which may be NULL, is not set when the name is new.
+ */
+_must_check_ int gather_new(struct gather *g, const struct manifest_entry *e, const char *path,
+			    enum inode_kind kind, uint16_t mode, struct node **ret);
+
+/* Let inode @i read its data from @path below @dirfd, which was found to be @st. */
+_must_check_ int gather_source(struct inode *i, int dirfd, const char *path, const struct stat *st);
+
+/* The lines "tree", "program", "bpslave", "module"; all names given an owner. Each logs. */
+_must_check_ int gather_tree(struct gather *g, const struct manifest_entry *e);
+_must_check_ int gather_program(struct gather *g, const struct manifest_entry *e);
+_must_check_ int gather_slave(struct gather *g, const struct manifest_entry *e);
+_must_check_ int gather_modules(struct gather *g);
+_must_check_ int gather_cache(struct gather *g);
+_must_check_ int gather_owners(struct gather *g);

@@ -1,0 +1,407 @@
+/*
+ * manifest.c - the list of what a node needs
+ *
+ * One table says which words each line takes; adding a row is adding a line.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/lines.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "image/manifest.h"
+#include "image/tree.h"
+#include "wire/index.h"
+
+struct parser {
+	struct lines lines;
+	struct manifest m;
+	char *error; /* MANIFEST_ERROR_MAX bytes */
+	bool seen[MANIFEST_KIND_MAX_];
+};
+
+static int fail(struct parser *p, const char *fmt, ...) _printf_(2, 3);
+static int fail(struct parser *p, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(p->error, MANIFEST_ERROR_MAX, fmt, ap);
+	va_end(ap);
+	return -EBADMSG;
+}
+
+static int copy(const char *s, char **ret)
+{
+	*ret = strdup(s);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* A path in the image: absolute, without "." and "..", names that ext2 can hold. */
+static int take_target(struct parser *p, const char *s, char **ret)
+{
+	if (s[0] != '/')
+		return fail(p, "target '%s' has to be an absolute path in the image", s);
+	for (const char *at = s; *(at += strspn(at, "/"));) {
+		size_t n = strcspn(at, "/");
+
+		if ((n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.'))
+			return fail(p, "target '%s' must not contain '%.*s'", s, (int)n, at);
+		if (n > TREE_NAME_MAX)
+			return fail(p, "target '%.64s...' has a name of %zu bytes; 255 is the most", s, n);
+		at += n;
+	}
+	if (strlen(s) >= PATH_MAX)
+		return fail(p, "target '%.64s...' is too long", s);
+	return path_normalize(s, ret);
+}
+
+static int take_source(struct parser *p, const char *s, char **ret)
+{
+	if (!*s)
+		return fail(p, "the source is empty");
+	if (strlen(s) >= PATH_MAX)
+		return fail(p, "source '%.64s...' is too long", s);
+	return copy(s, ret);
+}
+
+static int take_file(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	int r = take_source(p, words[0], &e->source);
+
+	return r < 0 ? r : take_target(p, words[1], &e->target);
+}
+
+static int take_dir(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	return take_target(p, words[0], &e->target);
+}
+
+static int take_link(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	int r = take_target(p, words[0], &e->target);
+
+	if (r < 0)
+		return r;
+	if (!*words[1] || strlen(words[1]) > 1023)
+		return fail(p, "the destination of a link has 1 to 1023 bytes");
+	return copy(words[1], &e->link);
+}
+
+static int take_node(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	int r = take_target(p, words[0], &e->target);
+
+	if (r < 0)
+		return r;
+	if (strcmp(words[1], "c") && strcmp(words[1], "b"))
+		return fail(p, "device '%s' is of kind '%s'; expected c or b", words[0], words[1]);
+	e->block = words[1][0] == 'b';
+	if (parse_u32(words[2], 0, MANIFEST_MAJOR_MAX, &e->major) < 0)
+		return fail(p, "major number '%s': expected 0 to %u", words[2], MANIFEST_MAJOR_MAX);
+	if (parse_u32(words[3], 0, MANIFEST_MINOR_MAX, &e->minor) < 0)
+		return fail(p, "minor number '%s': expected 0 to %u", words[3], MANIFEST_MINOR_MAX);
+	return 0;
+}
+
+static int take_program(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	int r = take_source(p, words[0], &e->source);
+
+	return r < 0 || n < 2 ? r : take_target(p, words[1], &e->target);
+}
+
+static int take_module(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	if (!*words[0] || strchr(words[0], '/'))
+		return fail(p, "'%s' is not the name of a module (no path, no .ko)", words[0]);
+	return take_source(p, words[0], &e->source);
+}
+
+static int take_bpslave(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	return 0;
+}
+
+static int take_init(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	if (strlen(words[0]) >= INDEX_INIT_MAX || strpbrk(words[0], " \t"))
+		return fail(p, "init has at most %d bytes and no blanks", INDEX_INIT_MAX - 1);
+	return take_target(p, words[0], &e->target);
+}
+
+static int take_name(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	size_t len = strlen(words[0]);
+
+	if (len == 0 || len >= INDEX_NAME_MAX || words[0][0] == '.' ||
+	    strspn(words[0], allowed) != len)
+		return fail(p, "name '%.64s': expected up to %d letters, digits, '.', '_' and '-', "
+			       "not first a '.'", words[0], INDEX_NAME_MAX - 1);
+	return copy(words[0], &e->source);
+}
+
+static int take_free(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	if (parse_size(words[0], INDEX_IMAGE_MAX, &e->number) < 0)
+		return fail(p, "free '%s': expected a size up to 1T, like 8M", words[0]);
+	return 0;
+}
+
+static int take_time(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	if (parse_u64(words[0], 0, INT32_MAX, &e->number) < 0)
+		return fail(p, "time '%s': expected seconds since 1970, 0 to %d", words[0], INT32_MAX);
+	return 0;
+}
+
+/* Which words a line takes, and which of mode=, owner=, inodes= may follow. */
+static const struct {
+	const char *name;
+	const char *args; /* for the message */
+	size_t min, max;
+	bool mode, owner, inodes;
+	int (*take)(struct parser *p, struct manifest_entry *e, char **words, size_t n);
+} kinds[MANIFEST_KIND_MAX_] = {
+	[MANIFEST_FILE] = { "file", "SOURCE TARGET", 2, 2, true, true, false, take_file },
+	[MANIFEST_TREE] = { "tree", "SOURCE TARGET", 2, 2, true, true, false, take_file },
+	[MANIFEST_DIR] = { "dir", "TARGET", 1, 1, true, true, false, take_dir },
+	[MANIFEST_LINK] = { "link", "TARGET DESTINATION", 2, 2, false, true, false, take_link },
+	[MANIFEST_NODE] = { "node", "TARGET c|b MAJOR MINOR", 4, 4, true, true, false, take_node },
+	[MANIFEST_PROGRAM] = { "program", "PATH [TARGET]", 1, 2, true, true, false, take_program },
+	[MANIFEST_MODULE] = { "module", "NAME", 1, 1, false, false, false, take_module },
+	[MANIFEST_BPSLAVE] = { "bpslave", "nothing", 0, 0, false, false, false, take_bpslave },
+	[MANIFEST_INIT] = { "init", "PATH", 1, 1, false, false, false, take_init },
+	[MANIFEST_NAME] = { "name", "NAME", 1, 1, false, false, false, take_name },
+	[MANIFEST_FREE] = { "free", "SIZE", 1, 1, false, false, true, take_free },
+	[MANIFEST_TIME] = { "time", "SECONDS", 1, 1, false, false, false, take_time },
+};
+
+const char *manifest_kind_name(enum manifest_kind k)
+{
+	return kinds[k].name;
+}
+
+/* Is @word "@name=..."? Return: what follows the sign, or NULL. */
+static const char *value_of(const char *word, const char *name)
+{
+	size_t n = strlen(name);
+
+	return !strncmp(word, name, n) && word[n] == '=' ? word + n + 1 : NULL;
+}
+
+/* Characters that a user or group may have, and one colon between. */
+static bool owner_ok(const char *s)
+{
+	const char *colon = strchr(s, ':');
+	size_t n = strlen(s);
+
+	return n > 0 && n < 128 && s[0] != ':' && !strpbrk(s, " \t/") &&
+	       (!colon || (colon[1] && !strchr(colon + 1, ':')));
+}
+
+/* Take mode=, owner= or inodes=. Return: 1, 0 (it is another word), or -EBADMSG. */
+static int take_attribute(struct parser *p, struct manifest_entry *e, const char *word)
+{
+	const char *v;
+	uint32_t mode;
+
+	if ((v = value_of(word, "mode")) && kinds[e->kind].mode) {
+		if (e->has_mode || parse_mode(v, &mode) < 0)
+			return fail(p, "'%s': expected one mode= with an octal mode up to 7777", word);
+		e->has_mode = true;
+		e->mode = (uint16_t)mode;
+		return 1;
+	}
+	if ((v = value_of(word, "owner")) && kinds[e->kind].owner) {
+		if (e->owner || !owner_ok(v))
+			return fail(p, "'%s': expected one owner=USER, owner=USER:GROUP or owner=keep",
+				    word);
+		return copy(v, &e->owner) < 0 ? -ENOMEM : 1;
+	}
+	if ((v = value_of(word, "inodes")) && kinds[e->kind].inodes) {
+		if (e->has_inodes || parse_u64(v, 0, INT32_MAX, &e->inodes) < 0)
+			return fail(p, "'%s': expected one inodes= with a number", word);
+		e->has_inodes = true;
+		return 1;
+	}
+	return 0;
+}
+
+static int find_kind(struct parser *p, const char *word, enum manifest_kind *ret)
+{
+	for (unsigned k = 0; k < MANIFEST_KIND_MAX_; k++) {
+		if (!strcmp(kinds[k].name, word)) {
+			*ret = (enum manifest_kind)k;
+			return 0;
+		}
+	}
+	return fail(p, "unknown line '%.64s'; expected file, tree, dir, link, node, program, module, bpslave, "
+		       "init, name, free or time", word);
+}
+
+static int take_line(struct parser *p, struct manifest_entry *e)
+{
+	char **words = p->lines.words + 1;
+	size_t n = p->lines.n_words - 1;
+	int r = find_kind(p, p->lines.words[0], &e->kind);
+
+	if (r < 0)
+		return r;
+	e->line = p->lines.line;
+	while (n > kinds[e->kind].min) { /* attributes stand last */
+		r = take_attribute(p, e, words[n - 1]);
+		if (r < 0)
+			return r;
+		if (r == 0)
+			break;
+		n--;
+	}
+	if (n < kinds[e->kind].min || n > kinds[e->kind].max)
+		return fail(p, "'%s' takes %s%s%s%s", kinds[e->kind].name, kinds[e->kind].args,
+			    kinds[e->kind].mode ? " [mode=MODE]" : "",
+			    kinds[e->kind].owner ? " [owner=USER[:GROUP]]" : "",
+			    kinds[e->kind].inodes ? " [inodes=N]" : "");
+	if (e->kind >= MANIFEST_INIT && p->seen[e->kind])
+		return fail(p, "a second '%s'; there is one for an image", kinds[e->kind].name);
+	p->seen[e->kind] = true;
+	return kinds[e->kind].take(p, e, words, n);
+}
+
+static void clear_entry(struct manifest_entry *e)
+{
+	free(e->source);
+	free(e->target);
+	free(e->link);
+	free(e->owner);
+}
+
+static int add_line(struct parser *p)
+{
+	struct manifest *m = &p->m;
+	struct manifest_entry e = { 0 }, *more;
+	int r;
+
+	if (m->n == MANIFEST_ENTRIES_MAX)
+		return fail(p, "more than %u lines", MANIFEST_ENTRIES_MAX);
+	if ((m->n & (m->n - 1)) == 0) {
+		more = realloc(m->entries, MAX(2 * m->n, (size_t)1) * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		m->entries = more;
+	}
+	r = take_line(p, &e);
+	if (r < 0)
+		clear_entry(&e);
+	else
+		m->entries[m->n++] = e;
+	return r;
+}
+
+void manifest_clear(struct manifest *m)
+{
+	for (size_t i = 0; i < m->n; i++)
+		clear_entry(&m->entries[i]);
+	free(m->entries);
+	*m = (struct manifest){ 0 };
+}
+
+int manifest_parse(const void *text, size_t n, struct manifest *ret, unsigned *ret_line,
+		   char ret_error[static MANIFEST_ERROR_MAX])
+{
+	_cleanup_free_ struct parser *p = calloc(1, sizeof(*p));
+	int r;
+
+	*ret_line = 0;
+	ret_error[0] = 0;
+	if (!p)
+		return -ENOMEM;
+	p->error = ret_error;
+	if (n > MANIFEST_BYTES_MAX)
+		return -E2BIG;
+	lines_init(&p->lines, NULL, text, n);
+	while ((r = lines_next(&p->lines)) == 1) {
+		r = add_line(p);
+		if (r < 0)
+			break;
+	}
+	if (r == -EBADMSG && !ret_error[0])
+		snprintf(ret_error, MANIFEST_ERROR_MAX, "%s", p->lines.error);
+	if (r < 0) {
+		*ret_line = p->lines.line;
+		manifest_clear(&p->m);
+		return r;
+	}
+	*ret = p->m;
+	return 0;
+}
+
+/* A word, quoted so that it is one whatever it holds. */
+static int put_word(struct buffer *to, const char *s)
+{
+	int r = buffer_append(to, " \"", 2);
+
+	for (; r == 0 && *s; s++) {
+		if (*s == '"' || *s == '\\')
+			r = buffer_append(to, "\\", 1);
+		if (r == 0)
+			r = buffer_append(to, s, 1);
+	}
+	return r < 0 ? r : buffer_append(to, "\"", 1);
+}
+
+static int put_owner(struct buffer *to, const char *owner)
+{
+	_cleanup_free_ char *word = NULL;
+
+	if (asprintf(&word, "owner=%s", owner) < 0) {
+		word = NULL;
+		return -ENOMEM;
+	}
+	return put_word(to, word);
+}
+
+static int put_entry(const struct manifest_entry *e, struct buffer *to)
+{
+	int r = buffer_append(to, kinds[e->kind].name, strlen(kinds[e->kind].name));
+
+	if (r == 0 && e->source)
+		r = put_word(to, e->source);
+	if (r == 0 && e->target)
+		r = put_word(to, e->target);
+	if (r == 0 && e->link)
+		r = put_word(to, e->link);
+	if (r == 0 && e->kind == MANIFEST_NODE)
+		r = buffer_printf(to, " %c %u %u", e->block ? 'b' : 'c', e->major, e->minor);
+	if (r == 0 && (e->kind == MANIFEST_FREE || e->kind == MANIFEST_TIME))
+		r = buffer_printf(to, " %llu", (unsigned long long)e->number);
+	if (r == 0 && e->has_inodes)
+		r = buffer_printf(to, " inodes=%llu", (unsigned long long)e->inodes);
+	if (r == 0 && e->has_mode)
+		r = buffer_printf(to, " mode=%04o", e->mode);
+	if (r == 0 && e->owner)
+		r = put_owner(to, e->owner);
+	return r < 0 ? r : buffer_append(to, "\n", 1);
+}
+
+int manifest_format(const struct manifest *m, struct buffer *to)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->n; i++)
+		r = put_entry(&m->entries[i], to);
+	return r;
+}
+
+const struct manifest_entry *manifest_find(const struct manifest *m, enum manifest_kind k)
+{
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->entries[i].kind == k)
+			return &m->entries[i];
+	}
+	return NULL;
+}

@@ -1,0 +1,184 @@
+/*
+ * out.c - the blocks of an image, one behind the other, into a file
+ *
+ * Small things are collected into one write. A long run of a file's data goes by copy_file_range(), which stays in the
+ * kernel; where the kernel refuses (another file system, an old kernel) data is read and written in long pieces.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+#include "image/out.h"
+#include "image/source.h"
+
+static int out_error(int err)
+{
+	return log_err(err, "cannot write the image");
+}
+
+int out_init(struct out *o, int fd)
+{
+	*o = (struct out){ .fd = fd, .buf = malloc(OUT_BYTES) };
+	return o->buf ? 0 : out_error(-ENOMEM);
+}
+
+void out_deinit(struct out *o)
+{
+	free(o->buf);
+	*o = (struct out){ .fd = FD_NONE };
+}
+
+static uint64_t out_at(const struct out *o)
+{
+	return (uint64_t)o->block * BLOCK_BYTES - o->len;
+}
+
+static int out_flush(struct out *o)
+{
+	uint64_t at = out_at(o);
+	size_t done = 0;
+
+	while (done < o->len) {
+		ssize_t k = pwrite(o->fd, o->buf + done, o->len - done, (off_t)(at + done));
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return out_error(-errno);
+		done += (size_t)k;
+	}
+	o->len = 0;
+	if (o->progress)
+		o->progress(o->user, (uint64_t)o->block * BLOCK_BYTES);
+	return 0;
+}
+
+int out_block(struct out *o, uint8_t **ret)
+{
+	int r = o->len == OUT_BYTES ? out_flush(o) : 0;
+
+	if (r < 0)
+		return r;
+	*ret = memset(o->buf + o->len, 0, BLOCK_BYTES);
+	o->len += BLOCK_BYTES;
+	o->block++;
+	return 0;
+}
+
+int out_skip(struct out *o, uint32_t n)
+{
+	int r = n ? out_flush(o) : 0;
+
+	if (r == 0)
+		o->block += n;
+	return r;
+}
+
+/* Bytes of @i in @count blocks from block @first. */
+static uint64_t bytes_in(const struct inode *i, uint64_t first, uint32_t count)
+{
+	return MIN((uint64_t)count * BLOCK_BYTES, i->size - first * BLOCK_BYTES);
+}
+
+/* Let the kernel copy whole blocks. *ret is how many bytes it did: less than @n when it does not want to. */
+static int copy_in_kernel(struct out *o, const struct inode *i, int source, uint64_t from, uint64_t n,
+			  uint64_t *ret)
+{
+	off_t in = (off_t)from, to;
+	uint64_t done = 0;
+	int r = out_flush(o);
+
+	if (r < 0)
+		return r;
+	to = (off_t)out_at(o);
+	while (done < n) {
+		ssize_t k = copy_file_range(source, &in, o->fd, &to, (size_t)(n - done), 0);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0 && (errno == ENOSPC || errno == EIO || errno == EDQUOT || errno == EFBIG))
+			return out_error(-errno);
+		if (k < 0) {
+			o->no_copy = true;
+			break;
+		}
+		if (k == 0)
+			return source_changed(i);
+		done += (uint64_t)k;
+	}
+	*ret = done;
+	return 0;
+}
+
+static int read_exactly(const struct inode *i, int source, uint8_t *to, size_t n, uint64_t at)
+{
+	while (n > 0) {
+		ssize_t k = pread(source, to, n, (off_t)at);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return log_err(-errno, "cannot read '%s'", i->source);
+		if (k == 0)
+			return source_changed(i);
+		to += k;
+		n -= (size_t)k;
+		at += (uint64_t)k;
+	}
+	return 0;
+}
+
+/* Fill the buffer with blocks that hold @n bytes of the source at @from. */
+static int copy_by_hand(struct out *o, const struct inode *i, int source, uint64_t from, uint64_t n)
+{
+	while (n > 0) {
+		size_t want = (size_t)MIN(n, (uint64_t)(OUT_BYTES - o->len));
+		size_t whole = (want + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
+		int r = 0;
+
+		if (want == 0) {
+			r = out_flush(o);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (i->data)
+			memcpy(o->buf + o->len, i->data + from, want);
+		else
+			r = read_exactly(i, source, o->buf + o->len, want, from);
+		if (r < 0)
+			return r;
+		memset(o->buf + o->len + want, 0, whole - want);
+		o->len += whole;
+		o->block += (uint32_t)(whole / BLOCK_BYTES);
+		from += want;
+		n -= want;
+	}
+	return 0;
+}
+
+int out_data(struct out *o, const struct inode *i, int source, uint64_t first, uint32_t count)
+{
+	uint64_t n = bytes_in(i, first, count), from = first * BLOCK_BYTES, done = 0;
+	int r;
+
+	if (source >= 0 && n >= OUT_COPY_MIN && !o->no_copy) {
+		r = copy_in_kernel(o, i, source, from, n / BLOCK_BYTES * BLOCK_BYTES, &done);
+		if (r < 0)
+			return r;
+		done = done / BLOCK_BYTES * BLOCK_BYTES; /* a torn block is written again */
+		o->block += (uint32_t)(done / BLOCK_BYTES);
+	}
+	return copy_by_hand(o, i, source, from + done, n - done);
+}
+
+int out_end(struct out *o, uint32_t blocks)
+{
+	int r = out_flush(o);
+
+	if (r == 0 && ftruncate(o->fd, (off_t)blocks * BLOCK_BYTES) < 0)
+		r = out_error(-errno);
+	return r;
+}

@@ -1,0 +1,312 @@
+/*
+ * plan.c - the exact geometry of an ext2 image, before a byte of it is written
+ *
+ * One pass counts, one solves for the smallest number of groups, one gives every inode its pointers. Nothing is
+ * tried out: what a group spends on itself follows from the number of groups, and grows with it.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "image/ext2.h"
+#include "image/plan.h"
+#include "image/source.h"
+
+/* A node with its inode in a log line. */
+static int fail(int err, const struct node *n, const char *what)
+{
+	_cleanup_free_ char *path = tree_path(n);
+
+	return log_err(err, "'%s': %s", path ? path : n->name, what);
+}
+
+static bool is_power_of(uint32_t n, uint32_t base)
+{
+	while (n > 1 && n % base == 0)
+		n /= base;
+	return n == 1;
+}
+
+bool plan_has_super(uint32_t g)
+{
+	return g <= 1 || is_power_of(g, 3) || is_power_of(g, 5) || is_power_of(g, 7);
+}
+
+uint32_t plan_group_meta(const struct plan *p, uint32_t g)
+{
+	return (plan_has_super(g) ? 1 + p->descriptor_blocks : 0) + 2 + p->table_blocks;
+}
+
+uint32_t plan_group_first(uint32_t g)
+{
+	return PLAN_FIRST_BLOCK + g * PLAN_GROUP_BLOCKS;
+}
+
+uint32_t plan_group_size(const struct plan *p, uint32_t g)
+{
+	return MIN(p->blocks - plan_group_first(g), PLAN_GROUP_BLOCKS);
+}
+
+uint64_t plan_bytes(const struct plan *p)
+{
+	return (uint64_t)p->blocks * BLOCK_BYTES;
+}
+
+static bool at_group_start(uint32_t block)
+{
+	return (block - PLAN_FIRST_BLOCK) % PLAN_GROUP_BLOCKS == 0;
+}
+
+uint32_t plan_cursor_take(struct plan_cursor *c)
+{
+	if (at_group_start(c->next))
+		c->next += plan_group_meta(c->plan, c->next / PLAN_GROUP_BLOCKS);
+	return c->next++;
+}
+
+void plan_cursor_skip(struct plan_cursor *c, uint64_t n)
+{
+	while (n > 0) {
+		uint32_t room, k;
+
+		if (at_group_start(c->next))
+			c->next += plan_group_meta(c->plan, c->next / PLAN_GROUP_BLOCKS);
+		room = PLAN_GROUP_BLOCKS - (c->next - PLAN_FIRST_BLOCK) % PLAN_GROUP_BLOCKS;
+		k = (uint32_t)MIN(n, (uint64_t)room);
+		c->next += k;
+		n -= k;
+	}
+}
+
+/* Look at one inode: its size in blocks, and whether ext2 can hold it. */
+static int measure(struct plan *p, const struct node *n)
+{
+	struct inode *i = n->inode;
+	uint64_t blocks;
+	int r = 0;
+
+	switch (i->kind) {
+	case INODE_DIR:
+		i->size = ext2_folder_bytes(n);
+		break;
+	case INODE_FILE:
+		if (i->size > BLOCKS_FILE_MAX * BLOCK_BYTES)
+			return fail(-EFBIG, n, "the file is larger than the 16 GiB that ext2 holds in a file");
+		if (i->size >= PLAN_SCAN_MIN)
+			r = source_scan(i);
+		p->large_file |= i->size >> 31 != 0;
+		break;
+	case INODE_LINK:
+		if (i->size == 0 || i->size > PLAN_LINK_MAX)
+			return fail(-ENAMETOOLONG, n, "a symlink's target has 1 to 1023 bytes");
+		break;
+	default:
+		break;
+	}
+	if (r < 0)
+		return r;
+	if (i->links > PLAN_LINKS_MAX)
+		return fail(-EMLINK, n, "ext2 allows 65000 links to a file and subfolders of a folder");
+	blocks = blocks_total(i);
+	if (blocks > PLAN_BLOCKS_MAX || p->used_blocks + blocks > PLAN_BLOCKS_MAX)
+		return fail(-EFBIG, n, "the image would be larger than 1 TiB");
+	p->used_blocks += (uint32_t)blocks;
+	p->pointer_blocks += (uint32_t)(blocks - blocks_data(i, 0, BLOCKS_FILE_MAX));
+	p->folder_blocks += i->kind == INODE_DIR ? (uint32_t)(i->size / BLOCK_BYTES) : 0;
+	return 0;
+}
+
+/* Number the inodes and count their blocks. */
+static int count(struct tree *t, struct plan *p)
+{
+	int r = 0;
+
+	p->used_inodes = PLAN_INODES_RESERVED;
+	for (struct node *n = tree_root(t); n; n = tree_next(n))
+		n->inode->number = 0;
+	for (struct node *n = tree_root(t); r == 0 && n; n = tree_next(n)) {
+		if (n->inode->number)
+			continue;
+		n->inode->number = n->parent ? ++p->used_inodes : PLAN_INODE_ROOT;
+		r = measure(p, n);
+	}
+	return r;
+}
+
+/* Blocks that all groups spend on themselves when there are @groups. */
+static uint64_t meta_of(struct plan *p, uint32_t groups, uint64_t inodes)
+{
+	uint64_t tables = (inodes + PLAN_BLOCK_INODES - 1) / PLAN_BLOCK_INODES, sum = PLAN_FIRST_BLOCK;
+	uint64_t each = (tables + groups - 1) / groups;
+
+	p->groups = groups;
+	p->table_blocks = (uint32_t)MIN(each, (uint64_t)UINT32_MAX);
+	p->descriptor_blocks = (groups * PLAN_DESCRIPTOR_BYTES + BLOCK_BYTES - 1) / BLOCK_BYTES;
+	for (uint32_t g = 0; g < groups; g++)
+		sum += plan_group_meta(p, g);
+	return sum;
+}
+
+/*
+ * The smallest number of groups. With one more group the tables of all may get smaller by rounding, so that the
+ * blocks no longer reach the last group: then that one gets its own blocks and one more, which is free.
+ */
+static int solve(struct plan *p)
+{
+	uint64_t inodes = p->used_inodes + p->spec.free_inodes;
+	uint64_t files = p->used_blocks + (p->spec.free_bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
+	uint32_t first = (uint32_t)MIN(1 + files / PLAN_GROUP_BLOCKS, (uint64_t)PLAN_BLOCKS_MAX);
+
+	first = MAX(first, (uint32_t)MIN(1 + (inodes - 1) / PLAN_GROUP_INODES, (uint64_t)PLAN_BLOCKS_MAX));
+	for (uint32_t groups = first; groups <= PLAN_BLOCKS_MAX / PLAN_GROUP_BLOCKS; groups++) {
+		uint64_t meta = meta_of(p, groups, inodes), all = meta + files;
+		uint64_t least = (uint64_t)plan_group_first(groups - 1) +
+				 plan_group_meta(p, groups - 1) + 1;
+
+		if (p->table_blocks * PLAN_BLOCK_INODES > PLAN_GROUP_INODES ||
+		    all > plan_group_first(groups))
+			continue;
+		all = MAX(all, least);
+		if (all > PLAN_BLOCKS_MAX)
+			break;
+		p->blocks = (uint32_t)all;
+		p->meta_blocks = (uint32_t)meta;
+		p->free_blocks = (uint32_t)(all - meta - p->used_blocks);
+		p->group_inodes = p->table_blocks * PLAN_BLOCK_INODES;
+		return 0;
+	}
+	return log_err(-EFBIG, "the image would be larger than 1 TiB");
+}
+
+/* What place() hands to the pieces of one inode. */
+struct placing {
+	struct plan_cursor *cursor;
+	struct plan_inode *inode;
+};
+
+static int place_piece(void *arg, const struct block_piece *piece)
+{
+	struct placing *x = arg;
+	uint32_t *slots = x->inode->slots;
+	uint64_t first = BLOCK_DIRECT;
+
+	if (piece->level == 0) {
+		uint32_t k = 0;
+
+		for (; k < piece->count && piece->first + k < BLOCK_DIRECT; k++)
+			slots[piece->first + k] = plan_cursor_take(x->cursor);
+		plan_cursor_skip(x->cursor, piece->count - k);
+		return 0;
+	}
+	for (unsigned level = 1; level < piece->level; level++)
+		first += blocks_span(level);
+	if (piece->first == first)
+		slots[BLOCK_DIRECT + piece->level - 1] = plan_cursor_take(x->cursor);
+	else
+		plan_cursor_skip(x->cursor, 1);
+	return 0;
+}
+
+/* Give each inode its first pointers. */
+static int place(const struct tree *t, struct plan *p)
+{
+	struct plan_cursor cursor = PLAN_CURSOR(p);
+	int r = 0;
+
+	p->inodes = calloc(p->used_inodes, sizeof(*p->inodes));
+	if (!p->inodes)
+		return log_err(-ENOMEM, "cannot plan the image");
+	for (const struct node *n = tree_root(t); r == 0 && n; n = tree_next(n)) {
+		struct plan_inode *i = &p->inodes[n->inode->number - 1];
+		struct placing x = { .cursor = &cursor, .inode = i };
+
+		if (i->node)
+			continue;
+		i->node = n;
+		i->blocks = (uint32_t)blocks_total(n->inode);
+		r = blocks_each(n->inode, place_piece, &x);
+	}
+	return r;
+}
+
+static void hash_u64(crypto_generichash_state *h, uint64_t v)
+{
+	uint8_t b[8];
+
+	for (unsigned i = 0; i < 8; i++)
+		b[i] = (uint8_t)(v >> 8 * i);
+	crypto_generichash_update(h, b, sizeof(b));
+}
+
+static void hash_node(crypto_generichash_state *h, const struct node *n)
+{
+	const struct inode *i = n->inode;
+
+	hash_u64(h, n->parent ? n->parent->inode->number : 0);
+	crypto_generichash_update(h, (const uint8_t *)n->name, strlen(n->name) + 1);
+	hash_u64(h, i->number);
+	hash_u64(h, i->kind);
+	hash_u64(h, (uint64_t)i->mode << 32 | i->uid);
+	hash_u64(h, i->gid);
+	hash_u64(h, i->size);
+	hash_u64(h, (uint64_t)i->major << 32 | i->minor);
+	if (i->target)
+		crypto_generichash_update(h, (const uint8_t *)i->target, strlen(i->target));
+	for (size_t k = 0; k < i->n_runs; k++)
+		hash_u64(h, (uint64_t)i->runs[k].first << 32 | i->runs[k].count);
+}
+
+/*
+ * UUID and hash seed from the plan: names, kinds, owners, sizes and holes. Hashing the data as well would mean to
+ * read all of it twice, and would tell images apart that the index tells apart already.
+ */
+static void identify(const struct tree *t, struct plan *p)
+{
+	crypto_generichash_state h;
+	uint8_t sum[2 * PLAN_UUID_BYTES];
+
+	crypto_generichash_init(&h, NULL, 0, sizeof(sum));
+	hash_u64(&h, p->blocks);
+	hash_u64(&h, p->group_inodes);
+	hash_u64(&h, (uint64_t)p->spec.time_s);
+	if (p->spec.label)
+		crypto_generichash_update(&h, (const uint8_t *)p->spec.label, strlen(p->spec.label));
+	for (const struct node *n = tree_root(t); n; n = tree_next(n))
+		hash_node(&h, n);
+	crypto_generichash_final(&h, sum, sizeof(sum));
+	memcpy(p->uuid, sum, sizeof(p->uuid));
+	memcpy(p->hash_seed, sum + sizeof(p->uuid), sizeof(p->hash_seed));
+	p->uuid[6] = (uint8_t)((p->uuid[6] & 0x0f) | 0x80); /* version 8: made by a rule of its own */
+	p->uuid[8] = (uint8_t)((p->uuid[8] & 0x3f) | 0x80);
+}
+
+int plan_make(struct tree *t, const struct plan_spec *spec, struct plan *ret)
+{
+	struct plan p = { .tree = t, .spec = *spec };
+	int r;
+
+	if (spec->free_bytes > (uint64_t)PLAN_BLOCKS_MAX * BLOCK_BYTES ||
+	    spec->free_inodes > PLAN_BLOCKS_MAX)
+		return log_err(-EFBIG, "more than 1 TiB is asked to be free");
+	tree_sort(t);
+	r = count(t, &p);
+	if (r == 0)
+		r = solve(&p);
+	if (r == 0)
+		r = place(t, &p);
+	if (r < 0) {
+		plan_clear(&p);
+		return r;
+	}
+	identify(t, &p);
+	*ret = p;
+	return 0;
+}
+
+void plan_clear(struct plan *p)
+{
+	free(p->inodes);
+	*p = (struct plan){ 0 };
+}

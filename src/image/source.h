@@ -1,0 +1,22 @@
+/*
+ * source.h - the data of a file of the tree, and whether it is still what was looked at
+ */
+#pragma once
+
+#include "base/lang.h"
+#include "image/tree.h"
+
+/* Open the source of a file. Logs; -ESTALE when it changed since it was looked at. Return: 0 or negative errno. */
+_must_check_ int source_open(const struct inode *i, int *ret);
+
+/* After reading: is it still the same? Logs. Return: 0 or -ESTALE. */
+_must_check_ int source_check(const struct inode *i, int fd);
+
+/* Log that the source is not what it was. Return: -ESTALE. */
+int source_changed(const struct inode *i);
+
+/*
+ * Find the blocks that hold only zeros, by content, so that the same file gives the same image however it is stored.
+ * Logs.
+ */
+_must_check_ int source_scan(struct inode *i);

@@ -1,0 +1,115 @@
+/*
+ * tree.h - the files of an image, in memory
+ *
+ * What there is to be, before any file system says how: names, kinds, modes, owners, where the data comes from and
+ * why each is in. Names are bytes without '/' and NUL. A node is a name; an inode is what it names, so that hard
+ * links are two nodes of one inode.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/lang.h"
+
+#define TREE_NAME_MAX  255u	    /* bytes of a name, as ext2 has it */
+#define TREE_NODES_MAX 16000000u    /* names of one image */
+#define TREE_DEPTH_MAX 1000u	    /* folders in folders */
+#define TREE_LINKS_MAX 32u	    /* symlinks followed for one path */
+
+enum inode_kind {
+	INODE_DIR,
+	INODE_FILE,
+	INODE_LINK, /* symbolic */
+	INODE_CHAR,
+	INODE_BLOCK,
+	INODE_FIFO,
+	INODE_SOCKET,
+	INODE_KIND_MAX_,
+};
+
+struct manifest_entry;
+
+/* Why a name is in the image. */
+enum node_reason {
+	REASON_IMPLIED, /* a folder above something, a mount point, a symlink on the way */
+	REASON_NEEDED,	/* by a program that is in */
+	REASON_ASKED,	/* by a line of the manifest */
+};
+
+/* Blocks of a file that hold data; what lies between is a hole. */
+struct inode_run {
+	uint32_t first, count;
+};
+
+struct inode {
+	enum inode_kind kind;
+	uint16_t mode; /* permission bits, 07777 */
+	uint32_t uid, gid;
+	uint32_t links;	       /* names, and for a folder its subfolders' ".." */
+	uint64_t size;	       /* bytes of a file's data or a symlink's target */
+	char *target;	       /* of a symlink; owned */
+	uint32_t major, minor; /* of a device */
+
+	int source_dirfd;      /* where a file's data is read; borrowed */
+	char *source;	       /* owned; NULL when it is in data */
+	uint8_t *data;	       /* owned; data made here */
+	int64_t mtime_s;       /* of the source when it was looked at, to see it change */
+	uint32_t mtime_ns;
+
+	bool scanned;	       /* runs tells where the data is; else it is everywhere */
+	struct inode_run *runs; /* owned */
+	size_t n_runs;
+	uint32_t number;       /* given by the plan */
+};
+
+struct node {
+	struct node *parent; /* NULL for the root */
+	char *name;	     /* owned; "" for the root */
+	uint32_t id;	     /* order of making */
+	uint32_t sibling;    /* place among the folder's children after tree_sort() */
+	struct inode *inode;
+	struct node **children; /* owned array; in order of bytes after tree_sort() */
+	size_t n_children;
+	enum node_reason reason;
+	char *needed_by;   /* path of what needs it; owned, or NULL */
+	const struct manifest_entry *entry; /* the line that asked; borrowed, or NULL */
+};
+
+struct tree;
+
+_must_check_ int tree_new(struct tree **ret);
+void tree_free(struct tree *t);
+void tree_freep(struct tree **t);
+#define _cleanup_tree_ _cleanup_(tree_freep)
+
+struct node *tree_root(const struct tree *t);
+size_t tree_nodes(const struct tree *t);
+
+/* The child of @dir called by the @n bytes at @name. Return: NULL if there is none. */
+struct node *tree_child(const struct tree *t, const struct node *dir, const char *name, size_t n);
+
+/*
+ * Add a name to a folder. The inode is new (kind and mode as given, one link) or, for a hard link, @same.
+ * Return: 0; -EEXIST; -ENAMETOOLONG; -EMLINK (too many names or folders in folders); -ENOMEM.
+ */
+_must_check_ int tree_add(struct tree *t, struct node *dir, const char *name, size_t n,
+			  enum inode_kind kind, uint16_t mode, struct inode *same,
+			  struct node **ret);
+
+/* Sort all children by the bytes of their names. */
+void tree_sort(struct tree *t);
+
+/* The next node depth-first, parents before children; begin with tree_root(). Return: NULL at the end. */
+struct node *tree_next(const struct node *n);
+
+/* The path of a node, "/usr/bin/ls". Caller frees. Return: NULL when memory is short. */
+char *tree_path(const struct node *n);
+
+/*
+ * Follow @path, symlinks included, in the image alone.
+ * Return: 0; -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG.
+ */
+_must_check_ int tree_lookup(const struct tree *t, const char *path, struct node **ret);
