@@ -225,8 +225,7 @@ void links_free(struct links *ls)
 {
 	if (!ls)
 		return;
-	if (ev_is_active(&ls->io))
-		ev_io_stop(ls->loop, &ls->io);
+	ev_io_stop(ls->loop, &ls->io);
 	fd_close(ls->fd);
 	free(ls);
 }

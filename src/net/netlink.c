@@ -150,7 +150,9 @@ int netlink_ask(struct netlink_request *q, netlink_message_fn fn, void *ctx)
 		return fd;
 	memcpy(&h, q->buf, sizeof(h));
 	h.nlmsg_len = (uint32_t)n;
-	if (!(h.nlmsg_flags & NLM_F_DUMP))
+	/* A listing ends by itself, a change has to be acknowledged. The type tells them (NEW, DEL, GET, SET); the
+	 * bits of NLM_F_DUMP do not, as they mean something else in a change. */
+	if ((h.nlmsg_type - RTM_BASE) % 4 != RTM_GETLINK - RTM_BASE)
 		h.nlmsg_flags |= NLM_F_ACK;
 	memcpy(q->buf, &h, sizeof(h));
 	if (send(fd, q->buf, n, 0) < 0)

@@ -73,10 +73,9 @@ struct tftp_client {
 
 static void stop(struct tftp_client *c)
 {
-	if (ev_is_active(&c->io))
-		ev_io_stop(c->loop, &c->io);
-	if (ev_is_active(&c->timer))
-		ev_timer_stop(c->loop, &c->timer);
+	/* whether active or not: a timer that ran out may still be pending */
+	ev_io_stop(c->loop, &c->io);
+	ev_timer_stop(c->loop, &c->timer);
 	c->fd = fd_close(c->fd);
 	c->state = STATE_DONE;
 }
