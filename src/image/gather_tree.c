@@ -154,6 +154,18 @@ static int enter(struct walk *w, struct node *dir, const char *name, const char 
 	return walk_dir(w, n, path);
 }
 
+/* Is @n, made on the way to something else, the symlink that lies at @path? */
+static bool same_link(const struct walk *w, const struct node *n, const char *path, const struct stat *st)
+{
+	char target[PATH_MAX];
+	ssize_t len;
+
+	if (!S_ISLNK(st->st_mode) || n->inode->kind != INODE_LINK || n->reason != REASON_IMPLIED)
+		return false;
+	len = readlinkat(w->g->spec->dirfd, path, target, sizeof(target));
+	return len >= 0 && (uint64_t)len == n->inode->size && !memcmp(target, n->inode->target, (size_t)len);
+}
+
 static int take_entry(struct walk *w, struct node *dir, const char *name, const char *path)
 {
 	_cleanup_free_ char *in_image = NULL;
@@ -171,6 +183,8 @@ static int take_entry(struct walk *w, struct node *dir, const char *name, const 
 	link = st.st_nlink > 1 ? link_slot(w, st.st_dev, st.st_ino) : NULL;
 	r = tree_add(w->g->tree, dir, name, strlen(name), kind_of(st.st_mode), mode_of(w->e, &st),
 		     link ? link->inode : NULL, &n);
+	if (r == -EEXIST && same_link(w, tree_child(w->g->tree, dir, name, strlen(name)), path, &st))
+		return 0;
 	if (r == -EEXIST) {
 		in_image = tree_path(dir);
 		return gather_error(w->g, r, w->e, "'%s%s%s' is in the image already; '%s' would replace it",

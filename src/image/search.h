@@ -14,6 +14,7 @@
 #define SEARCH_DIRS_MAX	  256 /* folders of ld.so.conf */
 #define SEARCH_CONF_DEPTH 8   /* include in include */
 #define SEARCH_CONF_BYTES_MAX (64u << 10)
+#define SEARCH_HWCAPS_MAX 3
 
 /* What a kind of machine calls its things. */
 struct search_machine {
@@ -24,6 +25,7 @@ struct search_machine {
 	const char *lib;	 /* others' folder for it: "lib64" */
 	const char *loader;	 /* the interpreter that its programs name */
 	uint32_t cache_flags;
+	const char *hwcaps[SEARCH_HWCAPS_MAX]; /* folders below glibc-hwcaps for better processors */
 };
 
 /* Return: NULL for a machine that is not in the table. */
