@@ -65,6 +65,11 @@ struct mac hub_mac(size_t number)
 	return m;
 }
 
+bool hub_has_ipv6(void)
+{
+	return access("/proc/net/if_inet6", F_OK) == 0;
+}
+
 static void port_close(struct port *p)
 {
 	if (p->fd < 0)
@@ -244,6 +249,9 @@ int hub_new(struct ev_loop *loop, size_t n_nodes, struct hub **ret)
 			 "addr add 10.77.0.1/24 dev " HUB_INTERFACE "\n"
 			 "link set " HUB_INTERFACE " up\n"
 			 "link set " UPLINK " up\n");
+	if (r == 0 && hub_has_ipv6())
+		r = namespace_ip("addr add fe80::1/64 dev " HUB_INTERFACE " nodad\n"
+				 "addr add fd77::1/64 dev " HUB_INTERFACE " nodad\n");
 	if (r == 0)
 		r = offloads_off();
 	if (r == 0)

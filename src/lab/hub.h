@@ -9,6 +9,7 @@
 #pragma once
 
 #include <ev.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/addr.h"
@@ -20,6 +21,9 @@
 #define HUB_QUEUE_MAX (1u << 20) /* bytes that wait for one machine; what comes then is dropped */
 
 struct hub;
+
+/* Whether the interface has fd77::1/64 too. */
+bool hub_has_ipv6(void);
 
 /* MAC of node @number: 52:54:00:b0:00:NN. */
 struct mac hub_mac(size_t number);

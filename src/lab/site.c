@@ -25,6 +25,12 @@
 #include "serve/ipxe.h"
 #include "serve/nodes.h"
 
+/* iPXE waits 16 s for an IPv6 router before it goes on with IPv4; one that answers, and routes
+ * nothing, spares that. */
+static const char router_lines[] =
+	"\n# the lab's own: an answer for those who look for an IPv6 router\n"
+	"enable-ra\ndhcp-range=fd77::,ra-only\nra-param=" HUB_INTERFACE ",0,0\n";
+
 static int write_text(const struct place *p, const char *name, const struct buffer *text)
 {
 	int r = file_write(p->dir, name, buffer_str(text), text->len, 0644);
@@ -151,6 +157,8 @@ int site_write(const struct site *s, const struct place *p, struct cluster *ret)
 		r = link_boot(s, p, &c);
 	if (r == 0)
 		r = dnsmasq_format(&c, &t, &dnsmasq);
+	if (r == 0 && hub_has_ipv6())
+		r = buffer_printf(&dnsmasq, "%s", router_lines);
 	if (r == 0)
 		r = write_text(p, "dnsmasq.conf", &dnsmasq);
 	if (r == 0)
