@@ -121,7 +121,7 @@ static int take_trusted(struct reader *r, char ret[static MINISIGN_COMMENT_MAX])
 	    len - skip >= MINISIGN_COMMENT_MAX)
 		return -EBADMSG;
 	for (size_t i = skip; i < len; i++) {
-		if (line[i] < 0x20 || line[i] == 0x7f)
+		if ((line[i] < 0x20 && line[i] != '\t') || line[i] == 0x7f)
 			return -EBADMSG;
 	}
 	memcpy(ret, line + skip, len - skip);
@@ -183,7 +183,7 @@ int minisign_sig_format(const struct minisign_sig *s, struct buffer *to)
 	char text[BASE64_MAX + 1], global[BASE64_MAX + 1], id[MINISIGN_ID_STR_MAX];
 
 	for (const char *p = s->trusted_comment; *p; p++) {
-		if ((uint8_t)*p < 0x20 || *p == 0x7f)
+		if (((uint8_t)*p < 0x20 && *p != '\t') || *p == 0x7f)
 			return -EINVAL;
 	}
 	memcpy(raw + ALG_BYTES, s->id, sizeof(s->id));

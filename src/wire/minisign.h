@@ -30,7 +30,7 @@ struct minisign_sig {
 	bool prehashed;			  /* "ED": of the message's BLAKE2b-512; else of the message */
 	uint8_t id[MINISIGN_ID_BYTES];	  /* of the key that signed */
 	uint8_t signature[MINISIGN_SIG_BYTES];
-	char trusted_comment[MINISIGN_COMMENT_MAX]; /* no control characters */
+	char trusted_comment[MINISIGN_COMMENT_MAX]; /* no control characters but the tab */
 	uint8_t global_signature[MINISIGN_SIG_BYTES];
 };
 
