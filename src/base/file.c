@@ -86,7 +86,7 @@ int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode)
 	if (!f->path)
 		return -ENOMEM;
 	for (int tries = 0; tries < 16; tries++) {
-		if (getrandom(&rnd, sizeof(rnd), 0) != sizeof(rnd))
+		if (getrandom(&rnd, sizeof(rnd), GRND_INSECURE) != sizeof(rnd))
 			rnd = (uint32_t)getpid();
 		free(TAKE_PTR(f->temp));
 		if (asprintf(&f->temp, "%s.%08x.new", path, rnd) < 0) {
