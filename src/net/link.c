@@ -97,8 +97,12 @@ static int link_read(struct reader r, struct link *ret)
 		}
 	}
 	l.wired = nic && m.ifi_type == ARPHRD_ETHER && !(m.ifi_flags & IFF_LOOPBACK);
-	/* operstate "unknown" is what drivers without carrier detection say: then lower-up decides */
-	l.carrier = l.up && m.ifi_flags & IFF_LOWER_UP && (operstate == 0 || operstate == 6);
+	/*
+	 * "unknown" is what drivers without carrier detection say, and "down" with lower-up means that the kernel's link
+	 * watch, which runs once a second, has not looked yet: lower-up decides
+	 */
+	l.carrier = l.up && m.ifi_flags & IFF_LOWER_UP &&
+		    (operstate == 0 || operstate == 2 || operstate == 6);
 	*ret = l;
 	return 0;
 }
