@@ -1,0 +1,115 @@
+/*
+ * boot.h - what one boot knows, and the stages that it goes through
+ *
+ * One struct for the whole of PID 1, handed from stage to stage. What stands under "of this
+ * attempt" is undone by boot_undo() before the next attempt, so that a retry starts from a clean
+ * machine. A stage that fails has said so (stage_fail) before it returns its negative errno.
+ */
+#pragma once
+
+#include <ev.h>
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buffer.h"
+#include "base/lang.h"
+#include "init/cmdline.h"
+#include "init/drivers.h"
+#include "net/fetch.h"
+#include "net/link.h"
+#include "net/reporter.h"
+#include "wire/dhcp.h"
+#include "wire/index.h"
+#include "wire/report.h"
+
+#define BOOT_KEY_DIR	 "/etc/bpboot"
+#define BOOT_MIN_COUNTER BOOT_KEY_DIR "/min-counter"
+#define BOOT_RUN_DIR	 "/run/bpboot"
+#define BOOT_ROOT_DIR	 "/sysroot"
+#define BOOT_RAMDISK	 "/dev/ram0"
+
+struct boot {
+	struct ev_loop *loop;
+	struct cmdline cmdline;
+	struct drivers *drivers;
+	struct reporter reporter;
+	char **argv, **envp;	       /* for the root's init */
+	uint64_t start_us;	       /* when init began, CLOCK_MONOTONIC */
+	unsigned attempt;	       /* from 1 */
+	uint64_t free_start, free_min; /* bytes of memory */
+
+	int console, kmsg, events; /* where events go; FD_NONE while closed */
+	enum report_stage stage;   /* that runs */
+	uint64_t console_progress_ms;
+
+	/* of this attempt */
+	struct links *links;
+	struct link link; /* the one with the address; ifindex 0: none yet */
+	bool have_lease;
+	struct dhcp_lease lease;
+	uint64_t obtained_ms; /* since kernel start */
+	struct fetch_url url; /* of the index */
+	struct index index;
+	int ramdisk; /* FD_NONE: not there */
+	bool mounted;
+	char init[INDEX_INIT_MAX];
+};
+
+/* --- stage.c: events --- */
+
+/* Open where events go. Called once, and again when /dev and /run are mounted. */
+void stage_open(struct boot *b);
+
+void stage_say(struct boot *b, enum report_stage stage, enum report_state state, const char *fmt,
+	       ...) _printf_(4, 5);
+#define stage_begin(b, s, ...) stage_say(b, s, REPORT_BEGIN, __VA_ARGS__)
+#define stage_ok(b, s, ...)    stage_say(b, s, REPORT_OK, __VA_ARGS__)
+#define stage_warn(b, s, ...)  stage_say(b, s, REPORT_WARN, __VA_ARGS__)
+
+/* Say why this attempt failed. Return: @err. */
+int stage_fail(struct boot *b, enum report_stage stage, int err, const char *fmt, ...)
+	_printf_(4, 5);
+
+void stage_progress(struct boot *b, enum report_stage stage, uint64_t done, uint64_t total,
+		    const char *words);
+
+/* Look at how much memory is free now; the least is what the boot's peak is told from. */
+void stage_sample_memory(struct boot *b);
+
+/* --- the stages, one file each. Return: 0 or negative errno, already said --- */
+
+int mounts_stage(struct boot *b);   /* proc, sys, dev, run */
+int drivers_stage(struct boot *b);  /* begins; goes on while the network is waited for */
+int network_stage(struct boot *b);  /* link and address */
+int root_stage(struct boot *b);	    /* where the index is */
+int index_stage(struct boot *b);    /* fetched, signature good */
+int memory_stage(struct boot *b);   /* the image fits */
+int fetch_stage(struct boot *b);    /* parts into the ram disk */
+int mount_stage(struct boot *b);    /* and the root's init is there */
+int handover_stage(struct boot *b); /* what the root needs to know, in /run */
+int switch_stage(struct boot *b);   /* returns on an error only */
+
+/* Forget the index and the address; remove the ram disk. */
+void boot_undo(struct boot *b);
+void network_undo(struct boot *b);
+void ramdisk_undo(struct boot *b);
+void mount_undo(struct boot *b);
+
+/* --- failure.c: the one way to give up --- */
+
+/* An attempt failed: open a shell, reboot, or wait for the next one. Returns when the next attempt
+ * is due. */
+void failure_handle(struct boot *b);
+
+/* rd.break: a shell before the stage @name. */
+void failure_break(struct boot *b, const char *name);
+
+/* There is no way back (the root's init could not be executed): say so, wait, reboot. */
+_noreturn_ void failure_final(struct boot *b);
+
+/* --- rescue.c --- */
+
+/* The built-in prompt on the console. Returns when the person says "retry". */
+void rescue_prompt(struct boot *b);

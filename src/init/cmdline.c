@@ -1,0 +1,338 @@
+/*
+ * cmdline.c - the kernel command line as init understands it
+ *
+ * Words stand between blanks; double quotes keep blanks together, as for the kernel. What is not in
+ * the table belongs to the kernel, a module or the root's init, and is passed over.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "init/cmdline.h"
+
+enum {
+	SECONDS_MAX = 86400,
+	IP_FIELDS_MAX = 10,
+};
+
+/* @expected is what a value must look like; *value is writable. Return: 0 or -EINVAL. */
+typedef int (*take_fn)(struct cmdline *c, size_t offset, char *value);
+
+static int take_string(struct cmdline *c, size_t offset, char *value)
+{
+	if (!*value)
+		return -EINVAL;
+	*(const char **)((char *)c + offset) = value;
+	return 0;
+}
+
+static int take_flag(struct cmdline *c, size_t offset, char *value)
+{
+	*(bool *)((char *)c + offset) = strcmp(value, "0") != 0 && strcmp(value, "no") != 0;
+	return 0;
+}
+
+static int take_rw(struct cmdline *c, size_t offset, char *value)
+{
+	c->ro = false;
+	return 0;
+}
+
+static int take_seconds(struct cmdline *c, size_t offset, char *value)
+{
+	return parse_u32(value, 1, SECONDS_MAX, (uint32_t *)((char *)c + offset));
+}
+
+static int take_u16(struct cmdline *c, size_t offset, char *value)
+{
+	return parse_u32(value, 1, UINT16_MAX, (uint32_t *)((char *)c + offset));
+}
+
+static int take_panic(struct cmdline *c, size_t offset, char *value)
+{
+	uint32_t v;
+	bool negative = *value == '-';
+
+	if (parse_u32(value + negative, 0, SECONDS_MAX, &v) < 0)
+		return -EINVAL;
+	c->panic_s = negative ? -1 : (int32_t)v;
+	c->have_panic = true;
+	return 0;
+}
+
+/* MIN or MIN-MAX seconds. */
+static int take_retry(struct cmdline *c, size_t offset, char *value)
+{
+	char *dash = strchr(value, '-');
+	uint32_t min, max;
+
+	if (dash)
+		*dash++ = 0;
+	if (parse_u32(value, 0, SECONDS_MAX, &min) < 0)
+		return -EINVAL;
+	max = min;
+	if (dash && parse_u32(dash, min, SECONDS_MAX, &max) < 0)
+		return -EINVAL;
+	c->retry_min_s = min;
+	c->retry_max_s = max;
+	return 0;
+}
+
+/* A.B.C.D[:PORT] */
+static int take_address(char *value, struct in_addr *ret, uint16_t *ret_port)
+{
+	char *colon = strchr(value, ':');
+	uint32_t port = 0;
+	struct in_addr a;
+
+	if (colon)
+		*colon++ = 0;
+	if (ipv4_parse(value, &a) < 0 || (colon && parse_u32(colon, 1, UINT16_MAX, &port) < 0))
+		return -EINVAL;
+	*ret = a;
+	*ret_port = (uint16_t)port;
+	return 0;
+}
+
+static int take_master(struct cmdline *c, size_t offset, char *value)
+{
+	int r = take_address(value, &c->master, &c->master_port);
+
+	c->have_master = c->have_master || r == 0;
+	return r;
+}
+
+static int take_log(struct cmdline *c, size_t offset, char *value)
+{
+	int r = take_address(value, &c->log, &c->log_port);
+
+	c->have_log = c->have_log || r == 0;
+	return r;
+}
+
+/* pxelinux writes the hardware type before the address: 01-52-54-00-12-34-56. */
+static int take_bootif(struct cmdline *c, size_t offset, char *value)
+{
+	struct mac m;
+
+	if (strlen(value) == MAC_STR_MAX + 2 && (value[2] == '-' || value[2] == ':'))
+		value += 3;
+	if (mac_parse(value, &m) < 0)
+		return -EINVAL;
+	c->bootif = m;
+	c->have_bootif = true;
+	return 0;
+}
+
+static int take_blacklist(struct cmdline *c, size_t offset, char *value)
+{
+	for (char *name; (name = strsep(&value, ",")) && c->n_blacklist < CMDLINE_BLACKLIST_MAX;) {
+		if (*name)
+			c->blacklist[c->n_blacklist++] = name;
+	}
+	return 0;
+}
+
+static int ip_method(const char *s, enum cmdline_ip *ret)
+{
+	static const char *const dhcp[] = { "", "dhcp", "on", "any", "auto", "both" };
+	static const char *const off[] = { "off", "none", "static" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(dhcp); i++) {
+		if (!strcmp(s, dhcp[i])) {
+			*ret = CMDLINE_IP_DHCP;
+			return 0;
+		}
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(off); i++) {
+		if (!strcmp(s, off[i])) {
+			*ret = CMDLINE_IP_OFF;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static int ip_optional(const char *s, struct in_addr *ret)
+{
+	return !*s ? 0 : ipv4_parse(s, ret);
+}
+
+/* Netmask or prefix length; none: that of the address's class. */
+static int ip_prefix(const char *s, struct in_addr address, uint8_t *ret)
+{
+	uint32_t a = ntohl(address.s_addr), prefix;
+	struct in_addr mask;
+	unsigned n;
+
+	if (!*s) {
+		*ret = a < 0x80000000 ? 8 : a < 0xc0000000 ? 16 : 24;
+		return 0;
+	}
+	if (parse_u32(s, 0, 32, &prefix) == 0) {
+		*ret = (uint8_t)prefix;
+		return 0;
+	}
+	if (ipv4_parse(s, &mask) < 0 || ipv4_prefix(mask, &n) < 0)
+		return -EINVAL;
+	*ret = (uint8_t)n;
+	return 0;
+}
+
+/*
+ * dhcp | off | DEVICE:dhcp |
+ * CLIENT:[SERVER]:[GATEWAY]:[NETMASK]:[HOSTNAME]:[DEVICE]:[METHOD]:[DNS]:[DNS]:[NTP], the last as
+ * in the kernel's nfsroot documentation.
+ */
+static int take_ip(struct cmdline *c, size_t offset, char *value)
+{
+	char *field[IP_FIELDS_MAX];
+	struct cmdline_static a = { 0 };
+	enum cmdline_ip method = CMDLINE_IP_DHCP;
+	size_t n = 0;
+
+	for (char *rest = value; rest && n < IP_FIELDS_MAX;)
+		field[n++] = strsep(&rest, ":");
+	if (n == 1) {
+		if (ip_method(field[0], &method) == 0) {
+			c->ip = method;
+			return 0;
+		}
+	} else if (n == 2) {
+		if (ip_method(field[1], &method) < 0 || !*field[0])
+			return -EINVAL;
+		c->ip = method;
+		c->device = field[0];
+		return 0;
+	}
+	while (n < IP_FIELDS_MAX)
+		field[n++] = value + strlen(value); /* "" */
+	if (ip_optional(field[0], &a.address) < 0 || ip_optional(field[1], &a.server) < 0 ||
+	    ip_optional(field[2], &a.gateway) < 0 ||
+	    ip_prefix(field[3], a.address, &a.prefix) < 0 || ip_method(field[6], &method) < 0 ||
+	    ip_optional(field[7], &a.dns[0]) < 0 || ip_optional(field[8], &a.dns[1]) < 0 ||
+	    ip_optional(field[9], &a.ntp) < 0)
+		return -EINVAL;
+	a.hostname = *field[4] ? field[4] : NULL;
+	c->device = *field[5] ? field[5] : NULL;
+	c->ip = a.address.s_addr ? CMDLINE_IP_STATIC : method;
+	c->addr = a;
+	return 0;
+}
+
+/* Every parameter that init itself reads; the manual (man/bpboot-init.7) has the same list. */
+static const struct {
+	const char *name;
+	take_fn take;
+	size_t offset;
+	const char *expected;
+} parameters[] = {
+	{ "BOOTIF", take_bootif, 0, "a MAC address such as 01-52-54-00-12-34-56" },
+	{ "bpboot.blksize", take_u16, offsetof(struct cmdline, blksize), "bytes" },
+	{ "bpboot.dhcp", take_seconds, offsetof(struct cmdline, dhcp_s), "seconds" },
+	{ "bpboot.fetch", take_seconds, offsetof(struct cmdline, fetch_s), "seconds" },
+	{ "bpboot.link", take_seconds, offsetof(struct cmdline, link_s), "seconds" },
+	{ "bpboot.log", take_log, 0, "an address, A.B.C.D or A.B.C.D:PORT" },
+	{ "bpboot.master", take_master, 0, "an address, A.B.C.D or A.B.C.D:PORT" },
+	{ "bpboot.retry", take_retry, 0, "seconds, MIN or MIN-MAX" },
+	{ "bpboot.sessions", take_u16, offsetof(struct cmdline, sessions), "a number" },
+	{ "bpboot.windowsize", take_u16, offsetof(struct cmdline, windowsize), "blocks" },
+	{ "debug", take_flag, offsetof(struct cmdline, debug), "" },
+	{ "init", take_string, offsetof(struct cmdline, init), "a path" },
+	{ "ip", take_ip, 0, "dhcp, DEVICE:dhcp or CLIENT:SERVER:GATEWAY:NETMASK:HOSTNAME:DEVICE" },
+	{ "modprobe.blacklist", take_blacklist, 0, "MODULE,..." },
+	{ "panic", take_panic, 0, "seconds" },
+	{ "quiet", take_flag, offsetof(struct cmdline, quiet), "" },
+	{ "rd.break", take_string, offsetof(struct cmdline, rd_break), "a stage" },
+	{ "rd.driver.blacklist", take_blacklist, 0, "MODULE,..." },
+	{ "rd.shell", take_flag, offsetof(struct cmdline, shell), "" },
+	{ "ro", take_flag, offsetof(struct cmdline, ro), "" },
+	{ "root", take_string, offsetof(struct cmdline, root), "tftp://SERVER/PATH" },
+	{ "rootflags", take_string, offsetof(struct cmdline, rootflags), "mount options" },
+	{ "rootfstype", take_string, offsetof(struct cmdline, rootfstype), "a file system" },
+	{ "rw", take_rw, 0, "" },
+};
+
+static _printf_(2, 3) void warn(struct cmdline *c, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (c->n_warnings == CMDLINE_WARNINGS_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(c->warnings[c->n_warnings++], CMDLINE_WARNING_MAX, fmt, ap);
+	va_end(ap);
+}
+
+static void take_word(struct cmdline *c, char *word)
+{
+	char *value = strchr(word, '='), shown[CMDLINE_WARNING_MAX / 2];
+	size_t n = value ? (size_t)(value - word) : strlen(word);
+
+	value = value ? value + 1 : word + n;
+	for (size_t i = 0; i < ARRAY_SIZE(parameters); i++) {
+		if (strlen(parameters[i].name) != n || memcmp(parameters[i].name, word, n))
+			continue;
+		snprintf(shown, sizeof(shown), "%s", word);
+		if (parameters[i].take(c, parameters[i].offset, value) < 0)
+			warn(c, "ignoring '%s': expected %s", shown, parameters[i].expected);
+		return;
+	}
+	if (!strncmp(word, "bpboot.", 7))
+		warn(c, "ignoring '%.64s': there is no such parameter", word);
+	else if (memchr(word, '.', n) && word[n] && c->n_module_words < CMDLINE_MODULE_WORDS_MAX)
+		c->module_words[c->n_module_words++] = word;
+}
+
+/* Take the next word at *p, unquoted in place. Return: NULL at the end. */
+static char *next_word(char **p)
+{
+	char *word, *to, *from = *p;
+	bool quoted = false;
+
+	while (*from == ' ' || *from == '\t' || *from == '\n')
+		from++;
+	if (!*from)
+		return NULL;
+	word = to = from;
+	for (; *from && (quoted || (*from != ' ' && *from != '\t' && *from != '\n')); from++) {
+		if (*from == '"')
+			quoted = !quoted;
+		else
+			*to++ = *from;
+	}
+	*p = *from ? from + 1 : from;
+	*to = 0;
+	return word;
+}
+
+void cmdline_parse(const char *text, struct cmdline *c)
+{
+	char *p = c->text, *word;
+
+	*c = (struct cmdline){
+		.retry_min_s = 2, .retry_max_s = 60, .link_s = 40, .dhcp_s = 60, .fetch_s = 60
+	};
+	if (strlen(text) >= sizeof(c->text))
+		warn(c, "the kernel command line is longer than %d bytes: the rest is ignored",
+		     CMDLINE_BYTES_MAX - 1);
+	snprintf(c->text, sizeof(c->text), "%s", text);
+	while ((word = next_word(&p)) &&
+	       strcmp(word, "--")) /* what follows is for the root's init */
+		take_word(c, word);
+}
+
+bool cmdline_blacklisted(const struct cmdline *c, const char *module)
+{
+	for (size_t i = 0; i < c->n_blacklist; i++) {
+		const char *a = c->blacklist[i], *b = module;
+
+		while (*a && (*a == *b || (*a == '-' && *b == '_') || (*a == '_' && *b == '-')))
+			a++, b++;
+		if (!*a && !*b)
+			return true;
+	}
+	return false;
+}

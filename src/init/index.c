@@ -1,0 +1,178 @@
+/*
+ * index.c - the stage that fetches the index and its signature, and believes it or not
+ *
+ * Both files are asked for at once. A node that asks while a new image is being published may catch
+ * an index with the other's signature: it asks again before it gives up.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/parse.h"
+#include "init/boot.h"
+#include "init/verify.h"
+
+#define SIGNATURE_SUFFIX ".minisig"
+_Static_assert(FETCH_WHY_MAX >= VERIFY_WHY_MAX, "one buffer serves both");
+
+#define TRIES	    3
+#define TRY_AGAIN_S 0.4
+
+struct wait {
+	struct boot *b;
+	int pending;
+	int err;
+	char why[FETCH_WHY_MAX];
+};
+
+struct file {
+	struct wait *w;
+	struct fetch_blob *blob;
+	struct buffer data;
+};
+
+static void on_done(void *ctx, int err, const char *why, struct buffer *data)
+{
+	struct file *f = ctx;
+
+	if (err < 0 && f->w->err == 0) {
+		f->w->err = err;
+		snprintf(f->w->why, sizeof(f->w->why), "%s", why);
+	}
+	if (err == 0) {
+		f->data = *data;
+		*data = BUFFER(data->max);
+	}
+	if (--f->w->pending == 0 || err < 0)
+		ev_break(f->w->b->loop, EVBREAK_ONE);
+}
+
+static int fetch_both(struct boot *b, struct file *index, struct file *sig,
+		      char why[static FETCH_WHY_MAX])
+{
+	static const struct fetch_blob_ops ops = { .done = on_done };
+	struct fetch_tuning tuning = { .blksize = (uint16_t)b->cmdline.blksize,
+				       .windowsize = (uint16_t)b->cmdline.windowsize,
+				       .patience_ms = b->cmdline.fetch_s * 1000 };
+	struct wait w = { .b = b, .pending = 2 };
+	struct fetch_url sig_url = b->url;
+	size_t n = strlen(sig_url.path);
+	int r = 0;
+
+	if (n + strlen(SIGNATURE_SUFFIX) >= sizeof(sig_url.path))
+		r = -ENAMETOOLONG;
+	else
+		memcpy(sig_url.path + n, SIGNATURE_SUFFIX, sizeof(SIGNATURE_SUFFIX));
+	index->w = sig->w = &w;
+	if (r == 0)
+		r = fetch_blob_new(b->loop, &b->url, INDEX_BYTES_MAX, &tuning, &ops, index,
+				   &index->blob);
+	if (r == 0)
+		r = fetch_blob_new(b->loop, &sig_url, MINISIGN_FILE_MAX, &tuning, &ops, sig,
+				   &sig->blob);
+	if (r < 0)
+		snprintf(w.why, sizeof(w.why), "cannot begin to fetch the index: %s", strerror(-r));
+	while (r == 0 && w.pending > 0 && w.err == 0)
+		ev_run(b->loop, 0);
+	fetch_blob_free(index->blob);
+	fetch_blob_free(sig->blob);
+	index->blob = sig->blob = NULL;
+	r = r < 0 ? r : w.err;
+	if (r < 0)
+		memcpy(why, w.why, FETCH_WHY_MAX);
+	return r;
+}
+
+static void on_timer(struct ev_loop *loop, struct ev_timer *t, int events)
+{
+	ev_break(loop, EVBREAK_ONE);
+}
+
+static void pause_before_again(struct boot *b)
+{
+	struct ev_timer t;
+
+	ev_timer_init(&t, on_timer, TRY_AGAIN_S, 0);
+	ev_timer_start(b->loop, &t);
+	while (ev_is_active(&t))
+		ev_run(b->loop, 0);
+}
+
+static int read_min_counter(uint64_t *ret, char why[static VERIFY_WHY_MAX])
+{
+	_cleanup_buffer_ struct buffer t = BUFFER(64);
+	int r = file_read(AT_FDCWD, BOOT_MIN_COUNTER, &t);
+
+	if (r == -ENOENT) {
+		*ret = 0;
+		return 0;
+	}
+	while (r == 0 && t.len > 0 && t.data[t.len - 1] == '\n')
+		t.data[--t.len] = 0;
+	if (r < 0 || parse_u64(buffer_str(&t), 0, UINT64_MAX, ret) < 0) {
+		snprintf(why, VERIFY_WHY_MAX, "%s of this initrd is not a number",
+			 BOOT_MIN_COUNTER);
+		return -EBADMSG;
+	}
+	return 0;
+}
+
+/* Both files are here: signature, text, and whether this machine may use it. */
+static int believe(struct boot *b, const struct verify_keys *keys, const struct file *index,
+		   const struct file *sig, char why[static VERIFY_WHY_MAX])
+{
+	uint64_t min_counter;
+	const char *expected;
+	unsigned line;
+	int r = verify_signature(keys, index->data.data, index->data.len, sig->data.data,
+				 sig->data.len, why);
+
+	if (r < 0)
+		return r;
+	r = index_parse(index->data.data, index->data.len, &b->index, &line, &expected);
+	if (r < 0) {
+		snprintf(why, VERIFY_WHY_MAX, "line %u: %s", line,
+			 r == -EBADMSG ? expected : strerror(-r));
+		return r;
+	}
+	r = read_min_counter(&min_counter, why);
+	return r < 0 ? r : verify_index(&b->index, min_counter, why);
+}
+
+int index_stage(struct boot *b)
+{
+	char why[FETCH_WHY_MAX], size[FORMAT_SIZE_MAX];
+	struct verify_keys keys;
+	int r = verify_keys_read(AT_FDCWD, BOOT_KEY_DIR, &keys, why);
+
+	if (r < 0)
+		return stage_fail(b, REPORT_INDEX, r, "%s", why);
+	for (int i = 1;; i++) {
+		struct file index = { 0 }, sig = { 0 };
+
+		r = fetch_both(b, &index, &sig, why);
+		if (r == 0) {
+			r = believe(b, &keys, &index, &sig, why);
+			if (r < 0 && i == TRIES)
+				stage_fail(b, REPORT_INDEX, r, "%s: %s", b->url.path, why);
+		} else {
+			stage_fail(b, REPORT_INDEX, r, "%s", why);
+			i = TRIES;
+		}
+		buffer_clear(&index.data);
+		buffer_clear(&sig.data);
+		if (r == 0)
+			break;
+		index_clear(&b->index);
+		if (i == TRIES)
+			return r;
+		pause_before_again(b);
+	}
+	stage_ok(b, REPORT_INDEX, "%s, counter %" PRIu64 ", %s in %zu parts, signature good",
+		 b->index.name, b->index.counter, format_size(b->index.image_bytes, size),
+		 b->index.n_parts);
+	return 0;
+}

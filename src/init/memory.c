@@ -1,0 +1,68 @@
+/*
+ * memory.c - does the image fit?
+ *
+ * Asked before the ram disk is made: a node that runs out of memory half-way would die without a
+ * word. Needed is every byte of the image, for what is a hole today is written to tomorrow, the ram
+ * disk's page tree, and room for init's own work, which is bounded.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/file.h"
+#include "base/lines.h"
+#include "base/parse.h"
+#include "init/boot.h"
+
+#define MEMINFO	      "/proc/meminfo"
+#define MEMINFO_MAX   16384
+#define RESERVE_BYTES (8u << 20) /* for transfers, unpacking and the root's first steps */
+#define TREE_SHARE    256	 /* the page tree takes 576 bytes for 64 pages: under 1/256 */
+
+static int available(uint64_t *ret)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(MEMINFO_MAX);
+	_cleanup_free_ struct lines *l = malloc(sizeof(*l));
+	uint64_t kib;
+	int r = l ? file_read(AT_FDCWD, MEMINFO, &text) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	lines_init(l, MEMINFO, text.data, text.len);
+	while ((r = lines_next(l)) > 0) {
+		if (l->n_words < 2 || strcmp(l->words[0], "MemAvailable:"))
+			continue;
+		r = parse_u64(l->words[1], 0, UINT64_MAX >> 10, &kib);
+		if (r < 0)
+			return r;
+		*ret = kib << 10;
+		return 0;
+	}
+	return r < 0 ? r : -ENOENT;
+}
+
+int memory_stage(struct boot *b)
+{
+	char needs[FORMAT_SIZE_MAX], has[FORMAT_SIZE_MAX], size[FORMAT_SIZE_MAX];
+	uint64_t need = b->index.image_bytes + b->index.image_bytes / TREE_SHARE + RESERVE_BYTES,
+		 free;
+	int r = available(&free);
+
+	if (r < 0) {
+		stage_warn(b, REPORT_MEMORY, "cannot tell how much memory is free, going on: %s",
+			   strerror(-r));
+		return 0;
+	}
+	format_size(need, needs);
+	format_size(free, has);
+	format_size(b->index.image_bytes, size);
+	if (need > free)
+		return stage_fail(b, REPORT_MEMORY, -ENOMEM,
+				  "image of %s needs %s, %s of memory are free: make the image "
+				  "smaller or give "
+				  "the machine more memory",
+				  size, needs, has);
+	stage_ok(b, REPORT_MEMORY, "image of %s needs %s, %s of memory are free", size, needs, has);
+	return 0;
+}

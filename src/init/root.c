@@ -1,0 +1,126 @@
+/*
+ * root.c - where the index of the image is
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "init/boot.h"
+#include "init/root.h"
+
+#define HINT "set root=tftp://SERVER/NAME.index on the kernel command line"
+
+/* What loaders' examples pass for any initramfs; it means "the initramfs knows". */
+static bool means_nothing(const char *root)
+{
+	return !root || !strcmp(root, "/dev/ram0") || !strcmp(root, "/dev/ram");
+}
+
+static bool has_suffix(const char *s, const char *suffix)
+{
+	size_t n = strlen(s), k = strlen(suffix);
+
+	return n >= k && !strcmp(s + n - k, suffix);
+}
+
+/* "tftp:///PATH" becomes a URL at @server, "PATH" likewise; a whole URL stays. */
+static int complete(const char *what, const char *text, struct in_addr server,
+		    struct fetch_url *ret, char why[static ROOT_WHY_MAX])
+{
+	static const char empty_host[] = "tftp:///";
+	char url[FETCH_URL_MAX], address[INET_ADDRSTRLEN];
+	const char *path = NULL, *expected;
+	int r;
+
+	if (!strncmp(text, empty_host, strlen(empty_host)))
+		path = text + strlen(empty_host);
+	else if (!strstr(text, "://"))
+		path = text + (text[0] == '/');
+	if (path && server.s_addr == 0) {
+		snprintf(why, ROOT_WHY_MAX,
+			 "%s '%s' names no server and the DHCP answer no boot server "
+			 "(next-server); " HINT,
+			 what, text);
+		return -EDESTADDRREQ;
+	}
+	if (path && (size_t)snprintf(url, sizeof(url), "tftp://%s/%s", ipv4_format(server, address),
+				     path) >= sizeof(url)) {
+		snprintf(why, ROOT_WHY_MAX, "%s is longer than %d bytes", what, FETCH_URL_MAX - 1);
+		return -EINVAL;
+	}
+	r = fetch_url_parse(path ? url : text, ret, &expected);
+	if (r < 0)
+		snprintf(why, ROOT_WHY_MAX, "%s '%.100s' cannot be used: %s", what, text,
+			 r == -EINVAL ? expected : "only tftp:// is known");
+	return r < 0 ? -EINVAL : 0;
+}
+
+int root_decide(const char *root, const struct dhcp_lease *lease, struct fetch_url *ret,
+		char why[static ROOT_WHY_MAX])
+{
+	if (!means_nothing(root)) {
+		if (!strstr(root, "://")) {
+			snprintf(why, ROOT_WHY_MAX,
+				 "root=%.100s is not a URL; expected root=tftp://SERVER/NAME.index",
+				 root);
+			return -EINVAL;
+		}
+		return complete("root=", root, lease->next_server, ret, why);
+	}
+	if (lease->root_path[0])
+		return complete("the DHCP root-path", lease->root_path, lease->next_server, ret,
+				why);
+	if (lease->next_server.s_addr == 0) {
+		snprintf(why, ROOT_WHY_MAX,
+			 "the answer names no boot server (next-server) and no root-path; " HINT);
+		return -EDESTADDRREQ;
+	}
+	if (has_suffix(lease->boot_file, ".index"))
+		return complete("the DHCP boot file", lease->boot_file, lease->next_server, ret,
+				why);
+	snprintf(why, ROOT_WHY_MAX,
+		 "the answer names no image: root-path (option 17) is missing and the boot file is "
+		 "'%.80s', "
+		 "not a NAME.index; " HINT,
+		 lease->boot_file);
+	return -ENOENT;
+}
+
+/* Who hears of this boot: whom the command line names, else the boot server, else who gave the
+ * address. */
+static void connect_reporter(struct boot *b, bool have_url)
+{
+	const struct cmdline *c = &b->cmdline;
+	char text[INET_ADDRSTRLEN];
+	struct in_addr to;
+	int r;
+
+	if (c->have_log || c->have_master)
+		to = c->have_log ? c->log : c->master;
+	else if (have_url)
+		to = b->url.host;
+	else
+		to = b->lease.next_server.s_addr ? b->lease.next_server : b->lease.server_id;
+	if (to.s_addr == 0)
+		return;
+	r = reporter_connect(&b->reporter, to,
+			     c->have_log && c->log_port ? c->log_port : REPORTER_PORT);
+	if (r < 0)
+		stage_warn(b, REPORT_DHCP, "cannot report to %s: %s", ipv4_format(to, text),
+			   strerror(-r));
+}
+
+int root_stage(struct boot *b)
+{
+	char why[ROOT_WHY_MAX], url[FETCH_URL_MAX], server[INET_ADDRSTRLEN];
+	int r = root_decide(b->cmdline.root, &b->lease, &b->url, why);
+
+	connect_reporter(b, r == 0);
+	if (r < 0 && b->lease.server_id.s_addr)
+		return stage_fail(b, REPORT_DHCP, r, "%s: DHCP server %s: %s", b->link.name,
+				  ipv4_format(b->lease.server_id, server), why);
+	if (r < 0)
+		return stage_fail(b, REPORT_DHCP, r, "%s", why);
+	stage_begin(b, REPORT_INDEX, "%s", fetch_url_format(&b->url, url));
+	return 0;
+}
