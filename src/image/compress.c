@@ -16,8 +16,13 @@
 
 #define COMPRESS_ZSTD_LEVEL	19
 #define COMPRESS_WORKERS_MAX	16
-#define COMPRESS_JOB_BYTES	(1 << 20) /* what one worker takes; fixed, since it shows in the result */
-#define COMPRESS_OVERLAP	9	  /* a job sees the whole window before it */
+/*
+ * What one worker takes, and how much of what goes before it sees (5: a sixteenth of the window, 512 KiB). Both show in
+ * the result, so they do not follow the number of processors. On the archive of the cloud kernel's `net` set (7 MB, 2
+ * processors) this costs 0.8 % in size against one job and halves the time.
+ */
+#define COMPRESS_JOB_BYTES (4 << 20)
+#define COMPRESS_OVERLAP   5
 
 static const char *const names[COMPRESS_KIND_MAX_] = {
 	[COMPRESS_ZSTD] = "zstd",

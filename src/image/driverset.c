@@ -47,8 +47,6 @@ static const struct {
 	{ "kernel/drivers/net/ethernet/*", SET_NET },
 	{ "kernel/drivers/net/fjes/*", SET_NET },
 	{ "kernel/drivers/net/thunderbolt-net", SET_NET },
-	{ "updates/*/drivers/net/ethernet/*", SET_NET },
-	{ "updates/drivers/net/ethernet/*", SET_NET },
 	/* USB cards, but not the modems and telephones among them; and what USB itself needs. */
 	{ "kernel/drivers/net/usb/*mbim", SET_NOT },
 	{ "kernel/drivers/net/usb/*wwan", SET_NOT },
@@ -90,13 +88,13 @@ void driverset_clear(struct driverset *s)
 
 static unsigned sets_of(const struct module *mod)
 {
-	const char *ko = strstr(mod->rel, ".ko");
-	size_t n = ko ? (size_t)(ko - mod->rel) : strlen(mod->rel);
+	const char *ko = strstr(mod->kin, ".ko");
+	size_t n = ko ? (size_t)(ko - mod->kin) : strlen(mod->kin);
 	char path[DRIVERSET_PATH_MAX];
 
 	if (n >= sizeof(path))
 		return 0;
-	memcpy(path, mod->rel, n);
+	memcpy(path, mod->kin, n);
 	path[n] = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
 		if (fnmatch(rules[i].path, path, 0) == 0)

@@ -18,9 +18,9 @@
 #define LAYOUT_HOLE_MIN (64u << 10)
 
 /*
- * Fill in x->image_bytes, digest and parts (offsets and raw sizes; hashes and stored sizes stay zero, and so do those
- * of holes, which `stored_bytes` 0 tells from parts only later: *ret_holes[i] is 1 for a hole). Logs.
- * @part_bytes: a multiple of INDEX_PART_ALIGN up to INDEX_PART_RAW_MAX. Caller frees *ret_holes.
+ * Set x->image_bytes, x->digest, and in x->parts offset and raw size of each part and hole; what a part is stored as is
+ * not known yet. (*ret_holes)[i] is 1 when x->parts[i] is a hole. Logs.
+ * @part_bytes: a multiple of INDEX_PART_ALIGN up to INDEX_PART_RAW_MAX. Caller frees *ret_holes, and x as ever.
  */
 _must_check_ int layout_make(int image_fd, uint64_t image_bytes, uint32_t part_bytes, struct index *x,
 			     uint8_t **ret_holes);

@@ -95,6 +95,7 @@ static int add_entry(struct modules *m, const char *path, const char *rel)
 	}
 	e = &m->entries[m->n];
 	*e = (struct module_entry){ .pub = { strdup(name), strdup(path), strdup(rel) } };
+	e->pub.kin = e->pub.rel;
 	m->n++;
 	return e->pub.name && e->pub.path && e->pub.rel ? 0 : -ENOMEM;
 }
@@ -140,8 +141,20 @@ static void entry_clear(struct module_entry *e)
 {
 	free((char *)e->pub.name);
 	free((char *)e->pub.path);
+	if (e->pub.kin != e->pub.rel)
+		free((char *)e->pub.kin);
 	free((char *)e->pub.rel);
 	module_info_clear(&e->info);
+}
+
+/* @e replaces @other, whose entry is cleared. */
+static void entry_replace(struct module_entry *e, struct module_entry *other)
+{
+	if (e->pub.kin == e->pub.rel) {
+		e->pub.kin = other->pub.rel;
+		other->pub.rel = other->pub.kin = NULL;
+	}
+	entry_clear(other);
 }
 
 /* Sort, and of modules with the same name keep the first. */
@@ -153,7 +166,7 @@ static void sort_entries(struct modules *m)
 		qsort(m->entries, m->n, sizeof(*m->entries), entry_compare);
 	for (size_t i = 0; i < m->n; i++) {
 		if (n > 0 && !strcmp(m->entries[n - 1].pub.name, m->entries[i].pub.name))
-			entry_clear(&m->entries[i]);
+			entry_replace(&m->entries[n - 1], &m->entries[i]);
 		else
 			m->entries[n++] = m->entries[i];
 	}

@@ -23,6 +23,7 @@ struct module {
 	const char *name; /* as the kernel says it: underscores, "virtio_net" */
 	const char *path; /* file, as to be opened on this machine */
 	const char *rel;  /* below lib/modules/VERSION/: "kernel/drivers/net/virtio_net.ko" */
+	const char *kin;  /* the same of the module that it replaces, which tells its kind; or rel again */
 };
 
 /* Modules in load order, each once. Entries are borrowed from `struct modules`. */
