@@ -120,7 +120,7 @@ static size_t count_up(const struct watch *w, enum watch_stage goal, int *ret_fa
 	*ret_failed = -1;
 	for (size_t i = 0; i < w->n; i++) {
 		up += w->nodes[i].stage >= goal;
-		if (w->nodes[i].failed && *ret_failed < 0)
+		if ((w->nodes[i].failed || w->nodes[i].ended) && *ret_failed < 0)
 			*ret_failed = (int)i;
 	}
 	return up;

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -82,11 +83,11 @@ void watch_free(struct watch *w)
 	free(w);
 }
 
-static void reach(struct watch_node *n, enum watch_stage s, const char *words)
+static void reach(struct watch_node *n, enum watch_stage s, uint64_t at_ms, const char *words)
 {
 	if (n->stage != s) {
 		n->stage = s;
-		n->reached_ms = clock_boot_ms();
+		n->reached_ms = at_ms;
 	}
 	snprintf(n->words, sizeof(n->words), "%s", words);
 }
@@ -110,13 +111,13 @@ static void take_fetch(struct watch_node *n, const struct report *e)
 		n->rate = (double)e->done * 1000 / (double)(e->ms - n->fetch_ms);
 }
 
-static void take_event(struct watch_node *n, const struct report *e, int source)
+static void take_event(struct watch_node *n, const struct report *e, int source, uint64_t at_ms)
 {
 	/* one source alone goes forward only, until the machine is reset */
 	if (e->stage == REPORT_START && e->ms < n->source_ms[source]) {
 		uint64_t other_ms = n->source_ms[!source];
 
-		begin_boot(n, clock_boot_ms());
+		begin_boot(n, at_ms);
 		n->source_ms[!source] = other_ms;
 	}
 	if (e->stage != REPORT_UP)
@@ -146,7 +147,7 @@ static void take_event(struct watch_node *n, const struct report *e, int source)
 	reach(n,
 	      e->state == REPORT_OK || e->state == REPORT_WARN ? stage_of[e->stage].ok
 							       : stage_of[e->stage].begun,
-	      e->words);
+	      at_ms, e->words);
 	if (e->state == REPORT_FAIL)
 		snprintf(n->words, sizeof(n->words), "%s: %s", report_stage_name(e->stage),
 			 e->words);
@@ -185,11 +186,12 @@ static void take_dnsmasq(struct watch *w, const char *line)
 	if (strstr(line, "DHCPACK(")) {
 		i = node_of_mac(w, line);
 		if (i >= 0 && w->nodes[i].stage == WATCH_FIRMWARE)
-			reach(&w->nodes[i], WATCH_FIRMWARE, "has an address, loads the kernel");
+			reach(&w->nodes[i], WATCH_FIRMWARE, clock_boot_ms(),
+			      "has an address, loads the kernel");
 	} else if (strstr(line, " sent ") && strstr(line, "/boot/")) {
 		i = node_of_address(w, line);
 		if (i >= 0 && w->nodes[i].stage == WATCH_FIRMWARE && strstr(line, "/vmlinuz "))
-			reach(&w->nodes[i], WATCH_KERNEL, "loaded");
+			reach(&w->nodes[i], WATCH_KERNEL, clock_boot_ms(), "loaded");
 	}
 }
 
@@ -212,20 +214,41 @@ static void take_record(struct watch *w, char *line)
 			return;
 		}
 		w->nodes[i].ended = true;
-		if (w->nodes[i].stage == WATCH_UP) {
-			reach(&w->nodes[i], WATCH_OFF, "powered off");
-			return;
-		}
-		w->nodes[i].failed = true;
-		snprintf(w->nodes[i].words, sizeof(w->nodes[i].words),
-			 "its QEMU ended with status %s; see %s/consoles/%u.err",
-			 n > 4 ? word[4] : "?", w->place->path, i);
+		w->nodes[i].ended_ms = ms;
+		if (n < 5 || parse_u32(word[4], 0, 255, &w->nodes[i].status) < 0)
+			w->nodes[i].status = 255;
 	} else if (!strcmp(word[2], "ended") && n >= 4) {
 		w->broken = true;
 		snprintf(w->words, sizeof(w->words), "%s ended with status %s; see %s/%s.log",
 			 word[1], word[3], w->place->path,
 			 !strcmp(word[1], "bpmaster") ? "master" : word[1]);
 	}
+}
+
+/* After all that it said before. */
+static void take_end(const struct watch *w, struct watch_node *n, size_t i)
+{
+	if (n->status == 0) {
+		reach(n, WATCH_OFF, n->ended_ms, "powered off");
+		return;
+	}
+	n->failed = true;
+	n->reached_ms = n->ended_ms;
+	snprintf(n->words, sizeof(n->words),
+		 "its QEMU ended with status %u; see %s/consoles/%zu.err", n->status,
+		 w->place->path, i);
+}
+
+/* A wall clock's time as milliseconds since this machine was started. */
+static uint64_t boot_time(uint64_t wall_ms)
+{
+	struct timespec ts;
+	uint64_t now_ms, boot_ms = clock_boot_ms();
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	now_ms = (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+	return now_ms > wall_ms && now_ms - wall_ms < boot_ms ? boot_ms - (now_ms - wall_ms)
+							      : boot_ms;
 }
 
 void watch_poll(struct watch *w)
@@ -240,14 +263,17 @@ void watch_poll(struct watch *w)
 	while ((line = tail_next(&w->dnsmasq, &anew)))
 		take_dnsmasq(w, line);
 	for (size_t i = 0; i < w->n; i++) {
-		while ((line = tail_next(&w->consoles[i], &anew))) {
-			if (report_line_parse(line, &e) == 0)
-				take_event(&w->nodes[i], &e, 0);
-		}
 		while ((line = tail_next(&w->events[i], &anew))) {
 			if (bootlog_parse(line, &entry) == 0)
-				take_event(&w->nodes[i], &entry.report, 1);
+				take_event(&w->nodes[i], &entry.report, 1,
+					   boot_time(entry.wall_ms));
 		}
+		while ((line = tail_next(&w->consoles[i], &anew))) {
+			if (report_line_parse(line, &e) == 0)
+				take_event(&w->nodes[i], &e, 0, clock_boot_ms());
+		}
+		if (w->nodes[i].ended)
+			take_end(w, &w->nodes[i], i);
 	}
 }
 

@@ -36,9 +36,11 @@ enum watch_stage {
 
 struct watch_node {
 	enum watch_stage stage;
-	bool failed;	  /* for good: the machine ended, a shell waits, or two attempts failed */
-	bool ended;	  /* the machine ended */
-	unsigned retries; /* of this boot */
+	bool failed; /* for good: its QEMU broke, a shell waits, or two attempts failed */
+	bool ended;  /* its QEMU ended, with this status as a shell has it */
+	uint32_t status;
+	uint64_t ended_ms;
+	unsigned retries;	     /* of this boot */
 	uint64_t started_ms;	     /* clock_boot_ms() when it was switched on */
 	uint64_t reached_ms;	     /* when the stage was reached, as far as we saw */
 	uint64_t event_ms;	     /* of the last event, since its kernel's start */
