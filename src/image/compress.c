@@ -14,12 +14,12 @@
 #include "base/log.h"
 #include "image/compress.h"
 
-#define COMPRESS_ZSTD_LEVEL	19
-#define COMPRESS_WORKERS_MAX	16
+#define COMPRESS_ZSTD_LEVEL  19
+#define COMPRESS_WORKERS_MAX 16
 /*
  * What one worker takes, and how much of what goes before it sees (5: a sixteenth of the window, 512 KiB). Both show in
  * the result, so they do not follow the number of processors. On the archive of the cloud kernel's `net` set (7 MB, 2
- * processors) this costs 0.8 % in size against one job and halves the time.
+ * processors) this costs 0.8 % in size against one job, and saves two fifths of the time.
  */
 #define COMPRESS_JOB_BYTES (4 << 20)
 #define COMPRESS_OVERLAP   5
@@ -46,6 +46,12 @@ int compress_parse(const char *name, enum compress_kind *ret)
 	return -EINVAL;
 }
 
+/* Up to a job's size one job, which packs best; up to two jobs' size two equal ones; then as many as it takes. */
+static int job_bytes(size_t n)
+{
+	return n <= COMPRESS_JOB_BYTES || n > 2 * COMPRESS_JOB_BYTES ? COMPRESS_JOB_BYTES : (int)(n / 2 + 1);
+}
+
 static int with_zstd(int level, const struct buffer *from, struct buffer *to)
 {
 	long online = sysconf(_SC_NPROCESSORS_ONLN);
@@ -60,7 +66,7 @@ static int with_zstd(int level, const struct buffer *from, struct buffer *to)
 		ZSTD_CCtx_setParameter(ctx, ZSTD_c_windowLog, COMPRESS_WINDOW_LOG);
 		ZSTD_CCtx_setParameter(ctx, ZSTD_c_nbWorkers,
 				       (int)MIN(MAX(online, 1L), (long)COMPRESS_WORKERS_MAX));
-		ZSTD_CCtx_setParameter(ctx, ZSTD_c_jobSize, COMPRESS_JOB_BYTES);
+		ZSTD_CCtx_setParameter(ctx, ZSTD_c_jobSize, job_bytes(from->len));
 		ZSTD_CCtx_setParameter(ctx, ZSTD_c_overlapLog, COMPRESS_OVERLAP);
 		n = ZSTD_compress2(ctx, to->data + to->len, to->max - to->len, from->data, from->len);
 		if (ZSTD_isError(n)) {
