@@ -24,7 +24,6 @@ static const struct {
 	{ "kernel/net/packet/af_packet", SET_BASE },
 	{ "kernel/drivers/virtio/virtio_pci", SET_BASE },
 	{ "kernel/drivers/virtio/virtio_mmio", SET_BASE },
-	{ "kernel/drivers/pci/controller/pci-hyperv", SET_BASE },
 	{ "kernel/drivers/xen/xen-platform-pci", SET_BASE },
 	/* Cards of virtual machines and of clouds. */
 	{ "kernel/drivers/net/virtio_net", SET_NET | SET_VIRTUAL },
@@ -33,7 +32,6 @@ static const struct {
 	{ "kernel/drivers/net/hyperv/*", SET_NET | SET_VIRTUAL },
 	{ "kernel/drivers/net/ethernet/amazon/*", SET_NET | SET_VIRTUAL },
 	{ "kernel/drivers/net/ethernet/google/*", SET_NET | SET_VIRTUAL },
-	{ "kernel/drivers/net/ethernet/microsoft/*", SET_NET | SET_VIRTUAL },
 	{ "kernel/drivers/net/ethernet/intel/e1000/*", SET_NET | SET_VIRTUAL },
 	{ "kernel/drivers/net/ethernet/intel/e1000e/*", SET_NET | SET_VIRTUAL },
 	{ "kernel/drivers/net/ethernet/intel/igb/*", SET_NET | SET_VIRTUAL },
@@ -43,7 +41,11 @@ static const struct {
 	{ "kernel/drivers/net/ethernet/realtek/8139*", SET_NET | SET_VIRTUAL },
 	{ "kernel/drivers/net/ethernet/amd/pcnet32", SET_NET | SET_VIRTUAL },
 	{ "kernel/drivers/net/ethernet/dec/tulip/tulip", SET_NET | SET_VIRTUAL },
-	/* Every other wired card. */
+	/*
+	 * Every other wired card. Cards that Hyper-V passes through (pci-hyperv brings them) only speed up the
+	 * synthetic one, which is there before them and boots as well.
+	 */
+	{ "kernel/drivers/pci/controller/pci-hyperv", SET_NET },
 	{ "kernel/drivers/net/ethernet/*", SET_NET },
 	{ "kernel/drivers/net/fjes/*", SET_NET },
 	{ "kernel/drivers/net/thunderbolt-net", SET_NET },
