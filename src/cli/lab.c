@@ -281,7 +281,7 @@ static void lab_defaults(void *options)
 
 	o->name = PLACE_NAME_USUAL;
 	o->nodes = 2;
-	o->memory = 512ull << 20;
+	o->memory = 256ull << 20;
 	o->boot = where_boot_dir();
 	o->keys = where_key_dir();
 	o->image = "compute";
@@ -294,7 +294,7 @@ static void lab_defaults(void *options)
 static const struct option_row lab_options[] = {
 #define AT(field) offsetof(struct lab_options, field)
 	{ "nodes", 'n', OPTION_U64, "N", "number of nodes (2)", AT(nodes), 1, SITE_NODES_MAX },
-	{ "memory", 'm', OPTION_SIZE, "SIZE", "memory of each node (512M)", AT(memory),
+	{ "memory", 'm', OPTION_SIZE, "SIZE", "memory of each node (256M)", AT(memory),
 	  SITE_MEMORY_MIN, SITE_MEMORY_MAX },
 	{ "boot", 'b', OPTION_STRING, "DIR", "boot directory (/srv/bpboot; BPBOOT_DIR overrides)",
 	  AT(boot) },

@@ -123,12 +123,12 @@ static void take_event(struct watch_node *n, const struct report *e, int source,
 	if (e->stage != REPORT_UP)
 		n->source_ms[source] = e->ms;
 	/* bpmaster says "up" by its own clock */
-	if (e->stage != REPORT_UP && e->ms < n->event_ms)
+	if (e->stage == REPORT_UP
+		    ? n->stage >= WATCH_UP
+		    : e->ms < n->event_ms || (e->ms == n->event_ms && n->stage == WATCH_UP))
 		return;
 	if (e->stage != REPORT_UP)
 		n->event_ms = e->ms;
-	else if (n->stage >= WATCH_UP)
-		return;
 	if (e->stage == REPORT_FETCH)
 		take_fetch(n, e);
 	if (e->stage == REPORT_RETRY) {
