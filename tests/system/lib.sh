@@ -48,5 +48,64 @@ wait_for() {
 	done
 }
 
+# --- a network and a machine, for tests that boot one directly by its kernel ---
+#
+# Called inside a network namespace of the test's own (lib_unshare), with $VM an empty directory: the console is
+# $VM/consoles/$VM_MAC.log, as `bpboot log --consoles` wants it. Everything is ended by vm_end.
+VM_MAC=52:54:00:77:00:01 VM_SERVER=10.77.0.1
+vm_pids=()
+
+# lib_unshare COMMAND...: run in a network namespace of its own, as root or not.
+lib_unshare() {
+	if [ "$(id -u)" = 0 ]; then
+		unshare --net -- "$@"
+	else
+		unshare --net --map-root-user -- "$@"
+	fi
+}
+vm_network() {
+	mkdir -p "$VM/consoles" "$VM/state" && ip link set lo up && ip tuntap add tap0 mode tap &&
+		ip address add $VM_SERVER/24 dev tap0 && ip link set tap0 up
+}
+# vm_dnsmasq BOOT_DIRECTORY OPTIONS...: DHCP and TFTP; its pid is $vm_dnsmasq_pid.
+vm_dnsmasq() {
+	local boot=$1
+	shift
+	dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=tap0 --bind-interfaces --leasefile-ro \
+		--no-ping --user=root --pid-file= --log-facility="$VM/dnsmasq.log" --enable-tftp --tftp-root="$boot" \
+		--dhcp-range=10.77.0.10,10.77.0.20,1h "$@" </dev/null >"$VM/dnsmasq.out" 2>&1 &
+	vm_dnsmasq_pid=$!
+	vm_pids+=($!)
+}
+# vm_start INITRD APPEND OPTIONS...: a machine that is paused until `vm_monitor cont`.
+vm_start() {
+	local initrd=$1 append=$2 kernel
+	shift 2
+	kernel=$(echo "$KERNEL_CLOUD"/boot/vmlinuz-*)
+	mkfifo "$VM/monitor" && exec {vm_monitor}<>"$VM/monitor"
+	qemu-system-x86_64 -accel tcg -nodefaults -display none -no-reboot -S -monitor stdio \
+		-kernel "$kernel" -initrd "$initrd" -append "console=ttyS0 $append" "$@" \
+		<"$VM/monitor" >"$VM/qemu.log" 2>&1 &
+	vm_pid=$!
+	vm_pids+=($!)
+}
+vm_serial() { printf 'file:%s' "$VM/consoles/$VM_MAC.log"; }
+vm_nic() { # DEVICE
+	printf -- '-netdev tap,id=n,ifname=tap0,script=no,downscript=no -device %s,netdev=n,mac=%s,romfile=' "$1" $VM_MAC
+}
+vm_monitor() { printf '%s\n' "$*" >&"$vm_monitor"; }
+# vm_says SECONDS EXTENDED_REGEX: wait until the console says it.
+vm_says() { wait_for "$1" grep -aqE -- "$2" "$VM/consoles/$VM_MAC.log"; }
+vm_end() {
+	local p
+	for p in "${vm_pids[@]}"; do
+		kill "$p" 2>/dev/null
+	done
+	for p in "${vm_pids[@]}"; do
+		wait "$p" 2>/dev/null
+	done
+	vm_pids=()
+}
+
 # done_testing: the script's exit status.
 done_testing() { exit $lib_failed; }

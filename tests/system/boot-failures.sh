@@ -1,0 +1,299 @@
+#!/bin/bash
+# boot-failures.sh - every way in which a boot goes wrong is said, on the console and by `bpboot log`, and is not the end
+#
+# Each case boots a machine in QEMU directly by its kernel, in a network namespace of its own with dnsmasq and bpmaster.
+# Two run at a time.
+. tests/system/lib.sh
+PATH=$PATH:/usr/sbin:/sbin
+BUILD=$(readlink -f "$BUILD")
+bpboot=$BUILD/src/cli/bpboot
+sets=$SCRATCH/sets # what the cases share: keys, initrd, boot directories
+retry='retry begin: trying again from the start in [0-9.]+ s \(attempt 2\)'
+quick="bpboot.retry=1 bpboot.link=3 bpboot.dhcp=4 bpboot.fetch=30"
+
+# --- what the cases share ---
+
+prepare() {
+	mkdir -p "$sets/boot" "$sets/flipped" &&
+		"$bpboot" keygen --dir "$sets/keys" &&
+		"$bpboot" keygen --dir "$sets/other" &&
+		"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --key "$sets/keys/sign.pub" \
+			--output "$sets/initrd.img" --quiet || return 1
+	printf '#!/bin/busybox sh\necho "the root runs"\n/bin/busybox sleep 1\n/bin/busybox poweroff -f\n' >"$sets/init"
+	head -c 12000000 /dev/urandom >"$sets/ballast"
+	cat >"$sets/small.image" <<-EOT &&
+		file /bin/busybox /bin/busybox
+		file init /sbin/init mode=0755
+	EOT
+		cat "$sets/small.image" - >"$sets/large.image" <<-EOT &&
+			file ballast /ballast
+		EOT
+		cat "$sets/small.image" - >"$sets/huge.image" <<-EOT || return 1
+			free 400M
+		EOT
+	for i in small large huge; do
+		"$bpboot" image --quiet --key "$sets/keys/sign.key" --output "$sets/boot" "$sets/$i.image" || return 1
+	done
+	"$bpboot" image --quiet --key "$sets/other/sign.key" --output "$sets/boot" --name foreign "$sets/small.image" ||
+		return 1
+	cp -r "$sets/boot/." "$sets/flipped"
+	flip_a_bit
+}
+
+# In the third part of the small image.
+flip_a_bit() {
+	local part byte
+
+	part=$(sed -n 's/^part \([0-9a-f]*\) .*/\1/p' "$sets/boot/small.index" | sed -n 3p)
+	echo "$part" >"$sets/flipped-part"
+	byte=$(od -An -tu1 -j100 -N1 "$sets/boot/parts/$part")
+	printf "\\x$(printf %x $((byte ^ 4)))" | dd of="$sets/flipped/parts/$part" bs=1 seek=100 conv=notrunc status=none
+}
+
+# --- steps of a case; $VM is its directory ---
+
+master() {
+	"$BUILD/src/cli/bpmaster" --foreground --address $VM_SERVER --state "$VM/state" --socket "$VM/master.sock" \
+		--key "$sets/keys/master.key" --unknown accept </dev/null >"$VM/master.log" 2>&1 &
+	vm_pids+=($!)
+	wait_for 10 test -S "$VM/master.sock"
+}
+
+# boot MEMORY NIC APPEND: a machine that runs.
+boot() {
+	# shellcheck disable=SC2046
+	vm_start "$sets/initrd.img" "$quick $3" -m "$1" $(vm_nic "$2") -serial "$(vm_serial)"
+	vm_monitor cont
+}
+
+# console NAME REGEX [SECONDS]; then the same words have to stand in `bpboot log`: log_says NAME REGEX, where only what
+# came over the network counts, or log_console_says, for machines without one.
+console() {
+	if vm_says "${3:-90}" "$2"; then
+		ok "$1"
+	else
+		not_ok "$1" "no '$2' on the console, which ends with: $(tail -n 6 "$VM/consoles/$VM_MAC.log" 2>/dev/null)"
+	fi
+}
+silent() { # NAME REGEX
+	if grep -aqE "$2" "$VM/consoles/$VM_MAC.log"; then
+		not_ok "$1" "$(grep -aE "$2" "$VM/consoles/$VM_MAC.log")"
+	else
+		ok "$1"
+	fi
+}
+in_log() { # REGEX OPTIONS...
+	local want=$1
+	shift
+	"$bpboot" log "$@" $VM_MAC >"$VM/log.out" 2>&1
+	grep -qE -- "$want" "$VM/log.out"
+}
+log_says() {
+	if wait_for 20 in_log "$2" --state "$VM/state" --consoles "$VM/none"; then
+		ok "$1: bpboot log says so, over the network"
+	else
+		not_ok "$1: bpboot log says so, over the network" "$(cat "$VM/log.out" "$VM/master.log")"
+	fi
+}
+log_console_says() {
+	if wait_for 20 in_log "$2" --state "$VM/state" --consoles "$VM/consoles"; then
+		ok "$1: bpboot log says so, from the console"
+	else
+		not_ok "$1: bpboot log says so, from the console" "$(cat "$VM/log.out")"
+	fi
+}
+retries() { console "$1: the node says that it tries again" "$retry"; }
+
+# --- the cases ---
+
+case_no_driver() {
+	boot 160 e1000 ""
+	console "no driver for the NIC" 'drivers fail: no network interface: network card 8086:100e at 0000:.* has no driver'
+	retries "no driver for the NIC"
+	log_console_says "no driver for the NIC" 'drivers +FAIL +no network interface: network card 8086:100e'
+}
+
+case_link_down() {
+	# shellcheck disable=SC2046
+	vm_start "$sets/initrd.img" "$quick" -m 160 $(vm_nic virtio-net-pci) -serial "$(vm_serial)"
+	vm_monitor set_link n off
+	vm_monitor cont
+	console "link down" 'link fail: .*eth0.*look at cable and switch port'
+	retries "link down"
+	log_console_says "link down" 'link +FAIL +.*look at cable'
+}
+
+case_no_dhcp() {
+	boot 160 virtio-net-pci ""
+	console "no DHCP answer" 'dhcp fail: no DHCP answer on eth0'
+	retries "no DHCP answer"
+	log_console_says "no DHCP answer" 'dhcp +FAIL +no DHCP answer'
+}
+
+# dnsmasq names itself as boot server whatever it is told; busybox's udhcpd names none.
+case_no_server() {
+	master
+	cat >"$VM/udhcpd.conf" <<-EOT
+		interface tap0
+		start 10.77.0.10
+		end 10.77.0.20
+		lease_file $VM/leases
+		pidfile $VM/udhcpd.pid
+		option subnet 255.255.255.0
+		option lease 3600
+	EOT
+	: >"$VM/leases"
+	busybox udhcpd -f -S "$VM/udhcpd.conf" </dev/null >"$VM/udhcpd.log" 2>&1 &
+	vm_pids+=($!)
+	boot 160 virtio-net-pci ""
+	console "an answer without a boot server" 'dhcp fail: eth0: DHCP server 10.77.0.1: the answer names no boot server'
+	retries "an answer without a boot server"
+	log_says "an answer without a boot server" 'dhcp +FAIL +.*names no boot server'
+}
+
+case_no_image() {
+	master
+	vm_dnsmasq "$sets/boot" --dhcp-boot=pxelinux.0
+	boot 160 virtio-net-pci ""
+	console "an answer without an image" "dhcp fail: eth0: DHCP server 10.77.0.1: the answer names no image: .*'pxelinux.0'"
+	retries "an answer without an image"
+	log_says "an answer without an image" 'dhcp +FAIL +.*names no image'
+}
+
+case_not_found() {
+	master
+	vm_dnsmasq "$sets/boot" --dhcp-boot=missing.index
+	boot 160 virtio-net-pci ""
+	console "file not found on the server" 'index fail: .*not found.*missing.index'
+	retries "file not found on the server"
+	log_says "file not found on the server" 'index +FAIL +.*missing.index'
+}
+
+# The server goes away in the middle of the parts, and comes back.
+case_server_stops() {
+	local name="server stops in mid-transfer and comes back"
+
+	master
+	vm_dnsmasq "$sets/boot" --dhcp-boot=large.index
+	boot 160 virtio-net-pci "bpboot.windowsize=1 bpboot.sessions=1 bpboot.blksize=512"
+	wait_for 90 grep -q 'fetch progress' "$VM/state/boots/$VM_MAC.events"
+	kill $vm_dnsmasq_pid && wait $vm_dnsmasq_pid
+	silent "$name: it was in mid-transfer" 'fetch ok'
+	sleep 2 # how long the server is away
+	vm_dnsmasq "$sets/boot" --dhcp-boot=large.index
+	console "$name: the boot succeeds" 'the root runs' 120
+	silent "$name: in the first attempt" 'retry begin'
+	log_says "$name" "root +ok +executing /sbin/init"
+}
+
+case_bit_flipped() {
+	master
+	vm_dnsmasq "$sets/flipped" --dhcp-boot=small.index
+	boot 160 virtio-net-pci ""
+	console "one bit of the image flipped: the part is named" "fetch fail: .*part .*$(cut -c1-8 "$sets/flipped-part")"
+	retries "one bit of the image flipped"
+	silent "one bit of the image flipped: never mounted" 'mount ok|root ok|the root runs'
+	log_says "one bit of the image flipped" 'fetch +FAIL +.*part '
+}
+
+case_other_key() {
+	master
+	vm_dnsmasq "$sets/boot" --dhcp-boot=foreign.index
+	boot 160 virtio-net-pci ""
+	console "a signature by another key" 'index fail: foreign.index: signed by another key: [0-9A-F]+'
+	retries "a signature by another key"
+	silent "a signature by another key: nothing was fetched" 'fetch begin|mount ok'
+	log_says "a signature by another key" 'index +FAIL +.*signed by another key'
+}
+
+case_too_large() {
+	master
+	vm_dnsmasq "$sets/boot" --dhcp-boot=huge.index
+	boot 160 virtio-net-pci ""
+	console "image larger than memory" 'memory fail: image of 4[0-9.]+ MB needs 4[0-9.]+ MB, [0-9.]+ MB of memory are free'
+	retries "image larger than memory"
+	silent "image larger than memory: nothing was fetched" 'fetch begin|mount ok'
+	log_says "image larger than memory" 'memory +FAIL +image of .* needs'
+}
+
+case_no_init() {
+	master
+	vm_dnsmasq "$sets/boot" --dhcp-boot=small.index
+	boot 160 virtio-net-pci "init=/sbin/absent"
+	console "a root without its init" 'mount fail: the root has no init /sbin/absent'
+	retries "a root without its init"
+	log_says "a root without its init" 'mount +FAIL +the root has no init /sbin/absent'
+	# the ram disk of a failed attempt is gone, and a new one is made
+	console "a root without its init: the second attempt begins with a new ram disk" '\(attempt 3\)'
+	silent "a root without its init: nothing is left in the way" 'cannot (remove|unmount|load)'
+}
+
+# The serial line is a pair of fifos here, so that the test can type.
+case_shell() {
+	mkfifo "$VM/serial.in" "$VM/serial.out"
+	cat "$VM/serial.out" >"$VM/consoles/$VM_MAC.log" &
+	vm_pids+=($!)
+	exec {keys}<>"$VM/serial.in"
+	# shellcheck disable=SC2046
+	vm_start "$sets/initrd.img" "$quick rd.shell" -m 160 $(vm_nic virtio-net-pci) \
+		-chardev pipe,id=s,path="$VM/serial" -serial chardev:s
+	vm_monitor cont
+	console "rd.shell opens a prompt and says so" 'shell begin: rd.shell is given; opening the built-in prompt'
+	printf 'help\rlinks\revents\rnonsense\r' >&"$keys"
+	console "the prompt knows its commands" '^dmesg +the kernel'
+	console "the prompt shows links" "^eth0 +$VM_MAC .* carrier"
+	console "the prompt says what it does not know" "there is no command 'nonsense'"
+	printf 'retry\r' >&"$keys"
+	wait_for 60 test "$(grep -ac 'link ok' "$VM/consoles/$VM_MAC.log")" -ge 1
+	if wait_for 60 sh -c "[ \$(grep -ac 'dhcp fail' '$VM/consoles/$VM_MAC.log') -ge 2 ]"; then
+		ok "retry at the prompt tries again"
+	else
+		not_ok "retry at the prompt tries again" "$(tail -n 5 "$VM/consoles/$VM_MAC.log")"
+	fi
+}
+
+cases="server_stops no_driver link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell"
+
+if [ "${1-}" = --case ]; then
+	VM=$SCRATCH/$2
+	mkdir -p "$VM" && vm_network || {
+		not_ok "$2" "cannot make a network"
+		exit 1
+	}
+	trap vm_end EXIT
+	"case_$2"
+	done_testing
+fi
+
+for tool in qemu-system-x86_64 dnsmasq ip; do
+	command -v $tool >/dev/null || {
+		echo "skip boot failures - $tool is missing"
+		exit 0
+	}
+done
+[ -n "${KERNEL_CLOUD-}" ] || {
+	echo "skip boot failures - KERNEL_CLOUD names no kernel"
+	exit 0
+}
+if ! prepare >"$SCRATCH/prepare.out" 2>&1; then
+	not_ok "images and initrd for the cases are built" "$(cat "$SCRATCH/prepare.out")"
+	done_testing
+fi
+running=0
+for c in $cases; do
+	[ $# = 0 ] || case " $* " in *" $c "*) ;; *) continue ;; esac
+	if [ $running -ge 2 ]; then
+		wait -n || lib_failed=1
+		running=$((running - 1))
+	fi
+	lib_unshare bash "$0" --case "$c" >"$SCRATCH/$c.tap" 2>&1 &
+	running=$((running + 1))
+done
+while [ $running -gt 0 ]; do
+	wait -n || lib_failed=1
+	running=$((running - 1))
+done
+for c in $cases; do
+	[ ! -f "$SCRATCH/$c.tap" ] || cat "$SCRATCH/$c.tap"
+done
+done_testing
