@@ -289,13 +289,12 @@ int job_take_failed(void *slave, struct reader *r)
 	struct job *j;
 	int e = message_failed_read(r, &f);
 
-	if (e < 0)
-		return e;
+	if (e < 0 || (f.how != MESSAGE_NOT_RUN && f.how != MESSAGE_NO_COMMAND))
+		return -EBADMSG;
 	j = job_by_id(slave, f.job);
 	if (!j)
 		return 0;
 	f.job = j->number;
-	f.how = MESSAGE_NOT_RUN;
 	message_failed_write(message_begin(&msg, MESSAGE_FAILED), &f);
 	to_client(j, &msg);
 	job_free(j);

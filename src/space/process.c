@@ -93,10 +93,11 @@ static void process_free(struct process *p)
 	free(p);
 }
 
-static void say_failed(struct processes *ps, uint32_t job, int error, const char *words)
+static void say_failed(struct processes *ps, uint32_t job, enum message_how how, int error,
+		       const char *words)
 {
 	struct message_failed f = {
-		.job = job, .error = (uint32_t)error, .how = MESSAGE_NOT_RUN, .words = words
+		.job = job, .error = (uint32_t)error, .how = (uint8_t)how, .words = words
 	};
 	struct message_small m;
 
@@ -247,7 +248,9 @@ static void report_take(struct process *p)
 					     .words = "its start failed in an unknown way" };
 	if (rep.error != 0) {
 		if (p->job != 0)
-			say_failed(p->all, p->job, (int)rep.error, rep.words);
+			say_failed(p->all, p->job,
+				   rep.no_command ? MESSAGE_NO_COMMAND : MESSAGE_NOT_RUN,
+				   (int)rep.error, rep.words);
 		p->abandoned = true; /* it is only to be reaped now */
 		p->job = 0;
 		close_input(p);
@@ -334,13 +337,14 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	if (e < 0)
 		return e;
 	if (ps->n >= PROCESSES_MAX) {
-		say_failed(ps, job, EAGAIN, "too many processes of the space run on this node");
+		say_failed(ps, job, MESSAGE_NOT_RUN, EAGAIN,
+			   "too many processes of the space run on this node");
 		goto out;
 	}
 	p = calloc(1, sizeof(*p));
 	e = p ? spawn(&spec, &who, &sp) : -ENOMEM;
 	if (e < 0) {
-		say_failed(ps, job, -e, "the node cannot start a process");
+		say_failed(ps, job, MESSAGE_NOT_RUN, -e, "the node cannot start a process");
 		free(p);
 		goto out;
 	}

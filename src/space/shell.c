@@ -170,11 +170,11 @@ static int take_failed(void *owner, struct reader *r)
 	re = remote_of(s, f.job);
 	if (!re)
 		return -EPROTO;
-	if (f.how == MESSAGE_NOT_RUN) {
+	if (f.how == MESSAGE_NOT_RUN || f.how == MESSAGE_NO_COMMAND) {
 		log_err(0, "node %u: %s%s%s", re->node, f.words,
 			f.error && f.error < 4096 ? ": " : "",
 			f.error && f.error < 4096 ? strerror((int)f.error) : "");
-		raise_status(s, f.error == ENOENT ? SHELL_NOT_FOUND : SHELL_NOT_RUN);
+		raise_status(s, f.how == MESSAGE_NO_COMMAND ? SHELL_NOT_FOUND : SHELL_NOT_RUN);
 	} else if (f.how == MESSAGE_LOST) {
 		log_err(0, "node %u: %s", re->node, f.words);
 		raise_status(s, SHELL_ABNORMAL);

@@ -32,13 +32,16 @@ struct child {
 	int report;
 };
 
-static void report(const struct child *c, bool cwd_missing, int err, const char *words)
+/* What a report says. */
+enum { REPORT_FAILURE, REPORT_CWD_MISSING, REPORT_NO_COMMAND };
+
+static void report(const struct child *c, uint8_t kind, int err, const char *words)
 {
 	uint8_t buf[SPAWN_REPORT_MAX];
 	struct writer w = WRITER(buf, sizeof(buf));
 	size_t n;
 
-	writer_u8(&w, cwd_missing);
+	writer_u8(&w, kind);
 	writer_be32(&w, (uint32_t)err);
 	writer_cstr(&w, words);
 	if (writer_end(&w, &n) == 0 && fd_write_all(c->report, buf, n) < 0)
@@ -55,7 +58,8 @@ static _noreturn_ void give_up(const struct child *c, int err, const char *what,
 		if (*p < ' ' || *p > '~')
 			*p = '?';
 	}
-	report(c, false, err, words);
+	report(c, err == ENOENT && name == c->spec->argv[0] ? REPORT_NO_COMMAND : REPORT_FAILURE,
+	       err, words);
 	_exit(EXIT_NEVER_RAN);
 }
 
@@ -140,7 +144,7 @@ static _noreturn_ void child_main(const struct child *c)
 	if (chdir(s->cwd) < 0) {
 		if (chdir("/") < 0)
 			give_up(c, errno, "cannot change to '", "/");
-		report(c, true, 0, "");
+		report(c, REPORT_CWD_MISSING, 0, "");
 	}
 	for (int i = 0; i < 3; i++)
 		set_io(c, i);
@@ -236,9 +240,11 @@ int spawn_report_parse(const void *p, size_t n, struct spawn_report *ret)
 	struct reader r = READER(p, n);
 
 	while (r.left > 0 && !r.err) {
+		uint8_t kind = reader_u8(&r);
 		const char *words;
 
-		rep.cwd_missing |= reader_u8(&r) != 0;
+		rep.cwd_missing |= kind == REPORT_CWD_MISSING;
+		rep.no_command |= kind == REPORT_NO_COMMAND;
 		rep.error = reader_be32(&r);
 		words = reader_cstr(&r);
 		if (words)

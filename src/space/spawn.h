@@ -21,7 +21,8 @@ struct spawned {
  */
 struct spawn_report {
 	bool cwd_missing;
-	uint32_t error; /* errno, 0: none */
+	bool no_command; /* it is the command itself that is missing */
+	uint32_t error;	 /* errno, 0: none */
 	char words[MESSAGE_WORDS_MAX];
 };
 

@@ -216,6 +216,7 @@ _must_check_ int message_started_read(struct reader *r, struct message_started *
 enum message_how {
 	MESSAGE_REFUSED_BY_MASTER, /* not sent to the node */
 	MESSAGE_NOT_RUN,	   /* the node could not run it */
+	MESSAGE_NO_COMMAND,	   /* the node has no such command */
 	MESSAGE_LOST,		   /* the node was lost: nobody knows how it ended */
 	MESSAGE_HOW_MAX_,
 };

@@ -1,0 +1,363 @@
+#!/bin/bash
+# space.sh - the process space on loopback: bpmaster, bpslaves as ordinary processes, bpsh in all its variants
+. "$(dirname "$0")/lib.sh"
+
+bin=$BUILD/src/cli
+bin=$(cd "$bin" && pwd)
+port=$((20000 + RANDOM % 20000))
+log_port=$((port + 1))
+export BPBOOT_SOCKET=$SCRATCH/sock
+declare -A slave
+master=
+
+stop() { # PID: end a process of ours and wait for it
+	[ -n "${1-}" ] && kill "$1" 2>/dev/null && wait "$1" 2>/dev/null
+	return 0
+}
+cleanup() {
+	local i
+	for i in "${!slave[@]}"; do stop "${slave[$i]}"; done
+	stop "$master"
+}
+trap cleanup EXIT
+
+start_master() { # OPTION...
+	"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $log_port --state "$SCRATCH/state" \
+		--key "$SCRATCH/keys/master.key" --keepalive 1 --node 0,52:54:00:00:00:00 --node 1,52:54:00:00:00:01 \
+		--node 2,52:54:00:00:00:02,,third --node 7,52:54:00:00:00:07,127.0.0.7 "$@" >>"$SCRATCH/master.log" 2>&1 &
+	master=$!
+	wait_for 10 test -S "$BPBOOT_SOCKET"
+}
+boot_file() { # NUMBER [MAC]
+	printf 'BOOT=1000000%s\nMAC=%s\nMASTER=127.0.0.1:%s\n' "$1" "${2-52:54:00:00:00:0$1}" $port >"$SCRATCH/boot$1"
+}
+start_slave() { # NUMBER OPTION...
+	local n=$1
+	shift
+	"$bin/bpslave" --boot-file "$SCRATCH/boot$n" --events "$SCRATCH/events$n" --key "$SCRATCH/keys/master.pub" "$@" \
+		>>"$SCRATCH/slave$n.log" 2>&1 </dev/null &
+	slave[$n]=$!
+}
+state_is() { # NUMBER STATE
+	[ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]
+}
+bpsh() { "$bin/bpsh" "$@" </dev/null; }
+says() { t_says "$@" </dev/null; }
+
+mkdir -p "$SCRATCH/keys" "$SCRATCH/other"
+"$bin/bpboot" keygen --dir "$SCRATCH/keys" >/dev/null && "$bin/bpboot" keygen --dir "$SCRATCH/other" >/dev/null ||
+	not_ok "keys are made" "bpboot keygen failed"
+for n in 0 1 2 7; do boot_file $n; done
+
+says "without a bpmaster bpsh says so" 1 "bpmaster is not running: no socket '$BPBOOT_SOCKET'" "$bin/bpsh" 0 true
+start_master
+says "a second bpmaster on the socket is refused" 1 "another bpmaster serves '$BPBOOT_SOCKET' already" \
+	"$bin/bpmaster" --foreground --port $((port + 2)) --log-port $((port + 3)) --state "$SCRATCH/state2" \
+	--key "$SCRATCH/keys/master.key"
+t "nodes are down before they come" state_is 0 down
+says "a node that is down says so" 1 "node 0 is down" "$bin/bpsh" 0 true
+for n in 0 1 2; do start_slave $n; done
+for n in 0 1 2; do t "node $n registers" wait_for 10 state_is $n up; done
+t "bpslave says which node it is" grep -q "bpslave: up as node 1" "$SCRATCH/slave1.log"
+
+# Exit statuses and signals.
+bad=
+for status in 0 1 2 3 42 63 64 100 126 127 128 137 200 254 255; do
+	bpsh 0 sh -c "exit $status"
+	got=$?
+	[ $got = $status ] || bad="$bad $status->$got"
+done
+t "exit statuses come back exactly" test -z "$bad"
+says "a signal is said and counts as 255" 255 "node 1: ended by signal 9 (Killed)" "$bin/bpsh" 1 sh -c 'kill -9 $$'
+says "an abort is said" 255 "ended by signal 6 (Aborted)" "$bin/bpsh" 1 sh -c 'ulimit -c 0; kill -6 $$'
+says "the largest status counts" 5 "" "$bin/bpsh" 0-2 sh -c 'exit ${BPX:-5}'
+says "a command that is missing counts as 127" 127 "node 0: cannot run 'no-such-command': No such file" \
+	"$bin/bpsh" 0 no-such-command
+says "a file that cannot be run counts as 126" 126 "cannot run '/etc/passwd': Permission denied" "$bin/bpsh" 0 /etc/passwd
+says "a node that does not exist is said" 1 "there is no node 99" "$bin/bpsh" 99 true
+says "a down node does not keep others from running" 1 "here" "$bin/bpsh" 0,7 echo here
+says "a wrong set is said" 1 "'5-3' is not a set of nodes" "$bin/bpsh" 5-3 true
+says "bpsh without a command is wrong use" 2 "which command" "$bin/bpsh" 0
+says "--help works" 0 "usage: bpsh" "$bin/bpsh" -h
+says "-v tells the version" 0 "bpboot " "$bin/bpsh" -v
+
+# What travels along.
+says "arguments travel as they are" 0 '[a b][*][$x][][é]' "$bin/bpsh" 0 printf '[%s]' 'a b' '*' '$x' '' 'é'
+says "the environment travels" 0 "BPX=a=b c" env "BPX=a=b c" "$bin/bpsh" 0 env
+says "the working directory travels" 0 "$SCRATCH/keys" env -C "$SCRATCH/keys" "$bin/bpsh" 0 pwd
+mkdir "$SCRATCH/gone"
+says "a missing directory becomes /" 0 "/" bash -c "cd '$SCRATCH/gone' && rmdir '$SCRATCH/gone' && '$bin/bpsh' 0 pwd"
+says "the umask travels" 0 "0027" bash -c "umask 027; '$bin/bpsh' 0 sh -c umask"
+says "limits travel" 0 "77" bash -c "ulimit -n 77; '$bin/bpsh' 0 sh -c 'ulimit -n'"
+says "each process leads a session of its own" 0 "yes" "$bin/bpsh" 0 sh -c '[ $(ps -o sid= -p $$) = $$ ] && echo yes'
+if command -v setpriv >/dev/null && [ "$(id -u)" = 0 ]; then
+	chmod 755 "$SCRATCH"
+	says "the caller's user, group and groups are kept" 0 "uid=12345 gid=23456 groups=23456,34567" \
+		setpriv --reuid 12345 --regid 23456 --groups 34567,23456 "$bin/bpsh" 0 sh -c \
+		'echo uid=$(id -u) gid=$(id -g) groups=$(id -G | tr " " ,)'
+	says "an ordinary user may not control nodes" 1 "only root" \
+		setpriv --reuid 12345 --regid 23456 --clear-groups "$bin/bpctl" -S 0 -s x
+	"$bin/bpctl" -S 0 -m 110 -g 34567
+	says "node permissions are kept" 1 "user 12345 may not run on node 0" \
+		setpriv --reuid 12345 --regid 23456 --clear-groups "$bin/bpsh" 0 true
+	says "a group's permission counts for supplementary groups" 0 "" \
+		setpriv --reuid 12345 --regid 23456 --groups 34567 "$bin/bpsh" 0 true
+	says "bpstat shows the mode" 0 "---x--x---" "$bin/bpstat"
+	"$bin/bpctl" -S 0 -m 111 -g 0
+else
+	echo "skip the caller's user is kept - needs root and setpriv"
+fi
+
+# Streams.
+head -c 50000000 /dev/urandom >"$SCRATCH/random"
+want=$(sha256sum <"$SCRATCH/random")
+t "50 MB come through both ways" test "$want" = "$("$bin/bpsh" 0 cat <"$SCRATCH/random" | sha256sum)"
+t "standard input goes to every node" test "$("$bin/bpsh" 0-2 sha256sum <"$SCRATCH/random" | grep -cx -e "$want")" = 3
+t "standard output and error are apart" test "$(bpsh 0 sh -c 'echo out; echo err >&2' 2>"$SCRATCH/err")$(cat "$SCRATCH/err")" = outerr
+t "a process that closes its input does not stop bpsh" timeout 20 bash -c "yes | '$bin/bpsh' 0 head -n 1 | grep -qx y"
+t "a reader that goes ends bpsh" timeout 20 bash -c "'$bin/bpsh' 0 yes </dev/null | head -n 1 | grep -qx y"
+t "no process is left behind by it" wait_for 10 bash -c "! pgrep -P ${slave[0]} -x yes"
+says "-n gives an empty input" 0 "0" bash -c "echo x | '$bin/bpsh' -n 0 wc -c"
+says "-N gives no output" 0 "" "$bin/bpsh" -N 0 echo nothing
+t "-N gives no output at all" test -z "$(bpsh -N 0 echo nothing)"
+echo "from the node" >"$SCRATCH/in"
+t "-I, -O and -E are files on the node" bash -c "'$bin/bpsh' -I '$SCRATCH/in' -O '$SCRATCH/out' -E '$SCRATCH/err' 0 sh -c 'cat; echo e >&2' &&
+	grep -q 'from the node' '$SCRATCH/out' && grep -qx e '$SCRATCH/err'"
+says "a file that is not there is said" 126 "cannot read '/nonexistent': No such file" "$bin/bpsh" -I /nonexistent 0 cat
+
+# Output by line.
+bpsh -p 0-2 sh -c 'for i in $(seq 300); do printf abc; printf "def %s\n" $i; done' >"$SCRATCH/lines"
+t "-p tears no line" test "$(grep -cE '^[0-2]: abcdef [0-9]+$' "$SCRATCH/lines")" = 900
+t "-p ends a last line that has no end" test "$(bpsh -p 0,1 printf x | sort | tr '\n' ,)" = "0: x,1: x,"
+t "a line that is longer than the buffer is not torn" test "$(bpsh -p -b 1000 0-2 sh -c 'head -c 300000 /dev/zero | tr "\0" z; echo' |
+	awk '/^[0-2]: z+$/ && length($0) == 300003' | wc -l)" = 3
+t "-L writes whole lines" test "$(bpsh -L 0-2 sh -c 'for i in 1 2 3 4 5 6 7 8 9; do printf a; printf "b\n"; done' | grep -cx ab)" = 27
+t "-s writes node by node" test "$(bpsh -s -p 0-2 sh -c 'seq 50' | cut -d: -f1 | uniq | tr -d '\n')" = 012
+t "-d divides" test "$(bpsh -d 0-1 echo x | grep -cE '^[01]	-+$')" = 2
+says "-t tells the time" 0 "node 0: real" "$bin/bpsh" -t 0 true
+t "-a takes all that are up" test "$(bpsh -a -p true; bpsh -p -a echo x | wc -l)" = 3
+t "-A takes all that are not down" test "$(bpsh -A echo x | wc -l)" = 3
+t "a set with exceptions" test "$(bpsh -p 'allup,!1' echo x | sort | tr '\n' ,)" = "0: x,2: x,"
+says "--timeout ends what still runs" 255 "timed out after 1 s: ending the processes on 0-2" "$bin/bpsh" --timeout 1 0-2 sleep 60
+t "and leaves nothing" wait_for 10 bash -c "! pgrep -P ${slave[0]} -x sleep"
+t "statuses come back under load" bash -c "for i in \$(seq 40); do '$bin/bpsh' 0-2 sh -c 'echo x; exit 9' </dev/null >/dev/null & p=\"\$p \$!\"; done
+	for x in \$p; do wait \$x; [ \$? = 9 ] || exit 1; done"
+
+# Signals. A script's background jobs ignore SIGINT, which bpsh would respect.
+env --default-signal=INT "$bin/bpsh" 0 sh -c 'trap "echo got int; exit 7" INT; echo ready; while :; do sleep 0.1; done' </dev/null >"$SCRATCH/int" 2>&1 &
+pid=$!
+wait_for 10 grep -q ready "$SCRATCH/int"
+kill -INT $pid
+wait $pid
+t "an interrupt is passed on and the status is the process's" test $? = 7
+"$bin/bpsh" 0 sh -c 'echo $$; exec sleep 300' </dev/null >"$SCRATCH/kill" 2>&1 &
+pid=$!
+wait_for 10 test -s "$SCRATCH/kill"
+remote=$(cat "$SCRATCH/kill")
+kill -KILL $pid
+wait $pid 2>/dev/null
+t "when bpsh is killed its process goes too" wait_for 10 bash -c "! kill -0 $remote"
+"$bin/bpsh" 0 sh -c 'sleep 300 & sleep 300 & echo $$; wait' </dev/null >"$SCRATCH/group" 2>&1 &
+pid=$!
+wait_for 10 test -s "$SCRATCH/group"
+group=$(cat "$SCRATCH/group")
+kill -KILL $pid
+wait $pid 2>/dev/null
+t "and its whole process group" wait_for 10 bash -c "! pgrep -g $group"
+
+# A slow reader: memory of all three stays bounded.
+mkfifo "$SCRATCH/slow"
+"$bin/bpsh" 0-2 yes </dev/null >"$SCRATCH/slow" 2>/dev/null &
+pid=$!
+exec 9<"$SCRATCH/slow"
+sleep 1.5 # as much as they would pile up in that time
+rss() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
+big=
+for p in $pid $master ${slave[0]}; do
+	[ "$(rss $p)" -lt 20000 ] || big="$big $p:$(rss $p)KiB"
+done
+t "a slow reader fills nobody's memory" test -z "$big"
+says "and does not stall another job" 0 "meanwhile" "$bin/bpsh" 0 echo meanwhile
+exec 9<&-
+wait $pid 2>/dev/null
+
+# States.
+"$bin/bpctl" -S 1 -s busy
+t "bpctl sets any state" state_is 1 busy
+t "allup leaves it out" test "$(bpsh -a -p echo x | sort | tr '\n' ,)" = "0: x,2: x,"
+says "bpctl refuses a word that is too long" 1 "expected 1 to 15 letters" "$bin/bpctl" -S 1 -s abcdefghijklmnop
+"$bin/bpctl" -S 1 -s up
+says "orders to go down are refused where bpslave is not init" 0 "" "$bin/bpctl" -S 1 -R
+t "and the state says so" wait_for 5 state_is 1 error
+"$bin/bpctl" -S 1 -s up
+says "bpstat folds nodes that are alike" 0 "0-2                  up" "$bin/bpstat"
+says "bpstat -l shows the MAC and the name" 0 "third           52:54:00:00:00:02" "$bin/bpstat" -l
+t "bpstat --json is JSON" bash -c "'$bin/bpstat' --json | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d[2][\"name\"]==\"third\" and d[0][\"status\"]==\"up\"'"
+says "bpstat -A finds the address" 0 "127.0.0.1" "$bin/bpstat" -A third
+
+# Who may come in.
+boot_file 8 52:54:00:00:00:ff
+start_slave 8
+t "an unknown MAC is refused, on the node" wait_for 10 grep -q "refuses this node: 52:54:00:00:00:ff is not in the list" "$SCRATCH/slave8.log"
+t "and on the front end" grep -q "refusing a node from 127.0.0.1: 52:54:00:00:00:ff" "$SCRATCH/master.log"
+stop "${slave[8]}"
+start_slave 7
+t "a node bound to another address is refused" wait_for 10 grep -q "node 7 (52:54:00:00:00:07) must come from 127.0.0.7" "$SCRATCH/slave7.log"
+stop "${slave[7]}"
+"$bin/bpslave" --boot-file "$SCRATCH/boot7" --key "$SCRATCH/other/master.pub" >"$SCRATCH/wrong.log" 2>&1 &
+slave[9]=$!
+t "a master with another key is not obeyed" wait_for 10 grep -q "it ended the handshake: is this node's master.pub" "$SCRATCH/wrong.log"
+stop "${slave[9]}"
+says "a secret key in the node's image is refused" 1 "has no place on a node" \
+	"$bin/bpslave" --boot-file "$SCRATCH/boot7" --key "$SCRATCH/keys/master.key"
+
+# Hostile bytes at the port.
+poke() { # TEXT: send it and hold the connection until the master closes it, at most 15 s
+	timeout 15 bash -c "exec 3<>/dev/tcp/127.0.0.1/$port; printf '$1' >&3; cat <&3 >/dev/null"
+}
+t "garbage is told at once" poke 'GET / HTTP/1.0\r\n\r\n'
+head -c 100000 /dev/urandom >"$SCRATCH/garbage"
+(exec 3<>/dev/tcp/127.0.0.1/$port; cat "$SCRATCH/garbage" >&3) 2>/dev/null
+t "a greeting that stops is cut off in time" poke 'bpspace1xxxx'
+t "a connection that says nothing is cut off in time" poke ''
+for i in $(seq 150); do exec {fd}<>/dev/tcp/127.0.0.1/$port; fds="${fds-} $fd"; done
+start_slave 7
+says "who holds connections open keeps nobody out" 0 "still here" "$bin/bpsh" 1 echo still here
+t "a node gets in beside them" wait_for 10 grep -q "must come from" "$SCRATCH/slave7.log"
+for fd in $fds; do exec {fd}<&-; done
+stop "${slave[7]}"
+t "bpmaster is unharmed" kill -0 $master
+python3 - "$BPBOOT_SOCKET" <<'END'
+import os, socket, struct, sys
+for junk in (b"\xff\xff\xff\xff", struct.pack(">IB", 1, 250), struct.pack(">IB", 1, 0) * 50, os.urandom(4096),
+             struct.pack(">IBH", 3, 10, 1) + struct.pack(">IB", 6, 12) + b"\xff" * 5):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    try:
+        s.sendall(junk)
+        s.settimeout(5)
+        while s.recv(4096): pass
+    except OSError:
+        pass
+    s.close()
+END
+t "garbage at the door harms nobody" bpsh 0 true
+
+# A node is lost, and comes back.
+"$bin/bpsh" 0-2 sh -c 'echo on; sleep 300' </dev/null >"$SCRATCH/lost" 2>&1 &
+pid=$!
+wait_for 10 bash -c "[ \$(grep -c on '$SCRATCH/lost') = 3 ]"
+kill -KILL "${slave[2]}"
+wait "${slave[2]}" 2>/dev/null
+t "a lost node is said" wait_for 10 grep -q "node 2: node lost" "$SCRATCH/lost"
+t "and is down" wait_for 5 state_is 2 down
+kill -TERM $pid
+wait $pid
+t "and counts as 255" test $? = 255
+start_slave 2
+t "it comes back" wait_for 10 state_is 2 up
+kill -STOP "${slave[1]}"
+t "a node that hangs is down after three keepalives" wait_for 15 state_is 1 down
+kill -CONT "${slave[1]}"
+t "and comes back when it does not" wait_for 20 state_is 1 up
+
+# The master goes and comes back.
+"$bin/bpsh" 0 sh -c 'echo $$; sleep 300' </dev/null >"$SCRATCH/orphan" 2>&1 &
+pid=$!
+wait_for 10 test -s "$SCRATCH/orphan"
+kill -KILL $master
+wait $master 2>/dev/null
+wait $pid
+t "bpsh ends with its master" test $? = 255
+t "and says so" grep -q "lost bpmaster" "$SCRATCH/orphan"
+t "the process ends on the node" wait_for 10 bash -c "! kill -0 $(head -n 1 "$SCRATCH/orphan")"
+says "a dead master's socket is told from a live one" 1 "bpmaster is not running: nobody listens" "$bin/bpsh" 0 true
+start_master --unknown accept
+for n in 0 1 2; do t "node $n connects again" wait_for 20 state_is $n up; done
+start_slave 8
+t "with --unknown accept a new machine gets the next free number" wait_for 20 state_is 3 up
+says "and runs commands" 0 "3: new" "$bin/bpsh" -p 3 echo new
+stop "${slave[8]}"
+
+# Boot events.
+event() { # MAC BOOT SEQ MS STAGE STATE WORDS
+	printf '<133>1 - %s bpboot - %s [bpboot@32473 boot="%s" seq="%s" ms="%s" state="%s"] %s' "$1" "$5" "$2" "$3" "$4" "$6" "$7" \
+		>/dev/udp/127.0.0.1/$log_port
+}
+boots=$SCRATCH/state/boots
+event 52:54:00:00:00:07 deadbeef 1 1000 start ok "init runs"
+t "a boot event makes the state boot" wait_for 5 state_is 7 boot
+event 52:54:00:00:00:07 deadbeef 2 2000 dhcp fail "no DHCP answer"
+t "a failed boot makes the state error" wait_for 5 state_is 7 error
+says "and bpstat -l says why" 0 "dhcp: no DHCP answer" "$bin/bpstat" -l 7
+event 52:54:00:00:00:07 deadbeef 2 2000 dhcp fail "no DHCP answer"
+event 52:54:00:00:00:07 deadbeef 3 3000 link ok "eth0"
+t "a boot that goes on is boot again" wait_for 5 state_is 7 boot
+t "the log has each event once, by the node's number" test "$(grep -c 'deadbeef [0-9]* bpboot: ' "$boots/7.events")" = 3
+event 52:54:00:00:00:07 cafe0000 1 900 start ok "again"
+t "a new boot begins a new log" wait_for 5 grep -q "cafe0000 1 bpboot: 0.900 start ok: again" "$boots/7.events"
+t "and keeps the last one" grep -q deadbeef "$boots/7.last"
+t "logs are world-readable" test "$(stat -L -c %a "$boots/7.events")" = 644
+event 52:54:00:00:00:aa 00000001 1 1 start ok "stranger"
+t "an unknown machine's boot is kept by its MAC" wait_for 5 test -s "$boots/52:54:00:00:00:aa.events"
+t "a node that is up logs it" grep -q " up ok: registered" "$boots/0.events"
+stop "${slave[0]}"
+printf 'bpboot: 1.000 start ok: here\nbpboot: 2.000 link ok: eth0\n' >"$SCRATCH/events0"
+printf 'BOOT=0badc0de\nMAC=52:54:00:00:00:00\nMASTER=127.0.0.1:%s\n' $port >"$SCRATCH/boot0"
+event 52:54:00:00:00:00 0badc0de 1 1000 start ok here
+start_slave 0
+t "lost events are filled in at registration" wait_for 10 grep -q "0badc0de 0 bpboot: 2.000 link ok: eth0" "$boots/0.events"
+t "and those that came are not doubled" test "$(grep -c 'start ok' "$boots/0.events")" = 1
+head -c 2000 /dev/urandom >/dev/udp/127.0.0.1/$log_port
+t "garbage datagrams harm nobody" bpsh 1 true
+
+# As root's init, in a namespace of its own.
+if unshare --pid --fork --mount --net --uts --mount-proc true 2>/dev/null; then
+	unshare --pid --fork --mount --net --uts --kill-child bash -c "exec '$bin/bpslave' --boot-file '$SCRATCH/boot1' --key /nonexistent" \
+		>"$SCRATCH/init.log" 2>&1 &
+	pid=$!
+	t "as init it does not end for want of a key" bash -c "
+		for i in 1 2 3 4 5 6 7 8 9 10; do grep -q 'cannot read the master' '$SCRATCH/init.log' && break; sleep 0.2; done
+		grep -q 'cannot read the master' '$SCRATCH/init.log' && kill -0 $pid"
+	kill -KILL $pid 2>/dev/null # unshare waits with signals blocked; its child dies with it
+	wait $pid 2>/dev/null
+else
+	echo "skip as init - no namespaces"
+fi
+
+# The list of nodes is read anew.
+stop "$master"
+mkdir -p "$SCRATCH/site"
+cat >"$SCRATCH/site/cluster.conf" <<END
+[cluster]
+interface = lo
+network = 127.0.0.0/24
+address = 127.0.0.1
+image = x
+nodes = nodes
+[master]
+port = $port
+log_port = $log_port
+state = $SCRATCH/state
+socket = $BPBOOT_SOCKET
+key = $SCRATCH/keys/master.key
+END
+printf '0 52:54:00:00:00:00\n1 52:54:00:00:00:01\n' >"$SCRATCH/site/nodes"
+"$bin/bpmaster" -f -c "$SCRATCH/site/cluster.conf" >>"$SCRATCH/master.log" 2>&1 &
+master=$!
+t "it runs from a cluster file" wait_for 20 state_is 1 up
+printf '0 52:54:00:00:00:00\n1 52:54:00:00:00:01\n5 52:54:00:00:00:02\n' >"$SCRATCH/site/nodes"
+kill -HUP $master
+t "SIGHUP brings a new node" wait_for 20 state_is 5 up
+echo "nonsense" >"$SCRATCH/site/nodes"
+kill -HUP $master
+t "a wrong node table is said" wait_for 5 grep -q "keeping the old list of nodes" "$SCRATCH/master.log"
+t "and the old one stays" state_is 5 up
+printf '0 52:54:00:00:00:00\n' >"$SCRATCH/site/nodes"
+kill -HUP $master
+t "a node that is listed no more is dropped" wait_for 5 bash -c "[ \$('$bin/bpstat' -t) = 1 ]"
+stop "$master"
+master=
+says "in the background it says why it cannot start" 1 "cannot read the master's key '/nonexistent'" \
+	"$bin/bpmaster" --port $port --log-port $log_port --state "$SCRATCH/state" --key /nonexistent
+done_testing
