@@ -1,5 +1,5 @@
 /*
- * initrd.c - `bpboot initrd`: the initramfs of the nodes, and the kernel beside it
+ * initrd.c - bpboot initrd: the initramfs of the nodes, and the kernel beside it
  */
 #include <errno.h>
 #include <fcntl.h>

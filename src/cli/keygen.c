@@ -1,5 +1,5 @@
 /*
- * keygen.c - `bpboot keygen`: the keys of a site (docs/keys.md)
+ * keygen.c - bpboot keygen: the keys of a site (docs/keys.md)
  *
  * Four files, or none: all are looked for before the first is written, so that an old key is never paired with a new
  * one. Secrets are created with mode 0600 and nobody else can ever open them, whatever the umask.

@@ -1,5 +1,5 @@
 /*
- * verify.c - `bpboot verify`: is what the boot directory holds what was signed?
+ * verify.c - bpboot verify: is what the boot directory holds what was signed?
  */
 #include <dirent.h>
 #include <errno.h>
@@ -14,6 +14,7 @@
 #include "base/path.h"
 #include "cli/commands.h"
 #include "cli/where.h"
+#include "image/publish.h"
 #include "image/sign.h"
 #include "image/verify.h"
 
@@ -26,7 +27,7 @@ struct options {
 	const char *output;
 	const char *keys[VERIFY_KEYS_MAX];
 	size_t n_keys;
-	bool no_key;
+	bool no_key, prune;
 };
 
 static int take_key(void *opts, const char *value)
@@ -47,6 +48,9 @@ static const struct option_row rows[] = {
 	  .help = "public key that must have signed (/etc/bpboot/sign.pub); again for more", .call = take_key },
 	{ .name = "no-signature", .type = OPTION_FLAG, .help = "check the parts only",
 	  .offset = offsetof(struct options, no_key) },
+	{ .name = "prune", .type = OPTION_FLAG,
+	  .help = "if all is good, remove the parts that no image names any more",
+	  .offset = offsetof(struct options, prune) },
 	{ 0 },
 };
 
@@ -118,6 +122,18 @@ static int verify_all(int dirfd, const char *dir, const struct minisign_key *key
 	return r;
 }
 
+static int prune(int dirfd)
+{
+	char size[FORMAT_SIZE_MAX];
+	uint64_t bytes;
+	size_t parts;
+	int r = publish_prune(dirfd, &parts, &bytes);
+
+	if (r == 0)
+		printf("%zu parts removed, %s\n", parts, format_size(bytes, size));
+	return r;
+}
+
 /* An argument is an image's name, or the path of its index, which then says the boot directory too. */
 static int split_argument(const char *arg, char **ret_dir, char **ret_name)
 {
@@ -153,7 +169,8 @@ static int run(void *opts, int argc, char **argv)
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return log_err(-errno, "cannot open boot directory '%s'", dir);
-	return name ? verify_one(fd, name, keys, n_keys) : verify_all(fd, dir, keys, n_keys);
+	r = name ? verify_one(fd, name, keys, n_keys) : verify_all(fd, dir, keys, n_keys);
+	return r == 0 && o->prune ? prune(fd) : r;
 }
 
 const struct command cmd_verify = {
