@@ -5,7 +5,7 @@
  * The same event comes on both ways in the same words, so that equal ones are one. The console
  * alone has what a node without a network says; and when its last boot has nothing in common with
  * the one that bpmaster knows, the one that was heard of last is shown. A boot on the console
- * begins where the time since kernel start goes back.
+ * begins with its start event.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -121,7 +121,8 @@ static int take_console(struct list *l, const char *line)
 
 	if (report_line_parse(line, &e.report) < 0)
 		return 0;
-	if (l->n > 0 && e.report.ms < l->at[l->n - 1].report.ms)
+	if (l->n > 0 && e.report.stage == REPORT_START &&
+	    l->at[l->n - 1].report.stage != REPORT_START)
 		l->n = 0; /* another boot */
 	return append(l, &e);
 }

@@ -59,7 +59,7 @@ static int write_cluster(const struct site *s, const struct place *p)
 			      "[cluster]\nname=%s\ninterface=" HUB_INTERFACE
 			      "\nnetwork=10.77.0.0/24\n"
 			      "address=10.77.0.1\nboot=%s/boot\nimage=%s\nnodes=nodes\n"
-			      "cmdline=console=ttyS0,115200 loglevel=3 panic=5\n",
+			      "cmdline=console=ttyS0,115200 loglevel=3\n",
 			      p->name, p->path, s->image);
 
 	if (r == 0 && s->append[0])

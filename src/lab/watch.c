@@ -2,8 +2,8 @@
  * watch.c - how far each node of a lab is, from what the lab writes down
  *
  * A node's events come twice, by network and by console, and one of the two lags. Events carry the
- * time since the kernel's start, so one that is older than the last is simply dropped. A machine
- * that asks for an address as firmware begins a boot anew.
+ * time since the kernel's start, so one that is older than the last is simply dropped. A start
+ * event after others begins a boot anew.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -111,17 +111,30 @@ static void take_fetch(struct watch_node *n, const struct report *e)
 		n->rate = (double)e->done * 1000 / (double)(e->ms - n->fetch_ms);
 }
 
-static void take_event(struct watch_node *n, const struct report *e, int source, uint64_t at_ms)
+/* The first event of a boot. When it is of another one, all that the other source still says is of
+ * the last. */
+static void take_start(struct watch_node *n, const struct report *e, int source, uint64_t at_ms)
 {
-	/* one source alone goes forward only, until the machine is reset */
-	if (e->stage == REPORT_START && e->ms < n->source_ms[source]) {
-		uint64_t other_ms = n->source_ms[!source];
+	if ((n->begun[source] || n->stale[source]) && e->ms != n->start_ms) {
+		bool other = n->begun[!source];
+		unsigned retries = n->stage == WATCH_UP ? 0 : n->retries;
 
 		begin_boot(n, at_ms);
-		n->source_ms[!source] = other_ms;
+		n->stale[!source] = other;
+		n->retries = retries;
 	}
-	if (e->stage != REPORT_UP)
-		n->source_ms[source] = e->ms;
+	n->begun[source] = n->stale[source] = false;
+	n->start_ms = e->ms;
+}
+
+static void take_event(struct watch_node *n, const struct report *e, int source, uint64_t at_ms)
+{
+	if (e->stage == REPORT_START)
+		take_start(n, e, source, at_ms);
+	else
+		n->begun[source] = true;
+	if (n->stale[source])
+		return;
 	/* bpmaster says "up" by its own clock */
 	if (e->stage == REPORT_UP
 		    ? n->stage >= WATCH_UP

@@ -40,13 +40,15 @@ struct watch_node {
 	bool ended;  /* its QEMU ended, with this status as a shell has it */
 	uint32_t status;
 	uint64_t ended_ms;
-	unsigned retries;	     /* of this boot */
-	uint64_t started_ms;	     /* clock_boot_ms() when it was switched on */
-	uint64_t reached_ms;	     /* when the stage was reached, as far as we saw */
-	uint64_t event_ms;	     /* of the last event, since its kernel's start */
-	uint64_t source_ms[2];	     /* of the last event of each source */
-	uint64_t retry_ms;	     /* of the last retry */
-	uint64_t fetch_ms;	     /* of the first fetch event */
+	unsigned retries;    /* of this boot */
+	uint64_t started_ms; /* clock_boot_ms() when it was switched on */
+	uint64_t reached_ms; /* when the stage was reached, as far as we saw */
+	uint64_t event_ms;   /* of the last event, since its kernel's start */
+	bool begun[2],
+		stale[2];  /* by source: it told of this boot; what it tells is of the last one */
+	uint64_t start_ms; /* of this boot's first event */
+	uint64_t retry_ms; /* of the last retry */
+	uint64_t fetch_ms; /* of the first fetch event */
 	uint64_t done, total;	     /* bytes of the image, while it is fetched */
 	double rate;		     /* bytes per second */
 	char words[WATCH_WORDS_MAX]; /* of the last event, or why it failed */
