@@ -97,7 +97,8 @@ struct fetch_parts_ops {
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 
 	/*
-	 * Something went wrong and is tried again ("part 3 (c2d2e1f0...): hash is wrong, asking again"). May be NULL.
+	 * Something went wrong and is tried again ("part 3 of 9 (c2d2e1f0...): its content does not match its hash; asking
+	 * again"). Of servers that fell silent this is said once, until something comes again. May be NULL.
 	 */
 	void (*trouble)(void *ctx, const char *words);
 

@@ -69,6 +69,7 @@ struct fetch_parts {
 	uint64_t done_bytes, total_bytes;
 	ev_tstamp new_at; /* when anything new came last */
 	uint32_t rtt_us;
+	bool silence_told; /* trouble() was called for the silence that lasts */
 	bool ended;
 	int err; /* with which it ended */
 	char why[FETCH_WHY_MAX];
@@ -153,6 +154,7 @@ static int on_data(void *ctx, const void *p, size_t n)
 	memcpy(s->buf + s->len, p, n);
 	s->len += n;
 	s->f->new_at = ev_now(s->f->loop);
+	s->f->silence_told = false;
 	s->late = false;
 	return 0;
 }
@@ -184,10 +186,13 @@ static void slot_again(struct slot *s, int err, const char *why)
 		fail_part(f, s->part, err, why);
 		return;
 	}
-	if (silent)
-		say_trouble(f, s->part, why);
-	else if (!count_wrong(f, s->part, err, why))
+	if (silent) {
+		if (!f->silence_told)
+			say_trouble(f, s->part, why);
+		f->silence_told = true;
+	} else if (!count_wrong(f, s->part, err, why)) {
 		return;
+	}
 	s->server = (s->server + 1) % (unsigned)f->n_bases;
 	s->len = 0;
 	s->late = false;

@@ -426,20 +426,40 @@ static void on_packet(struct tftp_client *c, const struct sockaddr_in *from, siz
 	}
 }
 
-/* Empty the socket's queue of ICMP errors. */
-static void errors_drain(int fd)
+/*
+ * Empty the socket's queue of ICMP errors. Return: whether one says that nobody listens at the transfer's other end;
+ * what we told strangers may come back, too, and means nothing.
+ */
+static bool errors_drain(const struct tftp_client *c)
 {
+	const struct sockaddr_in *other = c->state == STATE_DATA ? &c->peer : &c->server;
 	uint8_t data[64], control[512];
 	struct iovec v = { data, sizeof(data) };
+	bool refused = false;
 
 	for (;;) {
-		struct msghdr m = { .msg_iov = &v,
-				    .msg_iovlen = 1,
-				    .msg_control = control,
-				    .msg_controllen = sizeof(control) };
+		struct sockaddr_in to = { 0 };
+		struct msghdr m = {
+			.msg_name = &to,
+			.msg_namelen = sizeof(to),
+			.msg_iov = &v,
+			.msg_iovlen = 1,
+			.msg_control = control,
+			.msg_controllen = sizeof(control),
+		};
 
-		if (recvmsg(fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
-			return;
+		if (recvmsg(c->fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+			return refused;
+		for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
+			struct sock_extended_err e;
+
+			if (h->cmsg_level != IPPROTO_IP || h->cmsg_type != IP_RECVERR ||
+			    h->cmsg_len < CMSG_LEN(sizeof(e)))
+				continue;
+			memcpy(&e, CMSG_DATA(h), sizeof(e));
+			refused |= e.ee_errno == ECONNREFUSED && to.sin_port == other->sin_port &&
+				   to.sin_addr.s_addr == other->sin_addr.s_addr;
+		}
 	}
 }
 
@@ -450,17 +470,16 @@ static int receive(struct tftp_client *c)
 	socklen_t from_len = sizeof(from);
 	ssize_t n = recvfrom(c->fd, c->buf, c->buf_bytes, MSG_DONTWAIT, (struct sockaddr *)&from,
 			     &from_len);
-	int err = errno;
 
 	if (n >= 0) {
 		on_packet(c, &from, (size_t)n);
 		return 1;
 	}
-	if (err == EAGAIN)
+	if (errno == EAGAIN)
 		return 0;
-	errors_drain(c->fd);
-	if (err == ECONNREFUSED) /* other errors are "unreachable for now": the timer decides */
-		fail_refused(c);
+	if (!errors_drain(c)) /* "unreachable for now": the timer decides */
+		return 1;
+	fail_refused(c);
 	return 0;
 }
 
