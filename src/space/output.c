@@ -155,10 +155,11 @@ static size_t allowed(const struct output *o, const struct output_source *s)
 	return s->ended || s->mid_line || n >= o->line_max || n < s->text.len ? n : 0;
 }
 
-/* One turn of one source. Return: true when something went out. */
+/* One turn of one source. Return: true when something went out, or others may go on. */
 static bool serve(struct output *o, size_t i)
 {
 	struct output_source *s = o->sources[i];
+	ssize_t holder = o->holder;
 	size_t n = allowed(o, s);
 
 	if (n > 0)
@@ -170,7 +171,7 @@ static bool serve(struct output *o, size_t i)
 	}
 	if (o->by_line)
 		o->holder = s->mid_line && !(s->ended && s->text.len == 0) ? (ssize_t)i : -1;
-	return n > 0;
+	return n > 0 || o->holder != holder;
 }
 
 static bool may_serve(const struct output *o, size_t i)

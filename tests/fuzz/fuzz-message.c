@@ -1,0 +1,154 @@
+/*
+ * fuzz-message.c - a message that any party would accept is written back as the same bytes
+ */
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/message.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* What a taker wrote back, to be held against what it read. */
+static uint8_t back[MESSAGE_SMALL_MAX];
+static struct writer w;
+
+#define TAKE(name, type)                                      \
+	static int take_##name(void *owner, struct reader *r) \
+	{                                                     \
+		struct message_##name m;                      \
+		int e = message_##name##_read(r, &m);         \
+                                                              \
+		if (e == 0)                                   \
+			message_##name##_write(&w, &m);       \
+		return e;                                     \
+	}
+TAKE(hello, HELLO)
+TAKE(welcome, WELCOME)
+TAKE(node, NODE)
+TAKE(started, STARTED)
+TAKE(failed, FAILED)
+TAKE(exit, EXIT)
+
+static int take_words(void *owner, struct reader *r)
+{
+	const char *words;
+	int e = message_words_read(r, &words);
+
+	if (e == 0)
+		message_words_write(&w, MESSAGE_TROUBLE, words);
+	return e;
+}
+
+static int take_done(void *owner, struct reader *r)
+{
+	const char *words;
+	uint32_t error;
+	int e = message_done_read(r, &error, &words);
+
+	if (e == 0)
+		message_done_write(&w, error, words);
+	return e;
+}
+
+static int take_signal(void *owner, struct reader *r)
+{
+	uint32_t job, count;
+	uint8_t signal;
+	int e = message_signal_read(r, &job, &count, &signal);
+
+	if (e == 0)
+		message_signal_write(&w, job, count, signal);
+	return e;
+}
+
+static int take_output_credit(void *owner, struct reader *r)
+{
+	uint32_t job, bytes;
+	uint8_t stream;
+	int e = message_output_credit_read(r, &job, &stream, &bytes);
+
+	if (e == 0)
+		message_credit_write(&w, job, stream, bytes);
+	return e;
+}
+
+static int take_input_credit(void *owner, struct reader *r)
+{
+	uint32_t job, bytes;
+	int e = message_input_credit_read(r, &job, &bytes);
+
+	if (e == 0)
+		message_credit_write(&w, job, 0, bytes);
+	return e;
+}
+
+/* START and RUN: what a user gave, of any size. */
+static int take_spec(void *owner, struct reader *r)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(2 * MESSAGE_SPEC_MAX);
+	const uint8_t *start = r->p;
+	size_t n = r->left;
+	struct message_spec s;
+	int e = message_spec_read(r, &s);
+
+	if (e < 0)
+		return e;
+	if (message_spec_write(&b, &s) < 0 || b.len != n || memcmp(b.data, start, n) != 0)
+		abort();
+	message_spec_clear(&s);
+	return -EALREADY;
+}
+
+static int take_start(void *owner, struct reader *r)
+{
+	static struct message_credentials c;
+	uint32_t job = reader_be32(r);
+	int e = message_credentials_read(r, &c);
+
+	(void)job;
+	return e < 0 ? e : take_spec(owner, r);
+}
+
+static int take_run(void *owner, struct reader *r)
+{
+	_cleanup_free_ uint32_t *nodes = NULL;
+	size_t n;
+	uint32_t first = reader_be32(r);
+	int e = message_nodes_read(r, &nodes, &n);
+
+	(void)first;
+	return e < 0 ? e : take_spec(owner, r);
+}
+
+static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
+	[MESSAGE_HELLO] = { 1, take_hello },
+	[MESSAGE_WELCOME] = { 1, take_welcome },
+	[MESSAGE_NODE] = { 1, take_node },
+	[MESSAGE_STARTED] = { 1, take_started },
+	[MESSAGE_FAILED] = { 1, take_failed },
+	[MESSAGE_EXIT] = { 1, take_exit },
+	[MESSAGE_TROUBLE] = { 1, take_words },
+	[MESSAGE_REFUSED] = { 1, take_words },
+	[MESSAGE_DONE] = { 1, take_done },
+	[MESSAGE_SIGNAL] = { 1, take_signal },
+	[MESSAGE_OUTPUT_CREDIT] = { 1, take_output_credit },
+	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
+	[MESSAGE_START] = { 1, take_start },
+	[MESSAGE_RUN] = { 1, take_run },
+};
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const char *why = NULL;
+	int r;
+
+	w = WRITER(back, sizeof(back));
+	r = message_dispatch(takes, 1, NULL, data, size, &why);
+	if (r < 0 && !why)
+		abort();
+	if (r == 0 && (w.err < 0 || w.len != size - 1 || memcmp(back, data + 1, w.len) != 0))
+		abort();
+	return 0;
+}

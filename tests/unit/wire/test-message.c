@@ -1,0 +1,185 @@
+/*
+ * test-message.c - messages: the table of sizes, what is legal when, and what a spec may hold
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "wire/message.h"
+
+static int taken;
+
+static int take(void *owner, struct reader *r)
+{
+	taken++;
+	return 0;
+}
+
+static void test_dispatch_asks_type_state_and_size(void **state)
+{
+	const struct message_take takes[MESSAGE_TYPE_MAX_] = { [MESSAGE_PING] = { 2, take } };
+	uint8_t *p = malloc(10);
+	const char *why;
+
+	assert_non_null(p);
+	memset(p, 0, 10);
+	p[0] = MESSAGE_PING;
+	taken = 0;
+	assert_int_equal(message_dispatch(takes, 2, NULL, p, 9, &why), 0);
+	assert_int_equal(taken, 1);
+	assert_int_equal(message_dispatch(takes, 1, NULL, p, 9, &why), -EPROTO);
+	assert_int_equal(message_dispatch(takes, 2, NULL, p, 8, &why), -EBADMSG);
+	assert_int_equal(message_dispatch(takes, 2, NULL, p, 10, &why), -EBADMSG);
+	assert_int_equal(message_dispatch(takes, 2, NULL, p, 0, &why), -EBADMSG);
+	p[0] = MESSAGE_PONG;
+	assert_int_equal(message_dispatch(takes, 2, NULL, p, 9, &why), -EPROTO);
+	p[0] = 0;
+	assert_int_equal(message_dispatch(takes, 2, NULL, p, 9, &why), -EBADMSG);
+	p[0] = MESSAGE_TYPE_MAX_;
+	assert_int_equal(message_dispatch(takes, 2, NULL, p, 9, &why), -EBADMSG);
+	assert_int_equal(taken, 1);
+	free(p);
+}
+
+static void test_the_table_is_complete(void **state)
+{
+	for (int i = 1; i < MESSAGE_TYPE_MAX_; i++) {
+		assert_non_null(message_kinds[i].name);
+		assert_true(message_kinds[i].min <= message_kinds[i].max);
+		assert_true(message_kinds[i].max <= MESSAGE_BYTES_MAX);
+	}
+	assert_null(message_kinds[0].name);
+}
+
+/* What we write at its longest is of a size that the table allows. */
+static void test_the_longest_fit(void **state)
+{
+	char longest[2 * MESSAGE_WORDS_MAX];
+	const struct message_hello hello = { .release = longest, .hostname = longest };
+	const struct message_welcome welcome = { .name = longest };
+	const struct message_failed failed = { .words = longest };
+	const struct message_node node = {
+		.state = longest, .name = longest, .release = longest, .words = longest
+	};
+	struct message_small m;
+	struct {
+		enum message_type type;
+		size_t n;
+	} rows[5];
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = 0;
+	message_hello_write(message_begin(&m, MESSAGE_HELLO), &hello);
+	rows[0].type = MESSAGE_HELLO, rows[0].n = m.w.len;
+	message_welcome_write(message_begin(&m, MESSAGE_WELCOME), &welcome);
+	rows[1].type = MESSAGE_WELCOME, rows[1].n = m.w.len;
+	message_failed_write(message_begin(&m, MESSAGE_FAILED), &failed);
+	rows[2].type = MESSAGE_FAILED, rows[2].n = m.w.len;
+	message_node_write(message_begin(&m, MESSAGE_NODE), &node);
+	rows[3].type = MESSAGE_NODE, rows[3].n = m.w.len;
+	message_done_write(message_begin(&m, MESSAGE_DONE), 5, longest);
+	rows[4].type = MESSAGE_DONE, rows[4].n = m.w.len;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		assert_in_range(rows[i].n - 1, message_kinds[rows[i].type].min,
+				message_kinds[rows[i].type].max);
+	assert_int_equal(m.w.err, 0);
+}
+
+static void test_escape_sequences_never_come_through(void **state)
+{
+	const char *words = NULL;
+	uint8_t raw[] = "\x1b[2Jhello";
+	struct message_small m;
+	struct reader r = READER(raw, sizeof(raw));
+
+	assert_int_equal(message_words_read(&r, &words), -EBADMSG);
+	message_words_write(message_begin(&m, MESSAGE_TROUBLE), MESSAGE_TROUBLE, (char *)raw);
+	r = READER(m.bytes + 1, m.w.len - 1);
+	assert_int_equal(message_words_read(&r, &words), 0);
+	assert_string_equal(words, "?[2Jhello");
+}
+
+static void test_spec(void **state)
+{
+	static char *argv[] = { (char *)"printf", (char *)"%s\n", (char *)"", (char *)"\xff\x01",
+				NULL };
+	static char *env[] = { (char *)"A=b c", NULL };
+	struct message_spec s = { .flags = MESSAGE_STDIN_NULL,
+				  .umask = 022,
+				  .window = 4096,
+				  .n_limits = 2,
+				  .limits = { { 1, 2 }, { 3, UINT64_MAX } },
+				  .cwd = "/tmp",
+				  .io = { "", "/out", "" },
+				  .argv = argv,
+				  .n_argv = 4,
+				  .env = env,
+				  .n_env = 1 },
+			    back;
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+	struct reader r;
+
+	assert_int_equal(message_spec_write(&b, &s), 0);
+	for (size_t n = 0; n < b.len; n++) {
+		uint8_t *copy = malloc(n ? n : 1);
+
+		assert_non_null(copy);
+		memcpy(copy, b.data, n);
+		r = READER(copy, n);
+		assert_int_equal(message_spec_read(&r, &back), -EBADMSG);
+		free(copy);
+	}
+	r = READER(b.data, b.len);
+	assert_int_equal(message_spec_read(&r, &back), 0);
+	assert_int_equal(back.n_argv, 4);
+	assert_string_equal(back.argv[3], "\xff\x01");
+	assert_null(back.argv[4]);
+	assert_string_equal(back.env[0], "A=b c");
+	assert_string_equal(back.io[1], "/out");
+	assert_true(back.limits[1].maximum == UINT64_MAX);
+	message_spec_clear(&back);
+}
+
+static void test_a_spec_that_is_too_large_is_not_written(void **state)
+{
+	_cleanup_free_ char *big = malloc(MESSAGE_SPEC_MAX + 1);
+	_cleanup_buffer_ struct buffer b = BUFFER(4 * MESSAGE_SPEC_MAX);
+	char *argv[] = { big, NULL };
+	struct message_spec s = {
+		.window = 1, .cwd = "/", .io = { "", "", "" }, .argv = argv, .n_argv = 1
+	};
+
+	assert_non_null(big);
+	memset(big, 'x', MESSAGE_SPEC_MAX);
+	big[MESSAGE_SPEC_MAX] = 0;
+	assert_int_equal(message_spec_write(&b, &s), -E2BIG);
+}
+
+static void test_states(void **state)
+{
+	assert_true(message_state_valid("up"));
+	assert_true(message_state_valid("abcdefghijklmno"));
+	assert_false(message_state_valid("abcdefghijklmnop"));
+	assert_false(message_state_valid(""));
+	assert_false(message_state_valid("a b"));
+	assert_false(message_state_valid("\x1b"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_dispatch_asks_type_state_and_size),
+		cmocka_unit_test(test_the_table_is_complete),
+		cmocka_unit_test(test_the_longest_fit),
+		cmocka_unit_test(test_escape_sequences_never_come_through),
+		cmocka_unit_test(test_spec),
+		cmocka_unit_test(test_a_spec_that_is_too_large_is_not_written),
+		cmocka_unit_test(test_states),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
