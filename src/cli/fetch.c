@@ -1,5 +1,5 @@
 /*
- * fetch.c - `bpboot fetch`: the node's own transfer code on this machine
+ * fetch.c - the command bpboot fetch: the node's own transfer code on this machine
  *
  * The file goes to where --output says as it comes, aside first, so that nothing half-written is ever seen. It is not
  * kept in memory: this command has no maximum, as the node's fetch_blob has.

@@ -13,8 +13,6 @@
  */
 #include <errno.h>
 #include <ev.h>
-#include <linux/errqueue.h>
-#include <netinet/ip.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +20,7 @@
 #include "base/addr.h"
 #include "base/fd.h"
 #include "net/tftp_client.h"
+#include "net/tftp_socket.h"
 #include "wire/tftp.h"
 
 #define RETRY_MIN_MS	   10	 /* default of config.retry_min_ms */
@@ -29,10 +28,6 @@
 #define RETRY_REQUEST_MIN_MS 100 /* for a request always: each duplicate may open a second session there */
 #define RETRY_MAX_MS	   2000
 #define STALL_MS	   10000
-#define UTIMEOUT_US	   50000 /* asked of the server for its own timer; only tftpd-hpa knows this option */
-#define UDP_HEADERS	   32	 /* IP, UDP and TFTP header */
-#define RCVBUF_MAX	   (4u << 20)
-#define RCVBUF_OVERHEAD	   2816 /* what a packet costs of the receive buffer beyond its bytes */
 #define PACKETS_PER_WAKE   64	 /* then others have their turn */
 #define STRANGERS_MAX	   16	 /* packets from elsewhere that we answer in one transfer */
 
@@ -426,43 +421,6 @@ static void on_packet(struct tftp_client *c, const struct sockaddr_in *from, siz
 	}
 }
 
-/*
- * Empty the socket's queue of ICMP errors. Return: whether one says that nobody listens at the transfer's other end;
- * what we told strangers may come back, too, and means nothing.
- */
-static bool errors_drain(const struct tftp_client *c)
-{
-	const struct sockaddr_in *other = c->state == STATE_DATA ? &c->peer : &c->server;
-	uint8_t data[64], control[512];
-	struct iovec v = { data, sizeof(data) };
-	bool refused = false;
-
-	for (;;) {
-		struct sockaddr_in to = { 0 };
-		struct msghdr m = {
-			.msg_name = &to,
-			.msg_namelen = sizeof(to),
-			.msg_iov = &v,
-			.msg_iovlen = 1,
-			.msg_control = control,
-			.msg_controllen = sizeof(control),
-		};
-
-		if (recvmsg(c->fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
-			return refused;
-		for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
-			struct sock_extended_err e;
-
-			if (h->cmsg_level != IPPROTO_IP || h->cmsg_type != IP_RECVERR ||
-			    h->cmsg_len < CMSG_LEN(sizeof(e)))
-				continue;
-			memcpy(&e, CMSG_DATA(h), sizeof(e));
-			refused |= e.ee_errno == ECONNREFUSED && to.sin_port == other->sin_port &&
-				   to.sin_addr.s_addr == other->sin_addr.s_addr;
-		}
-	}
-}
-
 /* One packet or error of the socket. Return: 1 when there may be more, 0 when not. */
 static int receive(struct tftp_client *c)
 {
@@ -477,7 +435,7 @@ static int receive(struct tftp_client *c)
 	}
 	if (errno == EAGAIN)
 		return 0;
-	if (!errors_drain(c)) /* "unreachable for now": the timer decides */
+	if (!tftp_socket_refused(c->fd, c->state == STATE_DATA ? &c->peer : &c->server)) /* "unreachable for now": the timer decides */
 		return 1;
 	fail_refused(c);
 	return 0;
@@ -501,48 +459,9 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
 
 /* --- setting up --- */
 
-/* The MTU of the route to the server. */
-static int route_mtu(int fd, const struct sockaddr_in *to, size_t *ret)
-{
-	struct sockaddr_in nowhere = { .sin_family = AF_UNSPEC };
-	int mtu = 0;
-	socklen_t n = sizeof(mtu);
-
-	if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0 ||
-	    getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &n) < 0 ||
-	    connect(fd, (const struct sockaddr *)&nowhere, sizeof(nowhere)) < 0)
-		return -errno;
-	*ret = (size_t)MAX(mtu, 0);
-	return 0;
-}
-
-static void options_choose(struct tftp_client *c, const struct tftp_client_config *config,
-			   size_t mtu)
-{
-	uint16_t fits = TFTP_BLKSIZE_DEFAULT;
-	unsigned window = config->windowsize ? config->windowsize : TFTP_CLIENT_WINDOW;
-	int room, want;
-	socklen_t n = sizeof(room);
-
-	if (mtu > UDP_HEADERS + TFTP_BLKSIZE_MIN)
-		fits = (uint16_t)MIN(mtu - UDP_HEADERS, (size_t)TFTP_BLKSIZE_MAX);
-	c->asked.blksize = config->blksize ? config->blksize : fits;
-	c->asked.has_tsize = true;
-	c->asked.utimeout_us = UTIMEOUT_US;
-
-	/* a window that overflows the receive buffer is lost every time: raise the buffer, else lower the window */
-	want = (int)MIN((size_t)window * (c->asked.blksize + RCVBUF_OVERHEAD), (size_t)RCVBUF_MAX);
-	if (setsockopt(c->fd, SOL_SOCKET, SO_RCVBUFFORCE, &want, sizeof(want)) < 0)
-		(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want)); /* as far as it goes */
-	if (getsockopt(c->fd, SOL_SOCKET, SO_RCVBUF, &room, &n) == 0)
-		window = MIN(window, (unsigned)room / (c->asked.blksize + RCVBUF_OVERHEAD));
-	c->asked.windowsize = window > 1 ? (uint16_t)window : 0;
-}
-
 static int setup(struct tftp_client *c, const struct tftp_client_config *config)
 {
-	size_t mtu = 0;
-	int on = 1, r;
+	int r;
 
 	if (strlen(config->path) >= sizeof(c->path) || !*config->path)
 		return -ENAMETOOLONG;
@@ -558,14 +477,12 @@ static int setup(struct tftp_client *c, const struct tftp_client_config *config)
 	c->rto = config->rtt_us ? MAX(config->rtt_us * 4e-6, RETRY_REQUEST_MIN_MS / 1e3)
 				: RETRY_FIRST_MS / 1e3;
 	c->rto = MIN(c->rto, RETRY_MAX_MS / 1e3);
-	c->fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (c->fd < 0)
-		return -errno;
-	(void)setsockopt(c->fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)); /* else only slower to notice */
-	r = route_mtu(c->fd, &c->server, &mtu);
+	r = tftp_socket_open(&c->server, config->blksize,
+			     config->windowsize ? config->windowsize : TFTP_CLIENT_WINDOW,
+			     &c->asked);
 	if (r < 0)
 		return r;
-	options_choose(c, config, mtu);
+	c->fd = r;
 	c->windowsize = 1;
 	/* one byte more than agreed, so that a block that is too long is seen */
 	c->buf_bytes = MAX((size_t)c->asked.blksize + TFTP_HEADER_BYTES + 1, (size_t)TFTP_REQUEST_MAX);
