@@ -15,7 +15,6 @@ struct options {
 	const char *boot_file, *events, *key;
 	struct in_addr master;
 	uint16_t port;
-	bool allow_power;
 };
 
 static int take_master(void *options, const char *value)
@@ -46,7 +45,6 @@ static int run(void *options, int argc, char **argv)
 		.master = o->master,
 		.port = o->port,
 		.first = getpid() == 1,
-		.power = getpid() == 1 || o->allow_power,
 	};
 
 	return node_run(&c);
@@ -61,8 +59,6 @@ static const struct option_row rows[] = {
 	{ "master", 0, OPTION_CALL, "ADDRESS[:PORT]",
 	  "bpmaster, in place of what the boot file says", .call = take_master },
 	{ "key", 0, OPTION_STRING, "FILE", "public key of bpmaster (" KEY_DEFAULT ")", AT(key) },
-	{ "allow-power", 0, OPTION_FLAG, NULL, "obey orders to go down although this is not PID 1",
-	  AT(allow_power) },
 	{ 0 },
 };
 

@@ -41,7 +41,8 @@ struct handshake {
 void cipher_seal(struct cipher *c, const void *ad, size_t ad_n, uint8_t *text, size_t n,
 		 uint8_t ret_tag[static CIPHER_TAG_BYTES]);
 
-/* Decrypt @n bytes in place. Return: 0, or -EBADMSG when it is not the next frame of the peer; @text is wiped then. */
+/* Decrypt @n bytes in place. Return: 0, or -EBADMSG when it is not the next frame of the peer;
+ * @text is wiped then. */
 _must_check_ int cipher_open(struct cipher *c, const void *ad, size_t ad_n, uint8_t *text, size_t n,
 			     const uint8_t tag[static CIPHER_TAG_BYTES]);
 

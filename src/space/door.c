@@ -127,8 +127,15 @@ static int take_run(void *owner, struct reader *r)
 		char words[MESSAGE_WORDS_MAX];
 		struct message_failed f = { .job = first + (uint32_t)i, .words = words };
 		struct message_small msg;
-		int why = job_start(c, f.job, nodes[i], &order, words);
+		int why = E2BIG;
 
+		if (n * order.spec_n > MASTER_RUN_MAX)
+			snprintf(words, sizeof(words),
+				 "arguments and environment of %zu bytes are too much for %zu "
+				 "nodes at once",
+				 order.spec_n, n);
+		else
+			why = job_start(c, f.job, nodes[i], &order, words);
 		if (why == 0)
 			continue;
 		f.error = (uint32_t)why;

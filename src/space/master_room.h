@@ -65,6 +65,8 @@ struct master {
 	struct ev_io listening;
 	struct slave *pending; /* newest first */
 	size_t n_pending;
+	uint64_t complained_ms; /* when strangers were last complained of, and how often since */
+	unsigned complaints;
 
 	int lock_fd, door_fd;
 	struct ev_io door;

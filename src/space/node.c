@@ -199,7 +199,7 @@ static int take_power(void *owner, struct reader *r)
 
 	if (e < 0 || how >= MESSAGE_POWER_MAX_)
 		return -EBADMSG;
-	if (!n->config->power) {
+	if (!n->config->first) {
 		struct message_small m;
 
 		log_warn(0, "told to reboot, halt or power off, but this bpslave is not the node's "
@@ -419,7 +419,7 @@ static int prepare(struct node *n)
 	if (r == 0 && !n->config->first)
 		r = handover_read(n->config->boot_file, &n->boot);
 	while (r < 0 && n->config->first) {
-		sleep(NODE_RETRY_MAX_MS / 1000);
+		sleep(NODE_KEY_RETRY_S);
 		processes_reap(&n->processes);
 		r = load_key(n);
 	}
@@ -453,6 +453,7 @@ int node_run(const struct node_config *c)
 	watch_signal(&n, &n.child, SIGCHLD, on_child);
 	watch_signal(&n, &n.term, SIGTERM, on_end);
 	watch_signal(&n, &n.interrupt, SIGINT, on_end);
+	ev_now_update(n.loop); /* prepare() may have taken its time */
 	attempt(&n);
 	ev_run(n.loop, 0);
 	processes_close(&n.processes);

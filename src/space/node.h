@@ -12,6 +12,7 @@
 #define NODE_CONNECT_MS	  5000 /* to connect, then to be registered */
 #define NODE_RETRY_MIN_MS 500  /* back-off between attempts */
 #define NODE_RETRY_MAX_MS 10000
+#define NODE_KEY_RETRY_S  2 /* between two looks for a key that is missing, as PID 1 */
 #define NODE_SILENCE	  4 /* keepalives without a byte until the master is given up */
 
 struct node_config {
@@ -20,8 +21,7 @@ struct node_config {
 	const char *key;       /* public key of the master */
 	struct in_addr master; /* in place of what the boot file says; 0.0.0.0: what it says */
 	uint16_t port;
-	bool power; /* obey orders to reboot, halt or power off */
-	bool first; /* this is PID 1: never return */
+	bool first; /* this is PID 1: never return, and obey orders to go down */
 };
 
 /* Serve until SIGTERM or SIGINT; as PID 1 for ever. Return: 0 or negative errno (logged). */

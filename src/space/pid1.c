@@ -30,15 +30,13 @@
 static const struct {
 	const char *type, *at, *options;
 	unsigned long flags;
-	const char *probe; /* exists when it is mounted */
 } mounts[] = {
-	{ "proc", "/proc", NULL, MS_NOSUID | MS_NOEXEC | MS_NODEV, "/proc/self" },
-	{ "sysfs", "/sys", NULL, MS_NOSUID | MS_NOEXEC | MS_NODEV, "/sys/kernel" },
-	{ "devtmpfs", "/dev", "mode=0755", MS_NOSUID, "/dev/null" },
-	{ "devpts", "/dev/pts", "gid=5,mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC,
-	  "/dev/pts/ptmx" },
-	{ "tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV, NULL },
-	{ "tmpfs", "/run", "mode=0755", MS_NOSUID | MS_NODEV, "/run/bpboot" },
+	{ "proc", "/proc", NULL, MS_NOSUID | MS_NOEXEC | MS_NODEV },
+	{ "sysfs", "/sys", NULL, MS_NOSUID | MS_NOEXEC | MS_NODEV },
+	{ "devtmpfs", "/dev", "mode=0755", MS_NOSUID },
+	{ "devpts", "/dev/pts", "gid=5,mode=620,ptmxmode=666", MS_NOSUID | MS_NOEXEC },
+	{ "tmpfs", "/dev/shm", "mode=1777", MS_NOSUID | MS_NODEV },
+	{ "tmpfs", "/run", "mode=0755", MS_NOSUID | MS_NODEV },
 };
 
 static void trouble(char *words, const char *what, const char *name)
@@ -59,13 +57,11 @@ static void open_standard(void)
 	}
 }
 
-static bool is_mounted(const char *at, const char *probe)
+static bool is_mounted(const char *at)
 {
 	struct stat dir, parent;
 	char up[64];
 
-	if (probe && access(probe, F_OK) == 0)
-		return true;
 	snprintf(up, sizeof(up), "%s/..", at);
 	return stat(at, &dir) == 0 && stat(up, &parent) == 0 && dir.st_dev != parent.st_dev;
 }
@@ -73,7 +69,7 @@ static bool is_mounted(const char *at, const char *probe)
 static void mount_all(char *words)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
-		if (is_mounted(mounts[i].at, mounts[i].probe))
+		if (is_mounted(mounts[i].at))
 			continue;
 		(void)mkdir(mounts[i].at, 0755); /* mount() says what is wrong with it */
 		if (mount(mounts[i].type, mounts[i].at, mounts[i].type, mounts[i].flags,

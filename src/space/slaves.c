@@ -19,7 +19,9 @@
 #include "space/master_room.h"
 
 #define LISTEN_BACKLOG 1024
-#define PING_SOON_MS   2000 /* a node that may have been reset has this long to answer */
+#define COMPLAIN_MS    10000 /* strangers are complained of so often */
+#define COMPLAINTS_MAX 20    /* in that time */
+#define PING_SOON_MS   2000  /* a node that may have been reset has this long to answer */
 
 static void pending_remove(struct slave *s)
 {
@@ -53,11 +55,27 @@ static void send_words(struct slave *s, enum message_type type, const char *word
 	(void)stream_send_writer(&s->stream, &msg.w); /* it is about to be cut off anyway */
 }
 
+/* Strangers cannot fill the log: a few lines in a while. Return: whether to say one more. */
+static bool may_complain(struct master *m)
+{
+	uint64_t now = clock_ms();
+
+	if (now - m->complained_ms > COMPLAIN_MS) {
+		if (m->complaints > COMPLAINTS_MAX)
+			log_warn(0, "%u more complaints about strangers were left out",
+				 m->complaints - COMPLAINTS_MAX);
+		m->complained_ms = now;
+		m->complaints = 0;
+	}
+	return ++m->complaints <= COMPLAINTS_MAX;
+}
+
 static int refuse(struct slave *s, const char *words)
 {
 	char from[INET_ADDRSTRLEN];
 
-	log_warn(0, "refusing a node from %s: %s", ipv4_format(s->from, from), words);
+	if (may_complain(s->master))
+		log_warn(0, "refusing a node from %s: %s", ipv4_format(s->from, from), words);
 	send_words(s, MESSAGE_REFUSED, words);
 	stream_flush(&s->stream);
 	stream_fail(&s->stream, 0, NULL);
@@ -265,7 +283,8 @@ static void on_close(struct stream *st, int err, const char *why)
 			member_set_state(n, "boot", "");
 		else
 			member_set_state(n, "down", why);
-	} else if (s->state != SLAVE_UP && err != -EACCES && (err < 0 || s->state == SLAVE_NEW)) {
+	} else if (s->state != SLAVE_UP && err != -EACCES && (err < 0 || s->state == SLAVE_NEW) &&
+		   may_complain(s->master)) {
 		log_warn(0, "a connection from %s ended before it registered: %s",
 			 ipv4_format(s->from, from), why);
 	}

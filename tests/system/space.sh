@@ -174,7 +174,7 @@ sleep 1.5 # as much as they would pile up in that time
 rss() { awk '/^VmRSS/ { print $2 }' "/proc/$1/status"; }
 big=
 for p in $pid $master ${slave[0]}; do
-	[ "$(rss $p)" -lt 20000 ] || big="$big $p:$(rss $p)KiB"
+	[ "$(rss $p)" -lt ${RSS_MAX:-20000} ] || big="$big $p:$(rss $p)KiB"
 done
 t "a slow reader fills nobody's memory" test -z "$big"
 says "and does not stall another job" 0 "meanwhile" "$bin/bpsh" 0 echo meanwhile
@@ -311,16 +311,30 @@ t "and those that came are not doubled" test "$(grep -c 'start ok' "$boots/0.eve
 head -c 2000 /dev/urandom >/dev/udp/127.0.0.1/$log_port
 t "garbage datagrams harm nobody" bpsh 1 true
 
-# As root's init, in a namespace of its own.
-if unshare --pid --fork --mount --net --uts --mount-proc true 2>/dev/null; then
-	unshare --pid --fork --mount --net --uts --kill-child bash -c "exec '$bin/bpslave' --boot-file '$SCRATCH/boot1' --key /nonexistent" \
-		>"$SCRATCH/init.log" 2>&1 &
+# As the node's init, in a PID namespace of its own.
+if unshare --pid --fork --mount --uts --mount-proc true 2>/dev/null; then
+	stop "${slave[1]}"
+	wait_for 10 state_is 1 down
+	unshare --pid --fork --mount --uts --mount-proc --kill-child "$bin/bpslave" --boot-file "$SCRATCH/boot1" \
+		--key "$SCRATCH/keys/late.pub" >"$SCRATCH/init.log" 2>&1 </dev/null &
+	slave[1]=$!
+	t "as init it does not end for want of a key" wait_for 10 grep -q "cannot read the master's public key" "$SCRATCH/init.log"
+	cp "$SCRATCH/keys/master.pub" "$SCRATCH/keys/late.pub"
+	t "and goes on when there is one" wait_for 20 state_is 1 up
+	says "programs run under it" 0 "bpslave" "$bin/bpsh" 1 ps -o comm= -p 1
+	bpsh 1 sh -c '(setsid sleep 0.1 &) ; exit 0'
+	t "it reaps orphans" wait_for 5 bash -c "! '$bin/bpsh' 1 ps -eo stat= </dev/null | grep -q Z"
+	"$bin/bpsh" 1 sleep 300 </dev/null >"$SCRATCH/down" 2>&1 &
 	pid=$!
-	t "as init it does not end for want of a key" bash -c "
-		for i in 1 2 3 4 5 6 7 8 9 10; do grep -q 'cannot read the master' '$SCRATCH/init.log' && break; sleep 0.2; done
-		grep -q 'cannot read the master' '$SCRATCH/init.log' && kill -0 $pid"
-	kill -KILL $pid 2>/dev/null # unshare waits with signals blocked; its child dies with it
-	wait $pid 2>/dev/null
+	wait_for 10 bash -c "'$bin/bpsh' 1 pgrep -x sleep </dev/null"
+	t "bpctl -P powers it off" "$bin/bpctl" -S 1 -P
+	t "and the node is down" wait_for 10 state_is 1 down
+	wait $pid
+	t "its processes are lost" grep -q "node 1: " "$SCRATCH/down"
+	t "its kernel was told" wait_for 10 bash -c "! kill -0 ${slave[1]}"
+	wait "${slave[1]}" 2>/dev/null
+	start_slave 1
+	wait_for 10 state_is 1 up
 else
 	echo "skip as init - no namespaces"
 fi
