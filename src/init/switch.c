@@ -84,11 +84,12 @@ static void carry_over(const char *from)
 static void say_root(struct boot *b)
 {
 	uint64_t peak = b->free_start > b->free_min ? b->free_start - b->free_min : 0;
-	char used[FORMAT_SIZE_MAX], image[FORMAT_SIZE_MAX];
+	char image[FORMAT_SIZE_MAX];
 
 	stage_ok(b, REPORT_ROOT,
-		 "executing %s; init took %" PRIu64 " ms, peak memory %s with an image of %s",
-		 b->init, (clock_us() - b->start_us) / 1000, format_size(peak, used),
+		 "executing %s; init took %" PRIu64 " ms, peak memory %" PRIu64
+		 " bytes with an image of %s",
+		 b->init, (clock_us() - b->start_us) / 1000, peak,
 		 format_size(b->index.image_bytes, image));
 }
 
