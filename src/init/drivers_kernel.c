@@ -104,12 +104,13 @@ static void match_device(void *ctx, int dirfd, const char *device)
 		drivers_match(ctx, alias);
 }
 
-static void walk(struct drivers *d)
+/* All buses but PCI. */
+static void walk_rest(struct drivers *d)
 {
 	struct dirent *e;
 	DIR *dir = opendir(BUS_DIR);
 
-	each_device("pci", match_device, d); /* what a network card hangs on comes first */
+	d->walked = true;
 	while (dir && (e = readdir(dir)) != NULL) {
 		if (e->d_name[0] != '.' && strcmp(e->d_name, "pci"))
 			each_device(e->d_name, match_device, d);
@@ -146,7 +147,8 @@ static void on_uevent(struct ev_loop *loop, struct ev_io *w, int events)
 			recvfrom(d->uevents, buf, sizeof(buf), 0, (struct sockaddr *)&from, &len);
 
 		if (n < 0 && errno == ENOBUFS) { /* events were lost: look at everything */
-			walk(d);
+			each_device("pci", match_device, d);
+			d->walked = false;
 			ev_idle_start(loop, &d->idle);
 			continue;
 		}
@@ -163,6 +165,10 @@ static void on_idle(struct ev_loop *loop, struct ev_idle *w, int events)
 
 	if (load_next(d))
 		return; /* what the module brought is seen to first: events go before idling */
+	if (!d->walked) {
+		walk_rest(d);
+		return;
+	}
 	ev_idle_stop(loop, w);
 	if (d->on_idle)
 		d->on_idle(d->ctx);
@@ -212,7 +218,8 @@ int drivers_start(struct drivers *d, struct ev_loop *loop, void (*idle)(void *ct
 	ev_idle_init(&d->idle, on_idle);
 	d->idle.data = d;
 	ev_idle_start(loop, &d->idle);
-	walk(d);
+	d->walked = false;
+	each_device("pci", match_device, d);
 	drivers_want_always(d);
 	return 0;
 }

@@ -44,6 +44,7 @@ struct drivers {
 	uint16_t queue[DRIVERS_MODULES_MAX]; /* places in files[]; each at most once in a machine's
 						life */
 	size_t n_queue, queue_at;
+	bool walked; /* the buses beside PCI were looked at */
 
 	struct ev_loop *loop;
 	int uevents;

@@ -1,0 +1,174 @@
+/*
+ * test-cmdline.c - the kernel command line, parameter by parameter, and what is ignored with a
+ * warning
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "init/cmdline.h"
+
+static struct cmdline *parse(const char *text)
+{
+	struct cmdline *c = malloc(sizeof(*c));
+	char *copy = strdup(text);
+
+	cmdline_parse(copy, c);
+	free(copy);
+	return c;
+}
+
+static void defaults_are_sensible(void **state)
+{
+	struct cmdline *c = parse("");
+
+	assert_null(c->root);
+	assert_false(c->ro || c->quiet || c->shell || c->have_panic);
+	assert_int_equal(c->ip, CMDLINE_IP_DHCP);
+	assert_true(c->retry_min_s > 0 && c->retry_max_s > c->retry_min_s);
+	assert_int_equal(c->n_warnings, 0);
+	free(c);
+}
+
+static void words_are_taken(void **state)
+{
+	struct cmdline *c =
+		parse("BOOT_IMAGE=/vmlinuz root=tftp:///a.index quiet rd.shell ro panic=-5 "
+		      "rootflags=\"noatime,x y\" BOOTIF=01-52-54-00-12-34-56 bpboot.retry=1-3 "
+		      "bpboot.master=10.0.0.1:77 bpboot.log=10.0.0.2 bpboot.link=7\n");
+	struct in_addr a;
+
+	assert_string_equal(c->root, "tftp:///a.index");
+	assert_string_equal(c->rootflags, "noatime,x y");
+	assert_true(c->quiet && c->shell && c->ro && c->have_panic && c->have_bootif);
+	assert_int_equal(c->panic_s, -1);
+	assert_int_equal(c->bootif.b[5], 0x56);
+	assert_int_equal(c->retry_min_s, 1);
+	assert_int_equal(c->retry_max_s, 3);
+	assert_int_equal(c->link_s, 7);
+	assert_int_equal(c->master_port, 77);
+	assert_int_equal(ipv4_parse("10.0.0.2", &a), 0);
+	assert_int_equal(c->log.s_addr, a.s_addr);
+	assert_int_equal(c->n_warnings, 0);
+	free(c);
+}
+
+static void later_words_win_and_two_dashes_end(void **state)
+{
+	struct cmdline *c = parse("init=/a ro init=/b rw rd.shell=0 -- init=/c");
+
+	assert_string_equal(c->init, "/b");
+	assert_false(c->ro || c->shell);
+	free(c);
+}
+
+static void ip_has_the_kernels_syntax(void **state)
+{
+	static const struct {
+		const char *text;
+		enum cmdline_ip ip;
+		const char *address, *gateway, *device;
+		unsigned prefix;
+	} rows[] = {
+		{ "ip=dhcp", CMDLINE_IP_DHCP, NULL, NULL, NULL, 0 },
+		{ "ip=off", CMDLINE_IP_OFF, NULL, NULL, NULL, 0 },
+		{ "ip=eth1:dhcp", CMDLINE_IP_DHCP, NULL, NULL, "eth1", 0 },
+		{ "ip=:::::eth2:dhcp", CMDLINE_IP_DHCP, NULL, NULL, "eth2", 0 },
+		{ "ip=10.1.2.3::10.1.2.1:255.255.254.0:n1:eth0:off", CMDLINE_IP_STATIC, "10.1.2.3",
+		  "10.1.2.1", "eth0", 23 },
+		{ "ip=10.1.2.3:10.1.2.9:10.1.2.1:24", CMDLINE_IP_STATIC, "10.1.2.3", "10.1.2.1",
+		  NULL, 24 },
+		{ "ip=192.168.0.7", CMDLINE_IP_STATIC, "192.168.0.7", NULL, NULL, 24 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct cmdline *c = parse(rows[i].text);
+		struct in_addr a = { 0 };
+
+		assert_int_equal(c->n_warnings, 0);
+		assert_int_equal(c->ip, rows[i].ip);
+		if (rows[i].address) {
+			assert_int_equal(ipv4_parse(rows[i].address, &a), 0);
+			assert_int_equal(c->addr.address.s_addr, a.s_addr);
+			assert_int_equal(c->addr.prefix, rows[i].prefix);
+		}
+		if (rows[i].gateway) {
+			assert_int_equal(ipv4_parse(rows[i].gateway, &a), 0);
+			assert_int_equal(c->addr.gateway.s_addr, a.s_addr);
+		}
+		if (rows[i].device)
+			assert_string_equal(c->device, rows[i].device);
+		else
+			assert_null(c->device);
+		free(c);
+	}
+}
+
+static void nonsense_is_ignored_with_a_warning(void **state)
+{
+	static const char *const texts[] = {
+		"ip=10.0.0.999",    "ip=a:b:c",	      "ip=10.0.0.1:::255.0.255.0", "BOOTIF=hello",
+		"bpboot.retry=9-1", "bpboot.retry=x", "bpboot.master=host",	   "bpboot.link=0",
+		"panic=soon",	    "root=",	      "bpboot.nothing=1",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		struct cmdline *c = parse(texts[i]);
+
+		assert_int_equal(c->n_warnings, 1);
+		assert_non_null(strstr(c->warnings[0], "ignoring"));
+		assert_int_equal(c->ip, CMDLINE_IP_DHCP);
+		free(c);
+	}
+}
+
+static void blacklist_takes_lists_and_dashes(void **state)
+{
+	struct cmdline *c =
+		parse("rd.driver.blacklist=a-b,c modprobe.blacklist=d virtio_net.napi_tx=0");
+
+	assert_true(cmdline_blacklisted(c, "a_b"));
+	assert_true(cmdline_blacklisted(c, "c"));
+	assert_true(cmdline_blacklisted(c, "d"));
+	assert_false(cmdline_blacklisted(c, "a"));
+	assert_false(cmdline_blacklisted(c, "a_bc"));
+	assert_int_equal(c->n_module_words, 1);
+	assert_string_equal(c->module_words[0], "virtio_net.napi_tx=0");
+	free(c);
+}
+
+static void more_than_fits_is_cut_with_a_warning(void **state)
+{
+	char *text = malloc(3 * CMDLINE_BYTES_MAX);
+	struct cmdline *c;
+
+	memset(text, 'x', 3 * CMDLINE_BYTES_MAX);
+	text[3 * CMDLINE_BYTES_MAX - 1] = 0;
+	c = parse(text);
+	assert_int_equal(c->n_warnings, 1);
+	free(c);
+	for (size_t i = 0; i + 3 < 3 * CMDLINE_BYTES_MAX; i += 3)
+		memcpy(text + i, "a.=", 3);
+	for (size_t i = 2; i < 3 * CMDLINE_BYTES_MAX - 1; i += 3)
+		text[i] = ' ';
+	c = parse(text);
+	free(c);
+	free(text);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(defaults_are_sensible),
+		cmocka_unit_test(words_are_taken),
+		cmocka_unit_test(later_words_win_and_two_dashes_end),
+		cmocka_unit_test(ip_has_the_kernels_syntax),
+		cmocka_unit_test(nonsense_is_ignored_with_a_warning),
+		cmocka_unit_test(blacklist_takes_lists_and_dashes),
+		cmocka_unit_test(more_than_fits_is_cut_with_a_warning),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
