@@ -68,7 +68,6 @@ struct fetch_parts {
 	size_t n_left; /* parts that are not done */
 	uint64_t done_bytes, total_bytes;
 	ev_tstamp new_at; /* when anything new came last */
-	uint32_t rtt_us;
 	bool silence_told; /* trouble() was called for the silence that lasts */
 	bool ended;
 	int err; /* with which it ended */
@@ -238,13 +237,10 @@ static void on_done(void *ctx, int err, const char *why)
 	struct slot *s = ctx;
 	struct fetch_parts *f = s->f;
 	size_t i = s->part;
-	uint32_t rtt = tftp_client_rtt_us(s->client);
 	char text[FETCH_WHY_MAX];
 	uint8_t *buf;
 
 	tftp_client_free(TAKE_PTR(s->client));
-	if (rtt)
-		f->rtt_us = rtt;
 	if (err == 0 && s->len != f->index->parts[i].stored_bytes) {
 		snprintf(text, sizeof(text), "the file has %zu bytes, expected %u", s->len,
 			 f->index->parts[i].stored_bytes);
@@ -288,7 +284,6 @@ static void slot_begin(struct slot *s)
 		.max_bytes = part->stored_bytes,
 		.stall_ms = MIN(f->tuning.patience_ms ? f->tuning.patience_ms : PATIENCE_MS,
 				(uint32_t)STALL_MS),
-		.rtt_us = f->rtt_us,
 	};
 	struct fetch_url url;
 	int r;

@@ -24,8 +24,7 @@
 #include "wire/tftp.h"
 
 #define RETRY_MIN_MS	   10	 /* default of config.retry_min_ms */
-#define RETRY_FIRST_MS	   500	 /* for a request to a server of which nothing is known */
-#define RETRY_REQUEST_MIN_MS 100 /* for a request always: each duplicate may open a second session there */
+#define RETRY_FIRST_MS	   500	 /* for a request: each duplicate opens a second session at a busy server */
 #define RETRY_MAX_MS	   2000
 #define STALL_MS	   10000
 #define PACKETS_PER_WAKE   64	 /* then others have their turn */
@@ -474,9 +473,7 @@ static int setup(struct tftp_client *c, const struct tftp_client_config *config)
 	c->max_bytes = config->max_bytes;
 	c->rto_min = (config->retry_min_ms ? config->retry_min_ms : RETRY_MIN_MS) / 1e3;
 	c->stall = (config->stall_ms ? config->stall_ms : STALL_MS) / 1e3;
-	c->rto = config->rtt_us ? MAX(config->rtt_us * 4e-6, RETRY_REQUEST_MIN_MS / 1e3)
-				: RETRY_FIRST_MS / 1e3;
-	c->rto = MIN(c->rto, RETRY_MAX_MS / 1e3);
+	c->rto = RETRY_FIRST_MS / 1e3;
 	r = tftp_socket_open(&c->server, config->blksize,
 			     config->windowsize ? config->windowsize : TFTP_CLIENT_WINDOW,
 			     &c->asked);
@@ -531,9 +528,4 @@ void tftp_client_free(struct tftp_client *c)
 	stop(c);
 	free(c->buf);
 	free(c);
-}
-
-uint32_t tftp_client_rtt_us(const struct tftp_client *c)
-{
-	return (uint32_t)(c->srtt * 1e6);
 }

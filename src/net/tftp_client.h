@@ -29,7 +29,6 @@ struct tftp_client_config {
 	uint64_t max_bytes;	/* a longer file fails with -E2BIG; 0: no limit */
 	uint32_t retry_min_ms;	/* lower bound of the retransmission timer; 0: 10 */
 	uint32_t stall_ms;	/* fail with -ETIMEDOUT when nothing new came for so long; 0: 10000 */
-	uint32_t rtt_us;	/* round trip to this server as seen before; 0: not known */
 };
 
 #define TFTP_CLIENT_WINDOW 16
@@ -65,6 +64,3 @@ _must_check_ int tftp_client_new(struct ev_loop *loop, const struct tftp_client_
 				 const struct tftp_client_ops *ops, void *ctx,
 				 struct tftp_client **ret);
 void tftp_client_free(struct tftp_client *c);
-
-/* The measured round trip in microseconds, 0 when there is none yet. */
-uint32_t tftp_client_rtt_us(const struct tftp_client *c);
