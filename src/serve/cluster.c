@@ -375,7 +375,7 @@ static char *take_line(char *to, int size, void *user)
 	nl = memchr(ps->p, '\n', ps->left);
 	n = nl ? (size_t)(nl - ps->p) + 1 : ps->left;
 	ps->line++;
-	if (n >= (size_t)size) {
+	if (n + (nl ? 0 : 1) > (size_t)size - 2) {
 		(void)fail(ps, -EBADMSG, ps->line,
 			   "line is longer than %d bytes; go on in a next line that begins with a "
 			   "blank",
