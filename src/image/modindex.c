@@ -75,7 +75,8 @@ static int collect(struct modules *m, const struct driverset *set, struct aliase
 int modindex_format(struct modules *m, const struct driverset *set, struct buffer *to)
 {
 	_cleanup_(aliases_clear) struct aliases a = { 0 };
-	const struct module *brd = modules_find(m, "brd");
+	/* no hardware asks for these: the RAM disk, the file system on it, the socket of DHCP */
+	static const char *const always[] = { "brd", "ext4", "af_packet" };
 	int r = collect(m, set, &a);
 
 	if (r == 0)
@@ -94,7 +95,11 @@ int modindex_format(struct modules *m, const struct driverset *set, struct buffe
 			continue;
 		r = buffer_printf(to, "alias %s %s\n", a.items[i].pattern, a.items[i].name);
 	}
-	if (r == 0 && brd && module_list_has(&set->all, brd))
-		r = buffer_printf(to, "always brd\n");
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(always); i++) {
+		const struct module *mod = modules_find(m, always[i]);
+
+		if (mod && module_list_has(&set->all, mod))
+			r = buffer_printf(to, "always %s\n", always[i]);
+	}
 	return r;
 }

@@ -282,9 +282,13 @@ static int set_words(struct parse *ps, const struct key *k, char **at, const cha
 {
 	char *joined;
 
-	if (value[0] == '#' || strstr(value, " #") || strstr(value, "\t#"))
-		return bad(ps, k, value,
-			   "no word that begins with '#': a comment has a line of its own");
+	for (const char *p = value + strspn(value, " \t"); *p; p += strspn(p, " \t")) {
+		if (*p == '#' || *p == ';')
+			return bad(ps, k, value,
+				   "no word that begins with '#' or ';': a comment has a line of "
+				   "its own");
+		p += strcspn(p, " \t");
+	}
 	if (asprintf(&joined, "%s %s", *at ? *at : "", value) < 0)
 		return fail(ps, -ENOMEM, 0, "out of memory");
 	squeeze(joined);
@@ -501,7 +505,7 @@ static int format_words(struct buffer *to, const struct key *k, const char *text
 		n = strcspn(text, " \t");
 		if (n == 0)
 			break;
-		if (column + n > 90 && text[0] != ';') {
+		if (column + n > 90) {
 			r = buffer_append(to, "\n\t", 2);
 			column = 8;
 		} else if (!first) {

@@ -192,7 +192,8 @@ static void virtual_holds_cards_of_virtual_machines(void **state)
 			    "alias pci:v00001AF4d* virtio_pci\n"
 			    "alias virtio:d00000001v* virtio_net\n"
 			    "alias vmbus:63516161* hv_netvsc\n"
-			    "always brd\n");
+			    "always brd\n"
+			    "always ext4\n");
 }
 
 static void net_holds_every_wired_card_and_phys_before_them(void **state)

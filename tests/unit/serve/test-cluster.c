@@ -114,6 +114,7 @@ static void faults_are_refused_with_their_line(void **state)
 		{ MINIMAL "kernel=../../etc/shadow\n", 5, "within the boot directory" },
 		{ MINIMAL "image=.hidden\n", 5, "not first a '.'" },
 		{ MINIMAL "cmdline=a #b\n", 5, "begins with '#'" },
+		{ MINIMAL "cmdline=a\n b ;c\n", 6, "begins with '#' or ';'" },
 		{ "[cluster]\nnetwork=10.1.0.1/16\n", 2, "host bits zero" },
 		{ "[cluster]\nnetwork=10.1.0.0/31\n", 2, "length 8 to 30" },
 		{ "[cluster]\ninterface=averyveryverylongname\n", 2, "up to 15" },
