@@ -166,19 +166,24 @@ static int pipe_with(const char *text, int *ret)
 	return r;
 }
 
+/* Append all that comes, up to the buffer's maximum. */
 static int drain(int fd, struct buffer *out)
 {
 	for (;;) {
-		int r = buffer_reserve(out, 4096);
+		size_t want = MIN(out->max - out->len, (size_t)4096);
+		char over;
 		ssize_t n;
+		int r = buffer_reserve(out, want);
 
 		if (r < 0)
 			return r;
-		n = read(fd, out->data + out->len, 4096);
+		n = want ? read(fd, out->data + out->len, want) : read(fd, &over, 1);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return n < 0 ? -errno : 0;
+		if (!want)
+			return -E2BIG;
 		out->len += (size_t)n;
 		out->data[out->len] = 0;
 	}

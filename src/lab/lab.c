@@ -181,7 +181,7 @@ static int wait_up(const struct lab_up *u, const struct place *p, enum watch_sta
 
 /* Ask the supervisor to end, and insist. Then nothing of the lab is left but perhaps its directory.
  */
-static int end_supervisor(struct place *p, pid_t pid, bool ours)
+static int end_supervisor(struct place *p, pid_t pid)
 {
 	uint64_t deadline = clock_ms() + END_MS;
 
@@ -191,8 +191,7 @@ static int end_supervisor(struct place *p, pid_t pid, bool ours)
 		(void)usleep(20000);
 	if (place_is_running(p))
 		(void)kill(pid, SIGKILL); /* process 1 of its namespace: all go with it */
-	if (ours)
-		(void)waitpid(pid, NULL, 0);
+	(void)waitpid(pid, NULL, 0); /* it is our child only when we started it */
 	return place_remove(p);
 }
 
@@ -221,7 +220,7 @@ int lab_up(const struct lab_up *u, const volatile int *interrupted)
 	if (r == 0)
 		r = wait_up(u, &p, l.goal, interrupted);
 	if (r == -EINTR || (r < 0 && r != -EIO && r != -ETIMEDOUT))
-		(void)!end_supervisor(&p, pid, true); /* said already */
+		(void)!end_supervisor(&p, pid); /* said already */
 	return r;
 }
 
@@ -271,7 +270,7 @@ int lab_down(const char *name, const char *bpctl)
 	snprintf(socket, sizeof(socket), "%s/master.sock", p.path);
 	if (bpctl && setenv("BPBOOT_SOCKET", socket, 1) == 0)
 		power_off(&p, &l, bpctl);
-	return end_supervisor(&p, (pid_t)l.pid, false);
+	return end_supervisor(&p, (pid_t)l.pid);
 }
 
 int lab_status(const char *name)
