@@ -1,5 +1,6 @@
 #!/bin/bash
 # keys.sh - keys, signatures and published images, against stock minisign, b2sum and zstd
+# fast
 . tests/system/lib.sh
 
 bp=$BUILD/src/cli/bpboot

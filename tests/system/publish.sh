@@ -1,5 +1,6 @@
 #!/bin/bash
 # publish.sh - bpboot image publishes: stock minisign accepts it, nodes never see a mixture, a full disk harms nothing
+# fast
 . tests/system/lib.sh
 
 bp=$BUILD/src/cli/bpboot

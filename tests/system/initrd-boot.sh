@@ -1,0 +1,49 @@
+#!/bin/bash
+# initrd-boot.sh - the full kernel's `net` set drives cards of four kinds at once, one of them behind USB
+#
+# A machine with no boot server: what counts is that init finds each card by the index of modules, and its link.
+. tests/system/lib.sh
+
+bp=$BUILD/src/cli/bpboot
+export BPBOOT_KEYS=$SCRATCH/keys
+if [ ! -d "${KERNEL_FULL-}/lib/modules" ] || [ ! -x "$BUILD/src/init/init" ] || ! command -v qemu-system-x86_64 >/dev/null; then
+	echo "skip the full kernel's drivers work - needs KERNEL_FULL, a static init and qemu-system-x86_64"
+	exit 0
+fi
+"$bp" keygen >/dev/null || exit 1
+
+qemu=
+finish() { [ -z "$qemu" ] || kill "$qemu" 2>/dev/null; }
+trap finish EXIT
+boot() { # KIND COMPRESSION
+	log=$SCRATCH/$1-$2.log
+	: >"$log"
+	"$bp" initrd -q --kernel "$KERNEL_FULL" --modules "$1" --compress "$2" --level 3 --output "$SCRATCH/initrd.img" || return 1
+	qemu-system-x86_64 -accel tcg -m 512 -nodefaults -display none -no-reboot -serial "file:$log" \
+		-kernel "$KERNEL_FULL"/boot/vmlinuz-* -initrd "$SCRATCH/initrd.img" -append "console=ttyS0" \
+		-netdev user,id=a,restrict=on -device e1000e,netdev=a,mac=52:54:00:00:00:0a \
+		-netdev user,id=b,restrict=on -device rtl8139,netdev=b,mac=52:54:00:00:00:0b \
+		-netdev user,id=c,restrict=on -device virtio-net-pci,netdev=c,mac=52:54:00:00:00:0c \
+		-netdev user,id=d,restrict=on -device qemu-xhci -device usb-net,netdev=d,mac=52:54:00:00:00:0d \
+		</dev/null >/dev/null 2>&1 &
+	qemu=$!
+}
+linked() { # LAST BYTE OF A MAC...
+	local m
+
+	for m in "$@"; do grep -aq "link ok: .*(52:54:00:00:00:$m)" "$log" || return 1; done
+}
+log=
+boot net zstd || not_ok "initrd of the net set is built" "see above"
+wait_for 120 linked 0a 0b 0c 0d
+t "e1000e, RTL8139, virtio and USB cards are driven and have a link" linked 0a 0b 0c 0d
+t "no module failed to load" test -z "$(grep -a 'cannot load module' "$log")"
+kill $qemu && wait $qemu 2>/dev/null
+for kind in gzip none; do
+	boot virtual $kind
+	wait_for 120 grep -aq 'bpboot: .* start ok' "$log"
+	t "the kernel unpacks $kind" grep -aq 'bpboot: .* start ok' "$log"
+	kill $qemu && wait $qemu 2>/dev/null
+done
+qemu=
+done_testing
