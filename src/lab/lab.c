@@ -126,7 +126,7 @@ static size_t count_up(const struct watch *w, enum watch_stage goal, int *ret_fa
 	return up;
 }
 
-static int say_not_up(const struct watch *w, const char *name, enum watch_stage goal, int r)
+static int say_not_up(const struct watch *w, const struct lab_up *u, enum watch_stage goal, int r)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		const struct watch_node *n = &w->nodes[i];
@@ -139,11 +139,13 @@ static int say_not_up(const struct watch *w, const char *name, enum watch_stage 
 	}
 	if (w->broken)
 		(void)log_err(0, "%s", w->words);
+	if (u->site.die_with_caller) /* it ends at once */
+		return r;
 	fprintf(stderr,
 		"The lab runs on. To see why: bpboot log --lab %s NODE, bpboot lab console --name "
 		"%s NODE; "
 		"to end it: bpboot lab down --name %s\n",
-		name, name, name);
+		u->name, u->name, u->name);
 	return r;
 }
 
@@ -167,10 +169,10 @@ static int wait_up(const struct lab_up *u, const struct place *p, enum watch_sta
 		if (count_up(w, goal, &failed) == w->n && !w->broken)
 			break;
 		if (failed >= 0 || w->broken)
-			return say_not_up(w, u->name, goal, -EIO);
+			return say_not_up(w, u, goal, -EIO);
 		if (clock_ms() >= deadline) {
 			(void)log_err(0, "not all nodes are up after %" PRIu64 " s", u->timeout_s);
-			return say_not_up(w, u->name, goal, -ETIMEDOUT);
+			return say_not_up(w, u, goal, -ETIMEDOUT);
 		}
 		(void)usleep(POLL_US); /* an interrupt ends it early, which is what we want */
 	}
@@ -191,7 +193,7 @@ static int end_supervisor(struct place *p, pid_t pid)
 		(void)usleep(20000);
 	if (place_is_running(p))
 		(void)kill(pid, SIGKILL); /* process 1 of its namespace: all go with it */
-	(void)waitpid(pid, NULL, 0); /* it is our child only when we started it */
+	(void)waitpid(pid, NULL, 0);	  /* it is our child only when we started it */
 	return place_remove(p);
 }
 
