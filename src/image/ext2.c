@@ -41,7 +41,7 @@ static int count_usage(struct pass *s)
 	plan_cursor_skip(&end, p->used_blocks);
 	for (uint32_t g = 0; g < p->groups; g++) {
 		struct ext2_usage *u = &s->usage[g];
-		uint32_t first = plan_group_first(g), inode = g * p->group_inodes;
+		uint32_t first = plan_group_first(p, g), inode = g * p->group_inodes;
 
 		u->blocks = plan_group_meta(p, g);
 		if (end.next > first)
@@ -110,16 +110,17 @@ static int put_group(struct pass *s, uint32_t g)
 /* Go to where the next block of a file goes; *ret_room is how many may follow each other there. */
 static int next_block(struct pass *s, uint32_t *ret_room)
 {
-	uint32_t into = (s->out.block - PLAN_FIRST_BLOCK) % PLAN_GROUP_BLOCKS;
+	uint32_t group_blocks = s->plan->group_blocks;
+	uint32_t into = (s->out.block - PLAN_FIRST_BLOCK) % group_blocks;
 
 	if (into == 0) {
-		int r = put_group(s, s->out.block / PLAN_GROUP_BLOCKS);
+		int r = put_group(s, s->out.block / group_blocks);
 
 		if (r < 0)
 			return r;
-		into = (s->out.block - PLAN_FIRST_BLOCK) % PLAN_GROUP_BLOCKS;
+		into = (s->out.block - PLAN_FIRST_BLOCK) % group_blocks;
 	}
-	*ret_room = PLAN_GROUP_BLOCKS - into;
+	*ret_room = group_blocks - into;
 	return 0;
 }
 
@@ -218,9 +219,9 @@ static int put_all(struct pass *s)
 	}
 	/* What is behind the last file is free: only the groups' own blocks are made. */
 	for (uint32_t g = 0; r == 0 && g < p->groups; g++) {
-		if (s->out.block > plan_group_first(g))
+		if (s->out.block > plan_group_first(p, g))
 			continue;
-		r = out_skip(&s->out, plan_group_first(g) - s->out.block);
+		r = out_skip(&s->out, plan_group_first(p, g) - s->out.block);
 		if (r == 0)
 			r = next_block(s, &room);
 	}

@@ -70,8 +70,8 @@ void ext2_put_super(const struct plan *p, uint32_t g, uint8_t *to)
 	writer_le32(&w, PLAN_FIRST_BLOCK);
 	writer_le32(&w, 0); /* block size, as a power: 1024 */
 	writer_le32(&w, 0); /* fragment size, likewise */
-	writer_le32(&w, PLAN_GROUP_BLOCKS);
-	writer_le32(&w, PLAN_GROUP_BLOCKS); /* fragments */
+	writer_le32(&w, p->group_blocks);
+	writer_le32(&w, p->group_blocks); /* fragments */
 	writer_le32(&w, p->group_inodes);
 	writer_le32(&w, 0);	 /* mounted at */
 	writer_le32(&w, now);	 /* written at */
@@ -109,7 +109,7 @@ void ext2_put_descriptors(const struct plan *p, const struct ext2_usage *usage, 
 	struct writer w = WRITER(to, BLOCK_BYTES);
 
 	for (uint32_t g = b * per_block; g < p->groups && g < (b + 1) * per_block; g++) {
-		uint32_t at = plan_group_first(g) + (plan_has_super(g) ? 1 + p->descriptor_blocks : 0);
+		uint32_t at = plan_group_first(p, g) + (plan_has_super(g) ? 1 + p->descriptor_blocks : 0);
 
 		writer_le32(&w, at);	 /* block bitmap */
 		writer_le32(&w, at + 1); /* inode bitmap */

@@ -65,6 +65,8 @@ static int parse_entries(struct ldcache *c, const uint8_t *p, size_t n)
 	if (count > LDCACHE_ENTRIES_MAX)
 		return -E2BIG;
 	reader_skip(&r, HEADER_BYTES - sizeof(MAGIC_NEW) + 1 - 4);
+	if (r.err)
+		return r.err;
 	c->entries = calloc(MAX(count, 1u), sizeof(*c->entries));
 	if (!c->entries)
 		return -ENOMEM;

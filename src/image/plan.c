@@ -39,14 +39,14 @@ uint32_t plan_group_meta(const struct plan *p, uint32_t g)
 	return (plan_has_super(g) ? 1 + p->descriptor_blocks : 0) + 2 + p->table_blocks;
 }
 
-uint32_t plan_group_first(uint32_t g)
+uint32_t plan_group_first(const struct plan *p, uint32_t g)
 {
-	return PLAN_FIRST_BLOCK + g * PLAN_GROUP_BLOCKS;
+	return PLAN_FIRST_BLOCK + g * p->group_blocks;
 }
 
 uint32_t plan_group_size(const struct plan *p, uint32_t g)
 {
-	return MIN(p->blocks - plan_group_first(g), PLAN_GROUP_BLOCKS);
+	return MIN(p->blocks - plan_group_first(p, g), p->group_blocks);
 }
 
 uint64_t plan_bytes(const struct plan *p)
@@ -54,15 +54,18 @@ uint64_t plan_bytes(const struct plan *p)
 	return (uint64_t)p->blocks * BLOCK_BYTES;
 }
 
-static bool at_group_start(uint32_t block)
+/* At the start of a group, pass over the group's own blocks. */
+static void skip_meta(struct plan_cursor *c)
 {
-	return (block - PLAN_FIRST_BLOCK) % PLAN_GROUP_BLOCKS == 0;
+	uint32_t into = c->next - PLAN_FIRST_BLOCK;
+
+	if (into % c->plan->group_blocks == 0)
+		c->next += plan_group_meta(c->plan, into / c->plan->group_blocks);
 }
 
 uint32_t plan_cursor_take(struct plan_cursor *c)
 {
-	if (at_group_start(c->next))
-		c->next += plan_group_meta(c->plan, c->next / PLAN_GROUP_BLOCKS);
+	skip_meta(c);
 	return c->next++;
 }
 
@@ -71,9 +74,8 @@ void plan_cursor_skip(struct plan_cursor *c, uint64_t n)
 	while (n > 0) {
 		uint32_t room, k;
 
-		if (at_group_start(c->next))
-			c->next += plan_group_meta(c->plan, c->next / PLAN_GROUP_BLOCKS);
-		room = PLAN_GROUP_BLOCKS - (c->next - PLAN_FIRST_BLOCK) % PLAN_GROUP_BLOCKS;
+		skip_meta(c);
+		room = c->plan->group_blocks - (c->next - PLAN_FIRST_BLOCK) % c->plan->group_blocks;
 		k = (uint32_t)MIN(n, (uint64_t)room);
 		c->next += k;
 		n -= k;
@@ -149,26 +151,42 @@ static uint64_t meta_of(struct plan *p, uint32_t groups, uint64_t inodes)
 	return sum;
 }
 
+/* Blocks with which the last of the groups just has its own and one more. */
+static uint64_t least_of(const struct plan *p)
+{
+	return (uint64_t)plan_group_first(p, p->groups - 1) + plan_group_meta(p, p->groups - 1) + 1;
+}
+
 /*
- * The smallest number of groups. With one more group the tables of all may get smaller by rounding, so that the
- * blocks no longer reach the last group: then that one gets its own blocks and one more, which is free.
+ * Divide @all blocks into the groups. Where full groups would leave none for the last one (many inodes and little data,
+ * or a few blocks too many for one group less), all groups are made smaller, rather than the image larger.
  */
+static uint64_t divide(struct plan *p, uint64_t all)
+{
+	uint64_t each = (all - PLAN_FIRST_BLOCK + p->groups - 1) / p->groups;
+
+	p->group_blocks = PLAN_GROUP_BLOCKS;
+	if (all >= least_of(p))
+		return all;
+	each = MAX(each, (uint64_t)plan_group_meta(p, 0) + 1); /* the first has as much of its own as any */
+	p->group_blocks = (uint32_t)((each + PLAN_GROUP_ALIGN - 1) / PLAN_GROUP_ALIGN * PLAN_GROUP_ALIGN);
+	return MAX(all, least_of(p));
+}
+
+/* The smallest number of groups whose bitmaps hold all blocks and all inodes. */
 static int solve(struct plan *p)
 {
 	uint64_t inodes = p->used_inodes + p->spec.free_inodes;
 	uint64_t files = p->used_blocks + (p->spec.free_bytes + BLOCK_BYTES - 1) / BLOCK_BYTES;
-	uint32_t first = (uint32_t)MIN(1 + files / PLAN_GROUP_BLOCKS, (uint64_t)PLAN_BLOCKS_MAX);
+	uint64_t first = MAX(1 + files / PLAN_GROUP_BLOCKS, 1 + (inodes - 1) / PLAN_GROUP_INODES);
 
-	first = MAX(first, (uint32_t)MIN(1 + (inodes - 1) / PLAN_GROUP_INODES, (uint64_t)PLAN_BLOCKS_MAX));
-	for (uint32_t groups = first; groups <= PLAN_BLOCKS_MAX / PLAN_GROUP_BLOCKS; groups++) {
-		uint64_t meta = meta_of(p, groups, inodes), all = meta + files;
-		uint64_t least = (uint64_t)plan_group_first(groups - 1) +
-				 plan_group_meta(p, groups - 1) + 1;
+	for (uint64_t groups = first; groups <= PLAN_BLOCKS_MAX / PLAN_GROUP_BLOCKS; groups++) {
+		uint64_t meta = meta_of(p, (uint32_t)groups, inodes), all = meta + files;
 
 		if (p->table_blocks * PLAN_BLOCK_INODES > PLAN_GROUP_INODES ||
-		    all > plan_group_first(groups))
+		    all > PLAN_FIRST_BLOCK + groups * PLAN_GROUP_BLOCKS)
 			continue;
-		all = MAX(all, least);
+		all = divide(p, all);
 		if (all > PLAN_BLOCKS_MAX)
 			break;
 		p->blocks = (uint32_t)all;
@@ -270,6 +288,7 @@ static void identify(const struct tree *t, struct plan *p)
 	crypto_generichash_init(&h, NULL, 0, sizeof(sum));
 	hash_u64(&h, p->blocks);
 	hash_u64(&h, p->group_inodes);
+	hash_u64(&h, p->group_blocks);
 	hash_u64(&h, (uint64_t)p->spec.time_s);
 	if (p->spec.label)
 		crypto_generichash_update(&h, (const uint8_t *)p->spec.label, strlen(p->spec.label));

@@ -13,7 +13,8 @@
 #include "image/blocks.h"
 #include "image/tree.h"
 
-#define PLAN_GROUP_BLOCKS   8192u /* one block of bitmap */
+#define PLAN_GROUP_BLOCKS   8192u /* most of one group: one block of bitmap */
+#define PLAN_GROUP_ALIGN    8u	  /* blocks of a group are a multiple: a byte of bitmap */
 #define PLAN_INODE_BYTES    128u
 #define PLAN_BLOCK_INODES   (BLOCK_BYTES / PLAN_INODE_BYTES)
 #define PLAN_GROUP_INODES   8192u /* most of one group: one block of bitmap */
@@ -47,6 +48,7 @@ struct plan {
 	struct plan_spec spec;
 	uint32_t blocks;	  /* of the image */
 	uint32_t groups;
+	uint32_t group_blocks;	  /* of every group but the last, which has the rest */
 	uint32_t table_blocks;	  /* of a group's inode table */
 	uint32_t group_inodes;	  /* of a group: 8 * table_blocks */
 	uint32_t descriptor_blocks;
@@ -81,7 +83,7 @@ bool plan_has_super(uint32_t g);
 uint32_t plan_group_meta(const struct plan *p, uint32_t g);
 
 /* The first block of group @g, and how many it has. */
-uint32_t plan_group_first(uint32_t g);
+uint32_t plan_group_first(const struct plan *p, uint32_t g);
 uint32_t plan_group_size(const struct plan *p, uint32_t g);
 
 /* Where the next block of a file goes: walks over the groups' own blocks. */
