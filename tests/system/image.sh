@@ -64,16 +64,24 @@ head -c 100000 /dev/zero >sparse/dense
 printf 'tree sparse /\n' >sparse.image
 t "a sparse file of 5 GiB: clean" build sparse
 t "holes take no room" test "$(stat -c %s sparse.ext2)" -le 65536
-check_sparse() {
-	debugfs -R "dump /holes $SCRATCH/holes.out" sparse.ext2 >/dev/null 2>&1 && cmp sparse/holes holes.out &&
-		debugfs -R 'stats -h' sparse.ext2 2>/dev/null | grep -q large_file
+check_sparse() { # by its blocks: debugfs would write all 5 GiB
+	local at block
+
+	for at in 0 11 12 13 267 268 269 65803 65804 70000 5242879; do
+		block=$(debugfs -R "bmap /holes $at" sparse.ext2 2>/dev/null)
+		dd if=sparse.ext2 bs=1024 skip="$block" count=1 status=none | tr -d '\0' | grep -qx "data at $at" || return 1
+	done
+	for at in 1 14 266 300 65802 70001 5242878; do
+		[ "$(debugfs -R "bmap /holes $at" sparse.ext2 2>/dev/null)" = 0 ] || return 1
+	done
+	debugfs -R 'stats -h' sparse.ext2 2>/dev/null | grep -q large_file &&
+		debugfs -R 'stat /holes' sparse.ext2 2>/dev/null | grep -q "Size: $(stat -c %s sparse/holes)"
 }
 t "a sparse file of 5 GiB reads back" check_sparse
 cp --sparse=never sparse/zeros zeros.full && cp --sparse=always sparse/dense dense.holes
 printf 'file zeros.full /zeros\nfile dense.holes /dense\nname same\n' >as-holes.image
 printf 'file sparse/zeros /zeros\nfile sparse/dense /dense\nname same\n' >as-data.image
 t "how a source is stored does not matter" eval 'build as-holes && build as-data && cmp as-holes.ext2 as-data.ext2'
-rm -f holes.out
 
 mkdir -p many/dir && (cd many/dir && seq -f 'a file with number %g' 5000 | xargs -d '\n' touch)
 printf 'tree many /\n' >many.image
@@ -209,7 +217,7 @@ if [ "$(id -u)" = 0 ]; then
 	t "a user without rights gives the same bytes" eval \
 		'as_nobody "$bpboot" image -q nobody/same.image --raw nobody/n.ext2 && cmp same.ext2 nobody/n.ext2'
 	chmod 600 nobody/names/h1 && chown 0 nobody/names/h1
-	t_says "a file that may not be read is named" 1 "names/h1" \
+	t_says "a file that may not be read is named" 1 "Permission denied" \
 		as_nobody "$bpboot" image -q nobody/same.image --raw nobody/x.ext2
 	t "nothing is left of an image that failed" test -z "$(ls nobody | grep x.ext2)"
 fi
@@ -248,7 +256,7 @@ elf_files | awk 'NR % 2 == 1 || NR < 200' | head -n 400 >elf.list
 t "bpboot needs names what ldd resolves" compare_with_ldd <elf.list
 t_says "a program that lacks a library says which and who wants it" 1 "is not found; '" \
 	eval 'printf "int main(void){return 0;}" | gcc -x c -shared -o liblost.so - &&
-	printf "int main(void){return 0;}" | gcc -x c -o lacking - -Wl,--no-as-needed ./liblost.so && rm liblost.so &&
+	printf "int main(void){return 0;}" | gcc -x c -o lacking - -Wl,--no-as-needed -x none ./liblost.so && rm liblost.so &&
 	"$bpboot" needs lacking'
 printf '#!/usr/bin/env bash\n' >script && chmod +x script
 t_says "a script needs its interpreter, env's program and their libraries" 0 /bin/bash "$bpboot" needs script
@@ -258,9 +266,9 @@ build_paths() { # RUNPATH or RPATH, $ORIGIN, a chain of symlinks, a library outs
 		echo 'int two(void){return 2;}' | gcc -x c -shared -fPIC -o app/deep/libtwo.so.1.2 - -Wl,-soname,libtwo.so.1 &&
 		ln -sf libtwo.so.1.2 app/deep/libtwo.so.1 &&
 		echo 'int two(void);int one(void){return two();}' |
-		gcc -x c -shared -fPIC -o app/lib/libone.so - -Wl,"$1",-rpath,'$ORIGIN/../deep' app/deep/libtwo.so.1 &&
+		gcc -x c -shared -fPIC -o app/lib/libone.so - -Wl,-soname,libone.so -Wl,"$1",-rpath,'$ORIGIN/../deep' -x none app/deep/libtwo.so.1 &&
 		echo 'int one(void);int main(void){return one()==2?0:1;}' |
-		gcc -x c -o app/bin/prog - -Wl,"$1",-rpath,'$ORIGIN/../lib' -Wl,-rpath-link,app/deep app/lib/libone.so &&
+		gcc -x c -o app/bin/prog - -Wl,"$1",-rpath,'$ORIGIN/../lib' -Wl,-rpath-link,app/deep -x none app/lib/libone.so &&
 		app/bin/prog && compare_one app/bin/prog
 }
 compare_one() {
@@ -295,7 +303,7 @@ wrong "a module without a kernel" 'module loop\n' "wrong.image:1: module 'loop' 
 wrong "an init that is not in the image" 'init /bin/none\n' "wrong.image:1: init '/bin/none' is not in the image"
 wrong "an init that cannot be executed" 'file one /i mode=0644\ninit /i\n' "wrong.image:2: init '/i' is not executable"
 wrong "an owner that the image does not know" 'file one /i owner=nobody-here\n' "wrong.image:1: user 'nobody-here' is not in the image's /etc/passwd"
-wrong "a circle of symlinks" 'link /a b\nlink /b a\nfile one /a/x\n' "wrong.image:3: '/b/' leads through too many symlinks"
+wrong "a circle of symlinks" 'link /a b\nlink /b a\nfile one /a/x\n' "wrong.image:3: '/a' leads through too many symlinks"
 wrong "a tree over a file" 'file one /h1\ntree names /\n' "wrong.image:2: '/h1' is in the image already"
 wrong "a source that is shorter than it says" 'file /sys/kernel/uevent_seqnum /x\n' "changed while it was read"
 t_says "a manifest that is not there" 1 "cannot read the manifest" "$bpboot" image nowhere.image
@@ -338,14 +346,12 @@ t_says "an image without init is not published" 1 "name what the node starts" "$
 BPBOOT_KEYS=$SCRATCH/nokeys t_says "no key: nothing is published" 1 "sign.key" "$bpboot" image -q -n other node.image
 t "and nothing was written" test ! -e boot/other.index
 
-"$bpboot" image -q -l 19 -n big groups.image >big.out 2>&1 &
-pid=$!
-printf 'tree groups /\nfile script /sbin/init mode=0755\nfree 3M\n' >groups.image
-wait $pid
+printf 'tree groups /\nfile script /sbin/init mode=0755\n' >groups.image
+before=$(ls boot/parts | wc -l)
 "$bpboot" image -q -l 19 -n big groups.image >big.out 2>&1 &
 pid=$!
 children+=($pid)
-wait_for 20 eval '[ "$(ls boot/parts | wc -l)" -gt 30 ]' || not_ok "publishing begins" "$(cat big.out)"
+wait_for 30 eval '[ "$(ls boot/parts | wc -l)" -gt $((before + 5)) ]' || not_ok "publishing begins" "$(cat big.out)"
 kill -INT $pid
 wait $pid
 status=$?
