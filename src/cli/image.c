@@ -1,5 +1,5 @@
 /*
- * image.c - `bpboot image`: from a manifest to a published root image
+ * image.c - bpboot image: from a manifest to a published root image
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /*
- * needs.c - `bpboot needs`: the files that programs need besides themselves
+ * needs.c - bpboot needs: the files that programs need besides themselves
  *
  * One absolute path a line and nothing else, so that it can feed cpio, tar or rsync.
  */

@@ -1,5 +1,5 @@
 /*
- * size.c - `bpboot size`: what an image would consist of, and why
+ * size.c - bpboot size: what an image would consist of, and why
  */
 #include <errno.h>
 #include <inttypes.h>
