@@ -77,10 +77,13 @@ int file_read(int dirfd, const char *path, struct buffer *to)
 
 int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode)
 {
+	struct stat st;
 	uint32_t rnd;
 	int r;
 
 	*f = NEWFILE();
+	if (fstatat(dirfd, path, &st, 0) == 0 && !S_ISREG(st.st_mode)) /* never rename over /dev/null */
+		return S_ISDIR(st.st_mode) ? -EISDIR : -EOPNOTSUPP;
 	f->dirfd = dirfd;
 	f->path = strdup(path);
 	if (!f->path)

@@ -30,6 +30,7 @@ struct newfile {
 #define NEWFILE() ((struct newfile){ .fd = FD_NONE, .dirfd = FD_NONE })
 #define _cleanup_newfile_ _cleanup_(newfile_drop)
 
+/* Return: 0; -EISDIR or -EOPNOTSUPP when @path is there and not a regular file; another errno. */
 _must_check_ int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode);
 
 /* Sync, rename, sync the directory. The file is dropped on an error. */

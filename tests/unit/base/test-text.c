@@ -137,6 +137,8 @@ static void files_are_whole_or_not_at_all(void **state)
 	buffer_clear(&b);
 	assert_int_equal(file_read(fd, "x/y/b", &b), -E2BIG);
 	assert_int_equal(newfile_open(&f, fd, "none/b", 0644), -ENOENT);
+	assert_int_equal(newfile_open(&f, fd, "x/y", 0644), -EISDIR);
+	assert_int_equal(newfile_open(&f, fd, "/dev/null", 0644), -EOPNOTSUPP);
 
 	assert_int_equal(unlinkat(fd, "x/y/a", 0), 0);
 	assert_int_equal(unlinkat(fd, "x/y/b", 0), 0);
