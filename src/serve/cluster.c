@@ -241,8 +241,14 @@ static int set_path(struct parse *ps, const struct key *k, char **at, const char
 		return fail(ps, -ENOMEM, 0, "out of memory");
 	}
 	r = path_normalize(value[0] == '/' ? value : joined, &path);
+	if (r == 0 && (strlen(path) > CLUSTER_PATH_MAX ||
+		       isblank((unsigned char)path[strlen(path) - 1]))) {
+		free(path);
+		r = -E2BIG;
+	}
 	if (r < 0)
-		return bad(ps, k, value, "a path of at most 4095 bytes");
+		return bad(ps, k, value,
+			   "a path of at most 180 bytes in all, which does not end in a blank");
 	free(*at);
 	*at = path;
 	return 0;

@@ -17,6 +17,7 @@
 
 #define CLUSTER_BYTES_MAX   (64u << 10) /* the file */
 #define CLUSTER_NAME_MAX    64		/* with NUL; letters, digits, '.', '_', '-' */
+#define CLUSTER_PATH_MAX    180		/* bytes of a path made absolute: KEY=PATH fits a line */
 #define CLUSTER_CMDLINE_MAX 2048	/* with NUL; what the kernel takes on x86 */
 #define CLUSTER_MASTER_PORT 2223
 #define CLUSTER_LOG_PORT    514

@@ -228,6 +228,7 @@ static void option_text(const struct options *o, uint8_t code, char *to, size_t 
 /* RFC 3442: prefix, as many octets of the network as the prefix needs, gateway. All or nothing. */
 static size_t option_routes(const struct options *o, struct dhcp_route *to)
 {
+	struct dhcp_route routes[DHCP_ROUTES_MAX] = { 0 };
 	struct reader r = option(o, OPT_ROUTES);
 	size_t n = 0;
 
@@ -237,14 +238,15 @@ static size_t option_routes(const struct options *o, struct dhcp_route *to)
 		if (prefix > 32)
 			return 0;
 		reader_copy(&r, net, (prefix + 7u) / 8);
-		to[n].prefix = prefix;
-		memcpy(&to[n].dst, net, sizeof(net));
-		to[n].dst.s_addr &= ipv4_mask(prefix).s_addr;
-		to[n].gateway = reader_addr(&r);
+		routes[n].prefix = prefix;
+		memcpy(&routes[n].dst, net, sizeof(net));
+		routes[n].dst.s_addr &= ipv4_mask(prefix).s_addr;
+		routes[n].gateway = reader_addr(&r);
 		if (r.err)
 			return 0;
 		n++;
 	}
+	memcpy(to, routes, n * sizeof(*to));
 	return n;
 }
 
@@ -303,7 +305,7 @@ static void option_search(const struct options *o, char *to, size_t max)
 			w.len = start;
 		w.err = 0;
 	}
-	to[w.len] = 0;
+	memset(to + w.len, 0, max - w.len); /* nothing of what was left out stays behind the end */
 }
 
 static uint8_t prefix_of(const struct options *o, struct in_addr a)

@@ -112,6 +112,7 @@ static void faults_are_refused_with_their_line(void **state)
 		{ MINIMAL "nonsense\n", 5, "expected KEY=VALUE" },
 		{ MINIMAL "unknown=maybe\n", 5, "refuse or accept" },
 		{ MINIMAL "kernel=../../etc/shadow\n", 5, "within the boot directory" },
+		{ MINIMAL "boot=a /.\n", 5, "not end in a blank" }, /* which a line cannot hold */
 		{ MINIMAL "image=.hidden\n", 5, "not first a '.'" },
 		{ MINIMAL "cmdline=a #b\n", 5, "begins with '#'" },
 		{ MINIMAL "cmdline=a\n b ;c\n", 6, "begins with '#' or ';'" },
@@ -155,6 +156,23 @@ static void a_line_of_over_197_bytes_is_refused(void **state)
 	assert_non_null(strstr(why, "begins with a blank"));
 }
 
+/* What is made absolute must still fit a line of the file. */
+static void a_path_has_up_to_180_bytes_in_all(void **state)
+{
+	size_t room = CLUSTER_PATH_MAX - strlen("/etc/bpboot/");
+
+	for (size_t n = room; n <= room + 1; n++) {
+		struct cluster c = { 0 };
+		char text[512] = MINIMAL "boot=", why[256];
+		unsigned line = 0;
+
+		memset(text + strlen(text), 'w', n);
+		assert_int_equal(parse(text, &c, &line, why), n == room ? 0 : -EBADMSG);
+		assert_int_equal(line, n == room ? 0 : 5);
+		cluster_clear(&c);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -163,6 +181,7 @@ int main(void)
 		cmocka_unit_test(a_long_command_line_goes_on_in_further_lines),
 		cmocka_unit_test(faults_are_refused_with_their_line),
 		cmocka_unit_test(a_line_of_over_197_bytes_is_refused),
+		cmocka_unit_test(a_path_has_up_to_180_bytes_in_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -237,6 +237,19 @@ static void domain_names_end(void **state)
 	}
 }
 
+/* What was taken before a broken name or route came is dropped, to the last byte. */
+static void what_stood_before_a_broken_one_leaves_no_trace(void **state)
+{
+	static const struct dhcp_route no_routes[DHCP_ROUTES_MAX];
+	static const char none[sizeof(((struct dhcp_lease *)0)->search)];
+	struct dhcp_reply p;
+
+	assert_int_equal(parse(OPT("\x35\1\2\x77\7\1a\0\2bc\5\xff"), &p), 0);
+	assert_memory_equal(p.lease.search, none, sizeof(none));
+	assert_int_equal(parse(OPT("\x35\1\2\x79\6\0\x0a\x09\0\1\x21\xff"), &p), 0);
+	assert_memory_equal(p.lease.routes, no_routes, sizeof(no_routes));
+}
+
 static void times_make_sense(void **state)
 {
 	struct dhcp_reply p;
@@ -309,6 +322,7 @@ int main(void)
 		cmocka_unit_test(options_go_on_in_file_and_sname),
 		cmocka_unit_test(reads_classless_routes_all_or_nothing),
 		cmocka_unit_test(domain_names_end),
+		cmocka_unit_test(what_stood_before_a_broken_one_leaves_no_trace),
 		cmocka_unit_test(times_make_sense),
 		cmocka_unit_test(long_options_come_in_pieces),
 		cmocka_unit_test(a_discover_says_who_we_are),
