@@ -19,7 +19,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
-#include "image/modules_priv.h"
+#include "image/modules_internal.h"
 
 #define MODULES_BUILTIN_MAX (4u << 20) /* bytes of modules.builtin */
 #define MODULES_READ_BYTES  (64u << 10)

@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "image/modules_priv.h"
+#include "image/modules_internal.h"
 
 #define INFO_WORD_MAX 512 /* bytes of a value with NUL; longer ones are of no use here */
 

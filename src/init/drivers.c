@@ -12,7 +12,7 @@
 #include "base/lines.h"
 #include "init/cmdline.h"
 #include "init/drivers.h"
-#include "init/drivers_priv.h"
+#include "init/drivers_internal.h"
 
 void drivers_free(struct drivers *d)
 {

@@ -20,7 +20,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/reader.h"
-#include "init/drivers_priv.h"
+#include "init/drivers_internal.h"
 
 #define BUS_DIR	      "/sys/bus"
 #define UEVENT_MAX    8192

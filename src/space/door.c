@@ -17,7 +17,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
-#include "space/master_room.h"
+#include "space/master_internal.h"
 
 #define DOOR_BACKLOG 128
 

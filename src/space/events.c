@@ -17,7 +17,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/path.h"
-#include "space/master_room.h"
+#include "space/master_internal.h"
 #include "wire/bootlog.h"
 
 #define BOOTS_DIR	"boots"

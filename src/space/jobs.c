@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "space/master_room.h"
+#include "space/master_internal.h"
 
 #define SLOT_BITS 16 /* a job's number on the channel: generation above, slot below */
 #define SLOT_MASK ((1u << SLOT_BITS) - 1)

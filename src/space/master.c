@@ -9,7 +9,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
-#include "space/master_room.h"
+#include "space/master_internal.h"
 #include "wire/masterkey.h"
 
 static int load_key(struct master *m)

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "space/master_room.h"
+#include "space/master_internal.h"
 
 #define MODE_DEFAULT 0111u /* everyone may run there */
 

@@ -13,7 +13,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
-#include "space/shell_room.h"
+#include "space/shell_internal.h"
 
 #define DIVIDER "---------------------------------------------------------------------"
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "space/shell_room.h"
+#include "space/shell_internal.h"
 
 #define BACKGROUND_S 0.5 /* between two looks at a terminal that is not ours */
 

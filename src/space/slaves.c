@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "space/master_room.h"
+#include "space/master_internal.h"
 
 #define LISTEN_BACKLOG 1024
 #define COMPLAIN_MS    10000 /* strangers are complained of so often */

@@ -1,5 +1,5 @@
 /*
- * master_room.h - what the files of bpmaster share with each other, and with nobody else
+ * master_internal.h - what the files of bpmaster share with each other, and with nobody else
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /*
- * modules_priv.h - what modules.c (which there are) and modules_info.c (what each needs) share
+ * modules_internal.h - what modules.c (which there are) and modules_info.c (what each needs) share
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /*
- * drivers_priv.h - struct drivers, shared by drivers.c (the index) and drivers_kernel.c (devices
+ * drivers_internal.h - struct drivers, shared by drivers.c (the index) and drivers_kernel.c (devices
  * and loading)
  */
 #pragma once

@@ -1,5 +1,5 @@
 /*
- * shell_room.h - what the files of bpsh's engine share with each other, and with nobody else
+ * shell_internal.h - what the files of bpsh's engine share with each other, and with nobody else
  */
 #pragma once
 
