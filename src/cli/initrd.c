@@ -15,10 +15,10 @@
 #include "base/parse.h"
 #include "base/path.h"
 #include "cli/commands.h"
+#include "cli/keys.h"
 #include "cli/where.h"
 #include "image/compress.h"
 #include "image/initrd.h"
-#include "image/sign.h"
 
 #define INITRD_FILE	  "initrd.img" /* names in the boot directory */
 #define INITRD_KERNEL	  "vmlinuz"
@@ -27,22 +27,11 @@
 #define INITRD_LIST_WIDTH 100
 
 struct options {
+	struct keys_option keys; /* first, for keys_take() */
 	const char *kernel, *modules, *compress, *output, *boot, *init, *firmware;
-	const char *keys[INITRD_KEYS_MAX];
-	size_t n_keys;
 	uint64_t min_counter, level;
 	bool shell, quiet;
 };
-
-static int take_key(void *opts, const char *value)
-{
-	struct options *o = opts;
-
-	if (o->n_keys == INITRD_KEYS_MAX)
-		return log_err(-E2BIG, "more than %d keys", INITRD_KEYS_MAX);
-	o->keys[o->n_keys++] = value;
-	return 0;
-}
 
 static const struct option_row rows[] = {
 	{ .name = "kernel", .letter = 'k', .type = OPTION_STRING, .arg = "KERNEL",
@@ -54,7 +43,7 @@ static const struct option_row rows[] = {
 	{ .name = "compress", .letter = 'c', .type = OPTION_STRING, .arg = "KIND",
 	  .help = "zstd, gzip or none (zstd)", .offset = offsetof(struct options, compress) },
 	{ .name = "level", .letter = 'l', .type = OPTION_U64, .arg = "N",
-	  .help = "level of compression (zstd 19, gzip 9)", .min = 1, .max = 19,
+	  .help = "level of compression (zstd 18, gzip 9)", .min = 1, .max = 19,
 	  .offset = offsetof(struct options, level) },
 	{ .name = "output", .letter = 'o', .type = OPTION_STRING, .arg = "FILE",
 	  .help = "write the initramfs there, and nothing to the boot directory",
@@ -64,7 +53,7 @@ static const struct option_row rows[] = {
 	  .offset = offsetof(struct options, boot) },
 	{ .name = "key", .type = OPTION_CALL, .arg = "FILE",
 	  .help = "public key whose images nodes accept (/etc/bpboot/sign.pub); again for more",
-	  .call = take_key },
+	  .call = keys_take },
 	{ .name = "min-counter", .type = OPTION_U64, .arg = "N",
 	  .help = "nodes refuse an index with a lower counter", .min = 1, .max = INT64_MAX,
 	  .offset = offsetof(struct options, min_counter) },
@@ -79,27 +68,6 @@ static const struct option_row rows[] = {
 	  .offset = offsetof(struct options, quiet) },
 	{ 0 },
 };
-
-static int load_keys(const struct options *o, struct minisign_key keys[static INITRD_KEYS_MAX], size_t *ret)
-{
-	_cleanup_free_ char *path = NULL;
-	int r;
-
-	for (size_t i = 0; i < o->n_keys; i++) {
-		r = sign_public_load(AT_FDCWD, o->keys[i], &keys[i]);
-		if (r < 0)
-			return r;
-	}
-	*ret = o->n_keys;
-	if (o->n_keys > 0)
-		return 0;
-	r = path_join(where_key_dir(), SIGN_PUBLIC_FILE, &path);
-	if (r == 0)
-		r = sign_public_load(AT_FDCWD, path, &keys[0]);
-	if (r == 0)
-		*ret = 1;
-	return r;
-}
 
 static int source_date(uint32_t *ret)
 {
@@ -238,7 +206,7 @@ static int build(const struct options *o, const struct initrd_spec *spec, enum c
 static int run(void *opts, int argc, char **argv)
 {
 	const struct options *o = opts;
-	struct minisign_key keys[INITRD_KEYS_MAX];
+	struct minisign_key keys[KEYS_MAX];
 	_cleanup_free_ char *init = NULL;
 	struct initrd_spec spec = {
 		.shell_path = o->shell ? INITRD_SHELL : NULL,
@@ -254,7 +222,7 @@ static int run(void *opts, int argc, char **argv)
 		return command_usage(&cmd_initrd, "bpboot ");
 	}
 	if (r == 0)
-		r = load_keys(o, keys, &spec.n_keys);
+		r = keys_load(&o->keys, keys, &spec.n_keys);
 	if (r == 0 && !o->init)
 		r = where_program("init", &init);
 	spec.init_path = o->init ? o->init : init;

@@ -13,39 +13,27 @@
 #include "base/parse.h"
 #include "base/path.h"
 #include "cli/commands.h"
+#include "cli/keys.h"
 #include "cli/where.h"
 #include "image/publish.h"
-#include "image/sign.h"
 #include "image/verify.h"
 
-#define VERIFY_KEYS_MAX	  16
 #define VERIFY_IMAGES_MAX 1024
 
 static const char suffix[] = ".index";
 
 struct options {
+	struct keys_option keys; /* first, for keys_take() */
 	const char *output;
-	const char *keys[VERIFY_KEYS_MAX];
-	size_t n_keys;
 	bool no_key, prune;
 };
-
-static int take_key(void *opts, const char *value)
-{
-	struct options *o = opts;
-
-	if (o->n_keys == VERIFY_KEYS_MAX)
-		return log_err(-E2BIG, "more than %d keys", VERIFY_KEYS_MAX);
-	o->keys[o->n_keys++] = value;
-	return 0;
-}
 
 static const struct option_row rows[] = {
 	{ .name = "output", .letter = 'o', .type = OPTION_STRING, .arg = "DIR",
 	  .help = "the boot directory (/srv/bpboot; BPBOOT_DIR overrides)",
 	  .offset = offsetof(struct options, output) },
 	{ .name = "key", .letter = 'k', .type = OPTION_CALL, .arg = "FILE",
-	  .help = "public key that must have signed (/etc/bpboot/sign.pub); again for more", .call = take_key },
+	  .help = "public key that must have signed (/etc/bpboot/sign.pub); again for more", .call = keys_take },
 	{ .name = "no-signature", .type = OPTION_FLAG, .help = "check the parts only",
 	  .offset = offsetof(struct options, no_key) },
 	{ .name = "prune", .type = OPTION_FLAG,
@@ -53,31 +41,6 @@ static const struct option_row rows[] = {
 	  .offset = offsetof(struct options, prune) },
 	{ 0 },
 };
-
-static int load_keys(const struct options *o, struct minisign_key keys[static VERIFY_KEYS_MAX], size_t *ret)
-{
-	_cleanup_free_ char *path = NULL;
-	int r;
-
-	if (o->no_key) {
-		*ret = 0;
-		return 0;
-	}
-	for (size_t i = 0; i < o->n_keys; i++) {
-		r = sign_public_load(AT_FDCWD, o->keys[i], &keys[i]);
-		if (r < 0)
-			return r;
-	}
-	*ret = o->n_keys;
-	if (o->n_keys > 0)
-		return 0;
-	r = path_join(where_key_dir(), SIGN_PUBLIC_FILE, &path);
-	if (r == 0)
-		r = sign_public_load(AT_FDCWD, path, &keys[0]);
-	if (r == 0)
-		*ret = 1;
-	return r;
-}
 
 static int verify_one(int dirfd, const char *name, const struct minisign_key *keys, size_t n_keys)
 {
@@ -157,9 +120,9 @@ static int run(void *opts, int argc, char **argv)
 	const char *dir = o->output ? o->output : where_boot_dir();
 	_cleanup_free_ char *arg_dir = NULL, *name = NULL;
 	_cleanup_close_ int fd = FD_NONE;
-	struct minisign_key keys[VERIFY_KEYS_MAX];
+	struct minisign_key keys[KEYS_MAX];
 	size_t n_keys = 0;
-	int r = load_keys(o, keys, &n_keys);
+	int r = o->no_key ? 0 : keys_load(&o->keys, keys, &n_keys);
 
 	if (r == 0 && argc > 0)
 		r = split_argument(argv[0], &arg_dir, &name);

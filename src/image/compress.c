@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "image/compress.h"
 
-#define COMPRESS_ZSTD_LEVEL  19
+#define COMPRESS_ZSTD_LEVEL  18 /* 19 saves 0.2 % in size and costs a fifth more time */
 #define COMPRESS_WORKERS_MAX 16
 /*
  * What one worker takes, and how much of what goes before it sees (5: a sixteenth of the window, 512 KiB). Both show in

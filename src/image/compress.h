@@ -16,7 +16,7 @@ const char *compress_name(enum compress_kind k); /* "zstd" */
 _must_check_ int compress_parse(const char *name, enum compress_kind *ret);
 
 /*
- * Append @from to @to, compressed. @level: of zstd or gzip; 0 is the default, 19 and 9. Processors are used side by
+ * Append @from to @to, compressed. @level: of zstd or gzip; 0 is the default, 18 and 9. Processors are used side by
  * side; the bytes do not depend on their number. Logs.
  */
 _must_check_ int compress_buffer(enum compress_kind kind, int level, const struct buffer *from, struct buffer *to);

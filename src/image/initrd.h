@@ -13,7 +13,6 @@
 #include "wire/minisign.h"
 
 #define INITRD_BYTES_MAX (1u << 30) /* of an archive, before compression */
-#define INITRD_KEYS_MAX	 16
 
 struct initrd_spec {
 	const char *init_path;	     /* the static init */
