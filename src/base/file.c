@@ -3,6 +3,9 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -12,34 +15,73 @@
 #include "base/fd.h"
 #include "base/file.h"
 
-/* Files on their way, so that an interrupted program leaves none behind. */
+/*
+ * Files on their way, so that an interrupted program leaves none behind. A file is made and known in one step under a
+ * lock that a signal handler can take: who holds it has its signals blocked, so that the handler never waits for the
+ * thread that it interrupted.
+ */
 static struct {
 	int dirfd;
-	const char *volatile temp;
+	const char *temp;
 } newfile_known[NEWFILE_OPEN_MAX];
+static atomic_flag newfile_lock = ATOMIC_FLAG_INIT;
 
-static int newfile_remember(const struct newfile *f)
+static void known_lock(sigset_t *ret_before)
 {
+	sigset_t all;
+
+	sigfillset(&all);
+	(void)pthread_sigmask(SIG_BLOCK, &all, ret_before); /* fails only for a wrong first argument */
+	while (atomic_flag_test_and_set(&newfile_lock))
+		sched_yield();
+}
+
+static void known_unlock(const sigset_t *before)
+{
+	atomic_flag_clear(&newfile_lock);
+	(void)pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+/* Make the file @f->temp and know it from then on. Return: a descriptor or a negative errno. */
+static int newfile_create(const struct newfile *f)
+{
+	sigset_t before;
+	int r = -EMFILE;
+
+	known_lock(&before);
 	for (size_t i = 0; i < NEWFILE_OPEN_MAX; i++) {
-		if (!newfile_known[i].temp) {
+		if (newfile_known[i].temp)
+			continue;
+		r = openat(f->dirfd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+		if (r < 0) {
+			r = -errno;
+		} else {
 			newfile_known[i].dirfd = f->dirfd;
 			newfile_known[i].temp = f->temp;
-			return 0;
 		}
+		break;
 	}
-	return -EMFILE;
+	known_unlock(&before);
+	return r;
 }
 
 static void newfile_forget(const struct newfile *f)
 {
+	sigset_t before;
+
+	known_lock(&before);
 	for (size_t i = 0; i < NEWFILE_OPEN_MAX; i++) {
 		if (newfile_known[i].temp == f->temp)
 			newfile_known[i].temp = NULL;
 	}
+	known_unlock(&before);
 }
 
 void newfile_drop_all(void)
 {
+	sigset_t before;
+
+	known_lock(&before); /* and never let go: no other thread makes one more */
 	for (size_t i = 0; i < NEWFILE_OPEN_MAX; i++) {
 		if (newfile_known[i].temp)
 			(void)unlinkat(newfile_known[i].dirfd, newfile_known[i].temp, 0); /* best effort */
@@ -79,7 +121,7 @@ int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode)
 {
 	struct stat st;
 	uint32_t rnd;
-	int r;
+	int r = -ENOMEM;
 
 	*f = NEWFILE();
 	if (fstatat(dirfd, path, &st, 0) == 0 && !S_ISREG(st.st_mode)) /* never rename over /dev/null */
@@ -94,22 +136,20 @@ int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode)
 		free(TAKE_PTR(f->temp));
 		if (asprintf(&f->temp, "%s.%08x.new", path, rnd) < 0) {
 			f->temp = NULL;
+			r = -ENOMEM;
 			break;
 		}
-		f->fd = openat(dirfd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (f->fd >= 0 || errno != EEXIST)
+		r = newfile_create(f);
+		if (r != -EEXIST)
 			break;
 	}
-	if (f->fd < 0) {
-		r = f->temp ? -errno : -ENOMEM;
-		f->fd = FD_NONE;
-		free(TAKE_PTR(f->temp));
+	if (r < 0) {
+		free(TAKE_PTR(f->temp)); /* it is not ours */
 		newfile_drop(f);
 		return r;
 	}
-	r = newfile_remember(f);
-	if (r == 0 && fchmod(f->fd, mode) < 0)
-		r = -errno;
+	f->fd = r;
+	r = fchmod(f->fd, mode) < 0 ? -errno : 0;
 	if (r < 0)
 		newfile_drop(f);
 	return r;

@@ -40,8 +40,8 @@ _must_check_ int newfile_commit(struct newfile *f);
 void newfile_drop(struct newfile *f);
 
 /*
- * Remove every half-written file of newfile_open(); safe in a signal handler's thread of control just before
- * _exit(), which is what it is for. At most NEWFILE_OPEN_MAX are known at a time.
+ * Remove every half-written file of newfile_open(). For a signal handler just before the process ends, in whichever
+ * thread: from then on newfile_open() waits for ever. At most NEWFILE_OPEN_MAX are known at a time.
  */
 #define NEWFILE_OPEN_MAX 16
 void newfile_drop_all(void);
