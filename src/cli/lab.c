@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -25,7 +26,7 @@ enum {
 };
 
 struct lab_options {
-	uint64_t nodes, memory, timeout;
+	uint64_t nodes, memory, timeout, until_pid;
 	const char *name, *boot, *keys, *image, *append, *nic, *firmware, *accel;
 };
 
@@ -80,12 +81,14 @@ static bool has_master_key(const char *dir)
 	return path_join(dir, "master.key", &path) == 0 && access(path, R_OK) == 0;
 }
 
-static int up(const struct lab_options *o, bool die_with_caller)
+/* The lab ends with process @until; with 0 it runs until it is taken down. */
+static int up(const struct lab_options *o, pid_t until)
 {
 	static const char *const firmwares[] = { "pxe", "direct", NULL };
 	static const char *const accels[] = { "auto", "kvm", "tcg", NULL };
 	_cleanup_free_ char *bpmaster = find_own("bpmaster"), *boot = realpath(o->boot, NULL),
 			    *keys = realpath(o->keys, NULL);
+	_cleanup_close_ int until_fd = FD_NONE;
 	struct lab_up u = {
 		.name = o->name,
 		.accel = o->accel,
@@ -100,7 +103,7 @@ static int up(const struct lab_options *o, bool die_with_caller)
 			.nic = o->nic,
 			.direct = !strcmp(o->firmware, "direct"),
 			.bpmaster = bpmaster,
-			.die_with_caller = die_with_caller,
+			.until_fd = FD_NONE,
 		},
 	};
 	int r = check_choice("firmware", o->firmware, firmwares);
@@ -118,6 +121,12 @@ static int up(const struct lab_options *o, bool die_with_caller)
 			 o->keys);
 		u.site.keys = o->keys;
 		u.site.bpmaster = NULL;
+	}
+	if (until) {
+		until_fd = pidfd_open(until, 0);
+		if (until_fd < 0)
+			return log_err(-errno, "--until-pid %d: cannot watch this process", until);
+		u.site.until_fd = until_fd;
 	}
 	catch_interrupts();
 	r = lab_up(&u, &interrupted);
@@ -161,7 +170,7 @@ static int lab_environment(const struct lab_options *o, char **ret_socket, char 
 
 static int do_up(const struct lab_options *o, int argc, char **argv)
 {
-	return up(o, false);
+	return up(o, (pid_t)o->until_pid);
 }
 
 static int do_down(const struct lab_options *o, int argc, char **argv)
@@ -239,7 +248,7 @@ static int do_exec(const struct lab_options *o, int argc, char **argv)
 
 static int do_run(const struct lab_options *o, int argc, char **argv)
 {
-	int status = up(o, true), end;
+	int status = up(o, getpid()), end;
 
 	if (status == STATUS_INTERRUPTED || status == COMMAND_USAGE)
 		return status;
@@ -313,6 +322,8 @@ static const struct option_row lab_options[] = {
 	  "auto, kvm or tcg; auto boots a probe to find out (auto)", AT(accel) },
 	{ "timeout", 't', OPTION_U64, "SECONDS", "how long up waits (120, and 30 a node)",
 	  AT(timeout), 1, 86400 },
+	{ "until-pid", 0, OPTION_U64, "PID", "end the lab when this process ends", AT(until_pid), 1,
+	  INT32_MAX },
 	{ 0 },
 #undef AT
 };

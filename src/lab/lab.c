@@ -139,7 +139,7 @@ static int say_not_up(const struct watch *w, const struct lab_up *u, enum watch_
 	}
 	if (w->broken)
 		(void)log_err(0, "%s", w->words);
-	if (u->site.die_with_caller) /* it ends at once */
+	if (u->site.until_fd >= 0) /* who started it will end it, or end himself */
 		return r;
 	fprintf(stderr,
 		"The lab runs on. To see why: bpboot log --lab %s NODE, bpboot lab console --name "
@@ -164,6 +164,8 @@ static int wait_up(const struct lab_up *u, const struct place *p, enum watch_sta
 	for (;;) {
 		if (*interrupted)
 			return -EINTR;
+		if (!place_is_running(p))
+			return log_err(-ECHILD, "the lab was ended before all of its nodes were up");
 		watch_poll(w);
 		view_draw(&v, w);
 		if (count_up(w, goal, &failed) == w->n && !w->broken)

@@ -56,8 +56,9 @@ int namespace_fork(pid_t *ret_pid)
 	if (pid < 0)
 		return log_err(-errno, "cannot make namespaces%s",
 			       uid == 0 ? ""
-					: " as a plain user; allow them with 'sysctl "
-					  "kernel.unprivileged_userns_clone=1', or be root");
+					: " as a plain user (not in a chroot, and see sysctls "
+					  "kernel.unprivileged_userns_clone, "
+					  "user.max_user_namespaces), or be root");
 	if (pid == 0 && uid != 0 && map_ids(uid, gid) < 0)
 		_exit(1);
 	*ret_pid = (pid_t)pid;

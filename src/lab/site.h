@@ -25,7 +25,7 @@ struct site {
 	bool direct;	    /* QEMU loads kernel and initrd itself: no firmware */
 	bool kvm;
 	const char *bpmaster; /* path of the program; NULL: run none */
-	bool die_with_caller; /* the lab ends when the process that starts it does */
+	int until_fd;	      /* pidfd: the lab ends when this process does; FD_NONE: none */
 };
 
 /*

@@ -3,8 +3,8 @@
  *
  * It is process 1 of its own process namespace: whatever ends it, a kill -9 too, the kernel ends
  * dnsmasq, bpmaster and every QEMU with it, and the network namespace goes with the last of them.
- * It carries the switch (hub.h), writes down who started and ended, and on SIGTERM removes the
- * lab's directory. It takes no orders: `lab down` is SIGTERM, `lab status` reads files.
+ * It carries the switch (hub.h), writes down who started and ended, and on SIGTERM, or when a
+ * process ends that it is tied to, removes the lab's directory. It takes no orders: `lab down` is SIGTERM, `lab status` reads files.
  */
 #include <errno.h>
 #include <ev.h>
@@ -13,7 +13,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -126,6 +125,12 @@ static void on_end(struct ev_loop *loop, ev_signal *w, int events)
 	ev_break(loop, EVBREAK_ALL);
 }
 
+/* The process that the lab is tied to has ended. */
+static void on_until(struct ev_loop *loop, ev_io *w, int events)
+{
+	ev_break(loop, EVBREAK_ALL);
+}
+
 /* End every other process of the namespace: asked first, so that each removes what it made. */
 static void end_all(void)
 {
@@ -182,11 +187,10 @@ static _noreturn_ void supervise(const struct site *s, const struct place *p, in
 {
 	static struct supervisor v = { .record = FD_NONE };
 	ev_signal child, term, interrupt;
+	ev_io until;
 	int r;
 
 	(void)setsid(); /* fails only for one that leads a group already */
-	if (s->die_with_caller)
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)signal(SIGHUP, SIG_IGN);
 	(void)signal(SIGPIPE, SIG_IGN);
 	v.site = s;
@@ -204,6 +208,9 @@ static _noreturn_ void supervise(const struct site *s, const struct place *p, in
 	ev_signal_start(v.loop, &child);
 	ev_signal_start(v.loop, &term);
 	ev_signal_start(v.loop, &interrupt);
+	ev_io_init(&until, on_until, s->until_fd, EV_READ);
+	if (s->until_fd >= 0)
+		ev_io_start(v.loop, &until);
 	let_go(&v);
 	r = 0;
 	(void)!fd_write_all(ready, &r, sizeof(r)); /* a caller that is gone is no reason to end */

@@ -72,24 +72,33 @@ else
 fi
 t "that one leaves nothing behind" nothing_left $second
 
-# Ctrl-C while the nodes boot, and while they run the command.
-interrupted_at() { # PATTERN
-	local log=$SCRATCH/interrupt.out status
+# Signals while the nodes boot, and while they run the command. After a kill -9 nobody is left to remove build/demo/NAME.
+ended_at() { # PATTERN SIGNAL STATUS [group]
+	local log=$SCRATCH/ended.out begin status left=nothing_left
 
-	start "$log" --nodes 2 -- sh -c 'echo began; sleep 300'
+	start "$log" --nodes 1 -- sh -c 'echo began; sleep 300'
 	wait_for 120 grep -qE "$1" "$log" || {
 		tail -n 20 "$log"
 		return 1
 	}
-	kill -INT -- -$pid
+	begin=$SECONDS
+	kill -"$2" -- ${4:+-}$pid
 	wait $pid
 	status=$?
-	[ $status = 130 ] || echo "exit status $status: $(tail -n 5 "$log")"
+	if [ "$2" = KILL ]; then
+		left=no_lab_left
+	fi
+	[ $status = "$3" ] && wait_for 10 $left $pid && [ $((SECONDS - begin)) -lt 30 ] && return
+	echo "exit status $status after $((SECONDS - begin)) s: $(tail -n 5 "$log")"
 	left_behind $pid
-	[ $status = 130 ] && nothing_left $pid
+	return 1
 }
-t "Ctrl-C while the nodes boot leaves nothing" interrupted_at 'n0 .*firmware'
-t "Ctrl-C while the command runs leaves nothing" interrupted_at '^[01]: began'
+no_lab_left() { ! left_behind "$1" | grep -qv "^build/demo/"; }
+t "Ctrl-C while the nodes boot leaves nothing" ended_at 'n0 .*firmware' INT 130 group
+t "Ctrl-C while the command runs leaves nothing" ended_at '^0: began' INT 130 group
+t "TERM to the demo alone ends it at once and leaves nothing" ended_at 'n0 .*firmware' TERM 143
+t "HUP to all of it leaves nothing" ended_at '^0: began' HUP 129 group
+t "after a kill -9 its lab ends by itself" ended_at '^0: began' KILL 137
 
 # --keep
 kept() {
@@ -104,6 +113,7 @@ kept() {
 		build/src/cli/bpboot lab down --name "$name" && rm -rf "build/demo/$name" && rmdir build/demo
 }
 t "with --keep the nodes stay until they are taken down" kept
+t "what a killed demo left in build/demo goes with the next one" test ! -e build/demo
 t_says "a wrong argument is explained" 2 "usage: ./demo" ./demo --colour
 t_says "--help explains the options" 0 "--kernel KIND" ./demo --help
 done_testing

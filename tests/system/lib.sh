@@ -12,11 +12,17 @@ not_ok() { # NAME WHY
 	lib_failed=1
 }
 
+# The command's output, of any length and kind, as text of bounded length; its status.
+lib_output() {
+	set -o pipefail
+	"$@" 2>&1 | tail -c 20000 | LC_ALL=C tr '\000-\010\013-\037' '?'
+}
+
 # t NAME COMMAND...: passes when the command succeeds; its output is the reason when it does not.
 t() {
 	local name=$1 out
 	shift
-	if out=$("$@" 2>&1); then
+	if out=$(lib_output "$@"); then
 		ok "$name"
 	else
 		not_ok "$name" "$out"
@@ -27,11 +33,11 @@ t() {
 t_says() {
 	local name=$1 want=$2 text=$3 out status
 	shift 3
-	out=$("$@" 2>&1)
+	out=$(lib_output "$@")
 	status=$?
 	if [ "$status" != "$want" ]; then
 		not_ok "$name" "exit status $status, expected $want: $out"
-	elif [ -n "$text" ] && [ "${out#*"$text"}" = "$out" ]; then
+	elif ! printf '%s' "$out" | LC_ALL=C grep -aqF -- "$text"; then
 		not_ok "$name" "expected '$text' in: $out"
 	else
 		ok "$name"
