@@ -19,6 +19,7 @@
 enum {
 	LDCACHE_386 = 0x0003,	  /* flags of an entry: libc6, and which machine */
 	LDCACHE_X86_64 = 0x0303,
+	LDCACHE_X32 = 0x0803,
 	LDCACHE_AARCH64 = 0x0a03,
 	LDCACHE_ARMHF = 0x0903,
 };

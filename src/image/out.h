@@ -12,7 +12,7 @@
 #include "image/tree.h"
 
 #define OUT_BYTES    (256u << 10) /* collected before a write */
-#define OUT_COPY_MIN (64u << 10)  /* from here on the kernel copies from file to file */
+#define OUT_COPY_MIN (1u << 30)  /* from here on the kernel copies from file to file */
 
 struct out {
 	int fd;		/* borrowed; a new file, so that what is passed over reads as zeros */

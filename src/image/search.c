@@ -15,6 +15,8 @@
 static const struct search_machine machines[] = {
 	{ ELF_MACHINE_X86_64, ELF_CLASS_64, "x86_64", "x86_64-linux-gnu", "lib64",
 	  "/lib64/ld-linux-x86-64.so.2", LDCACHE_X86_64, { "x86-64-v2", "x86-64-v3", "x86-64-v4" } },
+	{ ELF_MACHINE_X86_64, ELF_CLASS_32, "x86_64", "x86_64-linux-gnux32", "libx32",
+	  "/libx32/ld-linux-x32.so.2", LDCACHE_X32 },
 	{ ELF_MACHINE_AARCH64, ELF_CLASS_64, "aarch64", "aarch64-linux-gnu", "lib64",
 	  "/lib/ld-linux-aarch64.so.1", LDCACHE_AARCH64 },
 	{ ELF_MACHINE_386, ELF_CLASS_32, "i686", "i386-linux-gnu", "lib", "/lib/ld-linux.so.2",

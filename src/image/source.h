@@ -6,7 +6,7 @@
 #include "base/lang.h"
 #include "image/tree.h"
 
-/* Open the source of a file. Logs; -ESTALE when it changed since it was looked at. Return: 0 or negative errno. */
+/* Open the source of a file; source_check() after reading says whether that was it. Logs. Return: 0 or negative errno. */
 _must_check_ int source_open(const struct inode *i, int *ret);
 
 /* After reading: is it still the same? Logs. Return: 0 or -ESTALE. */

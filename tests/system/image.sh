@@ -224,36 +224,6 @@ fi
 
 # --- needs ------------------------------------------------------------------------------------------------------
 
-# Compare with ldd, which asks the loader. What ldd itself cannot resolve has to be an error that names it.
-compare_with_ldd() {
-	local n=0 explained=0 f want got lost
-
-	while IFS= read -r f; do
-		want=$(ldd "$f" 2>/dev/null)
-		lost=$(awk '/not found/ { print $1; exit }' <<<"$want")
-		got=$("$bpboot" needs "$f" 2>&1)
-		n=$((n + 1))
-		if [ -n "$lost" ]; then
-			explained=$((explained + 1))
-			[ "${got#*"library '"*"' is not found"}" != "$got" ] && continue
-		elif [ "$(awk '/=> \// { print $3 } /^\t\// { print $1 }' <<<"$want" | xargs -r realpath | sort -u)" = \
-			"$(xargs -r realpath <<<"$got" 2>/dev/null | sort -u)" ]; then
-			continue
-		fi
-		echo "$f: ldd: $want bpboot: $got"
-		return 1
-	done
-	echo "# $n objects compared with ldd, $explained of them lack a library" >&2
-	[ $n -ge 200 ]
-}
-elf_files() {
-	find /usr/bin /usr/sbin /usr/lib/x86_64-linux-gnu /usr/lib/aarch64-linux-gnu -maxdepth 1 -type f 2>/dev/null | sort |
-		while IFS= read -r f; do
-			[ "$(head -c 4 "$f" | tr -d '\0')" = $'\x7fELF' ] && printf '%s\n' "$f"
-		done
-}
-elf_files | awk 'NR % 2 == 1 || NR < 200' | head -n 400 >elf.list
-t "bpboot needs names what ldd resolves" compare_with_ldd <elf.list
 t_says "a program that lacks a library says which and who wants it" 1 "is not found; '" \
 	eval 'printf "int main(void){return 0;}" | gcc -x c -shared -o liblost.so - &&
 	printf "int main(void){return 0;}" | gcc -x c -o lacking - -Wl,--no-as-needed -x none ./liblost.so && rm liblost.so &&
