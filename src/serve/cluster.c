@@ -23,6 +23,8 @@
 #include "base/path.h"
 #include "serve/cluster.h"
 
+#define LETTERS_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+
 enum key_type {
 	KEY_NAME,      /* char *: letters, digits, '.', '_', '-'; not first a '.' */
 	KEY_INTERFACE, /* char *: name of a network interface */
@@ -136,7 +138,7 @@ static int set_name(struct parse *ps, const struct key *k, char **at, const char
 	size_t n = strlen(value);
 
 	if (n == 0 || n >= CLUSTER_NAME_MAX || value[0] == '.' ||
-	    strspn(value, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-") != n)
+	    strspn(value, LETTERS_DIGITS "._-") != n)
 		return bad(ps, k, value,
 			   "up to 63 letters, digits, '.', '_', '-', not first a '.'");
 	return set_text(ps, at, value);
@@ -146,7 +148,7 @@ static int set_interface(struct parse *ps, const struct key *k, char **at, const
 {
 	size_t n = strlen(value);
 
-	if (n == 0 || n >= IFNAMSIZ || strpbrk(value, "/ \t:,") || !strcmp(value, ".") ||
+	if (n == 0 || n >= IFNAMSIZ || strpbrk(value, "/ \t:,\"'#*\\") || !strcmp(value, ".") ||
 	    !strcmp(value, ".."))
 		return bad(ps, k, value, "the name of a network interface, up to 15 characters");
 	return set_text(ps, at, value);
@@ -254,16 +256,16 @@ static int set_path(struct parse *ps, const struct key *k, char **at, const char
 	return 0;
 }
 
-/* A path within the boot directory, which a TFTP client will ask for. */
+/* A path within the boot directory, which a TFTP client will ask for and a script of iPXE name. */
 static int set_inside(struct parse *ps, const struct key *k, char **at, const char *value)
 {
 	size_t n = strlen(value);
 
-	if (n == 0 || n > 127 || value[0] == '/' || strstr(value, "..") ||
-	    strpbrk(value, " \t,\"\\'$"))
+	if (n == 0 || n > 127 || strchr("/-", value[0]) || strstr(value, "..") ||
+	    strspn(value, LETTERS_DIGITS "._+/-") != n)
 		return bad(ps, k, value,
-			   "a file within the boot directory: no '..', blanks, quotes; up to 127 "
-			   "bytes");
+			   "a file within the boot directory: up to 127 letters, digits, '.', '_', "
+			   "'+', '-', '/', not first a '-' or '/', no '..'");
 	return set_text(ps, at, value);
 }
 
@@ -283,17 +285,30 @@ static void squeeze(char *text)
 	*to = 0;
 }
 
+/* Whether iPXE's script language would take the word for something else than a word. */
+static bool is_of_script(const char *word, size_t n)
+{
+	return n == 2 && (!memcmp(word, "||", 2) || !memcmp(word, "&&", 2));
+}
+
 /* Further lines of the same key are appended. */
 static int set_words(struct parse *ps, const struct key *k, char **at, const char *value)
 {
 	char *joined;
 
+	if (strstr(value, "${"))
+		return bad(ps, k, value, "no '${': it would be replaced by iPXE");
 	for (const char *p = value + strspn(value, " \t"); *p; p += strspn(p, " \t")) {
+		size_t n = strcspn(p, " \t");
+
 		if (*p == '#' || *p == ';')
 			return bad(ps, k, value,
 				   "no word that begins with '#' or ';': a comment has a line of "
 				   "its own");
-		p += strcspn(p, " \t");
+		if (is_of_script(p, n))
+			return bad(ps, k, value,
+				   "no word '||' or '&&': iPXE would end the command there");
+		p += n;
 	}
 	if (asprintf(&joined, "%s %s", *at ? *at : "", value) < 0)
 		return fail(ps, -ENOMEM, 0, "out of memory");

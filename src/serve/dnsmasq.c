@@ -29,18 +29,44 @@ static const struct {
 	{ "efi-arm64", "snponly-arm64.efi", 11 },
 };
 
+/* "KEY=PATH", in quotes, in which nothing but a backslash and a quote means anything. */
+static int put_path(struct buffer *to, const char *key, const char *path, const char *behind)
+{
+	int r = buffer_printf(to, "%s=\"", key);
+
+	for (const char *p = path; r == 0 && *p; p++) {
+		if (*p == '"' || *p == '\\')
+			r = buffer_append(to, "\\", 1);
+		if (r == 0)
+			r = buffer_append(to, p, 1);
+	}
+	return r < 0 ? r : buffer_printf(to, "%s\"\n", behind);
+}
+
 static int put_server(const struct cluster *c, struct buffer *to)
 {
-	int r = buffer_printf(
-		to,
-		"# dnsmasq for cluster '%s', written by bpboot config dnsmasq\n\n"
-		"# the nodes' network only, no DNS\n"
-		"port=0\ninterface=%s\nexcept-interface=lo\nbind-interfaces\n"
-		"dhcp-authoritative\nno-ping\nlog-dhcp\ndhcp-leasefile=%s/dnsmasq.leases\n\n"
-		"# the boot directory\n"
-		"enable-tftp\ntftp-root=%s\ntftp-max=%d\n\n",
-		c->name, c->interface, c->master_state, c->boot, DNSMASQ_TFTP_MAX);
+	int r = buffer_printf(to,
+			      "# dnsmasq for cluster '%s', written by bpboot config dnsmasq\n\n"
+			      "# the nodes' network only, no DNS\n"
+			      "port=0\ninterface=%s\nexcept-interface=lo\nbind-interfaces\n"
+			      "dhcp-authoritative\nno-ping\nlog-dhcp\n",
+			      c->name, c->interface);
 
+	if (r == 0)
+		r = put_path(to, "dhcp-leasefile", c->master_state, "/dnsmasq.leases");
+	if (r == 0)
+		r = buffer_printf(to, "\n# the boot directory\nenable-tftp\ntftp-max=%d\n",
+				  DNSMASQ_TFTP_MAX);
+	if (r == 0)
+		r = put_path(to, "tftp-root", c->boot, "");
+	if (r == 0)
+		r = buffer_printf(
+			to,
+			"\n# iPXE looks for an IPv6 router beside DHCP, and each boot waits 16 s for it "
+			"where none\n# answers. Give %s an IPv6 address (any, as fd77::1/64) and these "
+			"lines answer:\n#enable-ra\n#dhcp-range=::,constructor:%s,ra-only\n"
+			"#ra-param=%s,0,0\n\n",
+			c->interface, c->interface, c->interface);
 	return r;
 }
 
@@ -61,6 +87,17 @@ static int put_ranges(const struct cluster *c, struct buffer *to)
 	if (r == 0 && c->unknown == CLUSTER_REFUSE)
 		r = buffer_printf(to, "dhcp-ignore=tag:!known\n");
 	return r < 0 ? r : buffer_append(to, "\n", 1);
+}
+
+const char *dnsmasq_boot_program(size_t number)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(firmwares); i++) {
+		if (i > 0 && !strcmp(firmwares[i].file, firmwares[i - 1].file))
+			continue;
+		if (number-- == 0)
+			return firmwares[i].file;
+	}
+	return NULL;
 }
 
 /* Who asks, and what it is to load. */

@@ -14,6 +14,9 @@
 #define DNSMASQ_VENDOR_CLASS "bpboot" /* what our init calls itself in DHCP option 60 */
 #define DNSMASQ_SCRIPT	     "boot.ipxe"
 
+/* The network boot programs that firmware is told to load, 0 and up; NULL behind the last. */
+const char *dnsmasq_boot_program(size_t number);
+
 /*
  * Append the configuration.
  * Return: 0; -EINVAL when a node can get no address (logged); -E2BIG, -ENOMEM.

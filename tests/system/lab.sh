@@ -58,6 +58,20 @@ t "a node's init is told its own image" says "$SCRATCH/dnsmasq.conf" \
 	"dhcp-option=tag:bpboot,tag:image-big,option:root-path,tftp://10.1.0.1/big.index"
 t_says "iPXE is told the card that it booted from" 0 'BOOTIF=01-${netX/mac:hexhyp} console=ttyS0 panic=5' \
 	"$bpboot" config ipxe --cluster "$SCRATCH/cluster.conf"
+odd_paths() {
+	local odd="$SCRATCH/a #b, \"c\" \\d" out
+
+	mkdir -p "$odd/boot" "$odd/state"
+	sed "s|^nodes.*|nodes = nodes|; /^\\[dhcp/i [master]\nstate = state" "$SCRATCH/cluster.conf" >"$odd/cluster.conf"
+	cp "$SCRATCH/nodes" "$odd/nodes"
+	"$bpboot" config dnsmasq --cluster "$odd/cluster.conf" >"$odd/dnsmasq.conf" || return 1
+	# It starts with the lease file and the TFTP root where they were meant to be, or says which it does not find.
+	lib_unshare sh -c 'ip link set lo up; ip address add 10.1.0.1/16 dev lo
+		sed "/^except-interface/d" "$1/dnsmasq.conf" >"$1/d.conf"
+		exec timeout 1 dnsmasq --no-daemon --user=root --pid-file= --conf-file="$1/d.conf"' sh "$odd" 2>&1
+	[ -f "$odd/state/dnsmasq.leases" ]
+}
+t "a path with blanks, quotes, commas and '#' reaches dnsmasq as it is" odd_paths
 echo "3 52:54:00:12:34:56" >>"$SCRATCH/nodes"
 t_says "a node table with a MAC twice is refused with file and line" 1 "nodes:5: MAC is the same as in line 2" \
 	"$bpboot" config dnsmasq --cluster "$SCRATCH/cluster.conf"

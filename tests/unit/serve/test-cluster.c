@@ -113,6 +113,12 @@ static void faults_are_refused_with_their_line(void **state)
 		{ MINIMAL "unknown=maybe\n", 5, "refuse or accept" },
 		{ MINIMAL "kernel=../../etc/shadow\n", 5, "within the boot directory" },
 		{ MINIMAL "boot=a /.\n", 5, "not end in a blank" }, /* which a line cannot hold */
+		{ MINIMAL "kernel=-x\n", 5, "not first a '-'" },
+		{ MINIMAL "initrd=tftp://1.2.3.4/x\n", 5, "within the boot directory" },
+		{ MINIMAL "cmdline=a || b\n", 5, "iPXE would end the command" },
+		{ MINIMAL "cmdline=a\n b &&\n", 6, "iPXE would end the command" },
+		{ MINIMAL "cmdline=a=${x}\n", 5, "replaced by iPXE" },
+		{ "[cluster]\ninterface=eth*\n", 2, "name of a network interface" },
 		{ MINIMAL "image=.hidden\n", 5, "not first a '.'" },
 		{ MINIMAL "cmdline=a #b\n", 5, "begins with '#'" },
 		{ MINIMAL "cmdline=a\n b ;c\n", 6, "begins with '#' or ';'" },
