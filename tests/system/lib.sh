@@ -54,6 +54,22 @@ wait_for() {
 	done
 }
 
+# get_stock: tftpd-hpa and atftpd, whose packages exclude each other, unpacked beside each other in $BUILD/stock.
+get_stock() {
+	local p stock=$BUILD/stock
+	[ -x "$stock/usr/sbin/in.tftpd" ] && [ -x "$stock/usr/sbin/atftpd" ] && return 0
+	mkdir -p "$stock/deb" || return 1
+	(
+		cd "$stock/deb" || exit 1
+		for p in tftpd-hpa atftpd libwrap0 libnsl2 libtirpc3; do
+			apt-get -qq -o APT::Sandbox::User=root download "$p" || exit 1
+		done
+		for p in *.deb; do
+			dpkg -x "$p" "$stock" || exit 1
+		done
+	) >"$SCRATCH/stock.log" 2>&1
+}
+
 # --- a network and a machine, for tests that boot one directly by its kernel ---
 #
 # Called inside a network namespace of the test's own (lib_unshare), with $VM an empty directory: the console is

@@ -6,22 +6,7 @@
 
 BUILD=$(realpath "$BUILD")
 
-# Packages that exclude each other lie unpacked beside each other in the build directory.
 stock=$BUILD/stock
-get_stock() {
-	local p
-	[ -x "$stock/usr/sbin/in.tftpd" ] && [ -x "$stock/usr/sbin/atftpd" ] && return 0
-	mkdir -p "$stock/deb" || return 1
-	(
-		cd "$stock/deb" || exit 1
-		for p in tftpd-hpa atftpd libwrap0 libnsl2 libtirpc3; do
-			apt-get -qq -o APT::Sandbox::User=root download "$p" || exit 1
-		done
-		for p in *.deb; do
-			dpkg -x "$p" "$stock" || exit 1
-		done
-	) >"$SCRATCH/stock.log" 2>&1
-}
 libs=$(dirname "$stock/usr/lib/x86_64-linux-gnu/x")
 
 if [ -z "${TRANSFER_NS-}" ]; then
