@@ -1,8 +1,8 @@
 /*
  * modules.c - a kernel's modules: which there are and where
  *
- * The directory is walked; the files that depmod makes are not needed, since a package that was only unpacked has
- * none, and making them takes seconds. A name that is there more than once is taken from updates/ before kernel/
+ * The directory is walked; the files that depmod makes are used but not needed, since a package that was only
+ * unpacked has none, and making them takes seconds. A name that is there more than once is taken from updates/ before kernel/
  * before anywhere else, as depmod does.
  */
 #include <archive.h>
@@ -339,7 +339,10 @@ int modules_open(const char *kernel, struct modules **ret)
 	if (r < 0)
 		return r;
 	sort_entries(m);
+	m->dep = m->alias = (struct buffer)BUFFER(MODULES_DEPMOD_MAX);
 	r = read_builtin(m);
+	if (r == 0)
+		r = modules_depmod_read(m);
 	if (r < 0)
 		return r;
 	m->kmod = kmod_new(m->dir, &no_config);
@@ -360,6 +363,8 @@ struct modules *modules_free(struct modules *m)
 		free(m->builtin[i]);
 	free(m->builtin);
 	free(m->entries);
+	buffer_clear(&m->dep);
+	buffer_clear(&m->alias);
 	free(m->version);
 	free(m->dir);
 	free(m->vmlinuz);
@@ -475,12 +480,18 @@ static int read_packed(const struct module *mod, struct buffer *to)
 	}
 }
 
-int modules_read(const struct module *mod, struct buffer *to)
+bool modules_loose(const struct module *mod)
 {
 	size_t n = strlen(mod->path);
+
+	return n < 3 || !strcmp(mod->path + n - 3, ".ko");
+}
+
+int modules_read(const struct module *mod, struct buffer *to)
+{
 	int r;
 
-	if (n > 3 && strcmp(mod->path + n - 3, ".ko"))
+	if (!modules_loose(mod))
 		return read_packed(mod, to);
 	r = file_read(AT_FDCWD, mod->path, to);
 	return r < 0 ? log_err(r, "cannot read module '%s'", mod->path) : 0;

@@ -2,8 +2,9 @@
  * modules.h - a kernel's modules: which there are, what each needs, in which order they load
  *
  * A kernel is an installed version ("6.1.0-56-amd64"), an unpacked kernel package (with boot/vmlinuz-V and
- * lib/modules/V or usr/lib/modules/V), or a lib/modules/V directory itself. modules.dep is not needed: what a module
- * needs is read from the module itself, through libkmod. Nothing is ever written there.
+ * lib/modules/V or usr/lib/modules/V), or a lib/modules/V directory itself. What depmod made is used where it
+ * is there, so that modules load in the order of modprobe; else what a module needs is read from the module itself,
+ * through libkmod. Nothing is ever written there.
  */
 #pragma once
 

@@ -1,23 +1,21 @@
 /*
- * modules_info.c - what each module needs, and in which order to load it
+ * modules_info.c - what each module says of itself
  *
  * libkmod reads a module's .modinfo section: `depends` names what the linker of the kernel build found it to need,
- * `softdep` what it asks for besides. A soft dependency may be an alias ("crypto-crc32c"); such names are looked
- * for among modules that offer services to others, not among drivers, which would mean to read every module. One
- * that is nowhere is passed over, as modprobe does.
+ * `softdep` what it asks for besides. Which kinds of packed modules libkmod reads depends on how it was built
+ * (Debian's knows no gzip), so it gets them unpacked, in memory.
  */
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "image/modules_internal.h"
 
 #define INFO_WORD_MAX 512 /* bytes of a value with NUL; longer ones are of no use here */
-
-/* Where modules are that are asked for by alias. */
-static const char *const service_dirs[] = { "kernel/crypto/", "kernel/lib/", "kernel/arch/" };
 
 static void strings_clear(const char ***list)
 {
@@ -110,12 +108,42 @@ static void kmod_module_unrefp(struct kmod_module **m)
 		kmod_module_unref(*m);
 }
 
+/* The unpacked bytes as a file in memory. */
+static int unpack(const struct module *mod, int *ret_fd)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MODULES_BYTES_MAX);
+	_cleanup_close_ int fd = memfd_create("module", MFD_CLOEXEC);
+	int r = fd < 0 ? -errno : modules_read(mod, &b);
+
+	for (size_t done = 0; r == 0 && done < b.len;) {
+		ssize_t n = write(fd, b.data + done, b.len - done);
+
+		if (n < 0 && errno != EINTR)
+			r = -errno;
+		if (n > 0)
+			done += (size_t)n;
+	}
+	if (r == 0)
+		*ret_fd = TAKE_FD(fd);
+	return r;
+}
+
 static int read_info(struct modules *m, struct module_entry *e)
 {
 	_cleanup_(kmod_module_unrefp) struct kmod_module *k = NULL;
+	_cleanup_close_ int fd = FD_NONE;
 	struct kmod_list *list = NULL, *at;
-	int r = kmod_module_new_from_path(m->kmod, e->pub.path, &k);
+	const char *path = e->pub.path;
+	char unpacked[sizeof("/proc/self/fd/-2147483648")];
+	int r = 0;
 
+	if (!modules_loose(&e->pub)) {
+		r = unpack(&e->pub, &fd);
+		snprintf(unpacked, sizeof(unpacked), "/proc/self/fd/%d", fd);
+		path = unpacked;
+	}
+	if (r == 0)
+		r = kmod_module_new_from_path(m->kmod, path, &k);
 	if (r == 0)
 		r = kmod_module_get_info(k, &list);
 	if (r < 0) {
@@ -141,100 +169,4 @@ int modules_info(struct modules *m, const struct module *mod, const struct modul
 	if (r == 0)
 		*ret = &e->info;
 	return r;
-}
-
-static int resolve(struct modules *m, const struct module *mod, struct module_list *list);
-
-static bool is_service(const struct module *mod)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(service_dirs); i++) {
-		if (!strncmp(mod->rel, service_dirs[i], strlen(service_dirs[i])))
-			return true;
-	}
-	return false;
-}
-
-/* Modules that offer @alias. */
-static int resolve_alias(struct modules *m, const char *alias, struct module_list *list)
-{
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < m->n; i++) {
-		const struct module *mod = &m->entries[i].pub;
-		const struct module_info *info;
-
-		if (!is_service(mod))
-			continue;
-		r = modules_info(m, mod, &info);
-		for (const char **a = r == 0 ? info->aliases : NULL; r == 0 && a && *a; a++) {
-			if (fnmatch(*a, alias, 0) == 0) {
-				r = resolve(m, mod, list);
-				break;
-			}
-		}
-	}
-	return r;
-}
-
-static int resolve_soft(struct modules *m, const char **names, struct module_list *list)
-{
-	int r = 0;
-
-	for (; r == 0 && names && *names; names++) {
-		const struct module *mod = modules_find(m, *names);
-
-		if (mod)
-			r = resolve(m, mod, list);
-		else if (!modules_builtin(m, *names))
-			r = resolve_alias(m, *names, list);
-	}
-	return r;
-}
-
-static int resolve_needs(struct modules *m, const struct module *mod, struct module_list *list)
-{
-	const struct module_info *info;
-	int r = modules_info(m, mod, &info);
-
-	if (r < 0)
-		return r;
-	for (const char **d = info->depends; r == 0 && d && *d; d++) {
-		const struct module *need = modules_find(m, *d);
-
-		if (need)
-			r = resolve(m, need, list);
-		else if (!modules_builtin(m, *d))
-			r = log_err(-ENOENT, "module '%s' needs '%s', which is not in '%s'", mod->name,
-				    *d, m->dir);
-	}
-	if (r == 0)
-		r = resolve_soft(m, info->softdep_pre, list);
-	if (r == 0)
-		r = module_list_add(list, mod);
-	return r == 0 ? resolve_soft(m, info->softdep_post, list) : r;
-}
-
-/* Append @mod behind what it needs. Soft dependencies may go in a circle. */
-static int resolve(struct modules *m, const struct module *mod, struct module_list *list)
-{
-	struct module_entry *e = (struct module_entry *)mod;
-	int r;
-
-	if (e->visiting || module_list_has(list, mod))
-		return 0;
-	e->visiting = true;
-	r = resolve_needs(m, mod, list);
-	e->visiting = false;
-	return r;
-}
-
-int modules_closure(struct modules *m, const char *name, struct module_list *list)
-{
-	const struct module *mod = modules_find(m, name);
-
-	if (mod)
-		return resolve(m, mod, list);
-	if (modules_builtin(m, name))
-		return 0;
-	return log_err(-ENOENT, "no module '%s' in '%s'", name, m->dir);
 }
