@@ -1,12 +1,20 @@
 /*
- * config.c - bpboot config: print the configuration of a stock part
+ * config.c - bpboot config: the configuration of stock parts, printed or put where they look for it
+ *
+ * `install` writes whole files and replaces only those that are named in its output. It starts and
+ * restarts nothing. What is missing in the boot directory by then is said, with what makes it.
  */
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "cli/commands.h"
 #include "serve/cluster.h"
 #include "serve/dnsmasq.h"
@@ -14,71 +22,224 @@
 #include "serve/nodes.h"
 
 #define CLUSTER_FILE "/etc/bpboot/cluster.conf"
+#define DNSMASQ_FILE "/etc/dnsmasq.d/bpboot.conf"
+#define PROGRAMS_DIR "/usr/lib/ipxe"
 
-struct config_options {
-	const char *cluster;
+enum {
+	PROGRAM_BYTES_MAX = 16 << 20, /* of a network boot program */
 };
 
-static int format_dnsmasq(const struct cluster *c, struct buffer *to)
-{
-	_cleanup_nodes_ struct nodes t = { 0 };
-	int r = nodes_load(c->nodes, &t);
+struct config_options {
+	const char *cluster, *dnsmasq, *programs;
+};
 
-	return r < 0 ? r : dnsmasq_format(c, &t, to);
+struct site_text {
+	struct cluster cluster;
+	struct nodes nodes;
+};
+
+static void site_text_clear(struct site_text *s)
+{
+	cluster_clear(&s->cluster);
+	nodes_clear(&s->nodes);
+}
+
+static int format_dnsmasq(const struct site_text *s, struct buffer *to)
+{
+	return dnsmasq_format(&s->cluster, &s->nodes, to);
+}
+
+static int format_ipxe(const struct site_text *s, struct buffer *to)
+{
+	return ipxe_format(&s->cluster, to);
 }
 
 /* Every part that we write configuration for. */
+enum { KIND_DNSMASQ, KIND_IPXE, KIND_MAX_ };
 static const struct {
 	const char *name;
-	int (*format)(const struct cluster *c, struct buffer *to);
+	int (*format)(const struct site_text *s, struct buffer *to);
 } kinds[] = {
-	{ "dnsmasq", format_dnsmasq },
-	{ "ipxe", ipxe_format },
+	[KIND_DNSMASQ] = { "dnsmasq", format_dnsmasq },
+	[KIND_IPXE] = { "ipxe", format_ipxe },
 };
+
+static int format(const struct site_text *s, size_t kind, struct buffer *to)
+{
+	int r = kinds[kind].format(s, to);
+
+	if (r == -E2BIG || r == -ENOMEM)
+		return log_err(r, "cannot write the configuration of %s", kinds[kind].name);
+	return r;
+}
+
+static int print(const struct site_text *s, size_t kind)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(DNSMASQ_BYTES_MAX);
+	int r = format(s, kind, &text);
+
+	if (r < 0)
+		return r;
+	r = fd_write_all(STDOUT_FILENO, buffer_str(&text), text.len);
+	return r < 0 ? log_err(r, "cannot write to standard output") : 0;
+}
+
+static int install_text(const struct site_text *s, size_t kind, const char *path)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(DNSMASQ_BYTES_MAX);
+	int r = format(s, kind, &text);
+
+	if (r < 0)
+		return r;
+	r = file_write(AT_FDCWD, path, buffer_str(&text), text.len, 0644);
+	return r < 0 ? log_err(r, "cannot write '%s'", path) : 0;
+}
+
+/* Copy a network boot program into the boot directory. Return: 1 when there is none to copy. */
+static int install_program(const char *from_dir, const char *boot, const char *name)
+{
+	_cleanup_buffer_ struct buffer program = BUFFER(PROGRAM_BYTES_MAX);
+	_cleanup_free_ char *from = NULL, *to = NULL;
+	int r = path_join(from_dir, name, &from);
+
+	if (r == 0)
+		r = path_join(boot, name, &to);
+	if (r == 0)
+		r = file_read(AT_FDCWD, from, &program);
+	if (r == -ENOENT)
+		return access(to, R_OK) == 0 ? 0 : 1;
+	if (r < 0)
+		return log_err(r, "cannot read '%s'", from);
+	r = file_write(AT_FDCWD, to, program.data, program.len, 0644);
+	if (r < 0)
+		return log_err(r, "cannot write '%s'", to);
+	printf("%s: copied from %s\n", to, from_dir);
+	return 0;
+}
+
+static int install_programs(const struct config_options *o, const char *boot)
+{
+	const char *name;
+
+	for (size_t i = 0; (name = dnsmasq_boot_program(i)); i++) {
+		int r = install_program(o->programs, boot, name);
+
+		if (r < 0)
+			return r;
+		if (r > 0 && i == 0)
+			log_warn(0,
+				 "no '%s' in '%s' or '%s': only machines whose firmware is iPXE "
+				 "will boot; Debian's package ipxe has it",
+				 name, o->programs, boot);
+	}
+	return 0;
+}
+
+/* What a person would find out from a node's screen else. */
+static void warn_of_boot(const struct cluster *c)
+{
+	const char *const names[] = { c->kernel, c->initrd, c->image };
+	static const char *const suffix[] = { "", "", ".index" };
+	static const char *const maker[] = { "bpboot initrd", "bpboot initrd", "bpboot image" };
+	struct stat st;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_free_ char *path = NULL;
+
+		if (asprintf(&path, "%s/%s%s", c->boot, names[i], suffix[i]) < 0)
+			path = NULL;
+		else if (access(path, F_OK) < 0)
+			log_warn(0, "no '%s' yet: '%s' makes it", path, maker[i]);
+	}
+	if (stat(c->boot, &st) == 0 && (st.st_mode & 05) != 05)
+		log_warn(0, "'%s' cannot be read by everybody, and so not by dnsmasq: chmod 755 it",
+			 c->boot);
+}
+
+static int install(const struct config_options *o, const struct site_text *s)
+{
+	const struct cluster *c = &s->cluster;
+	_cleanup_free_ char *script = NULL;
+	int r = path_mkdirs(AT_FDCWD, c->boot, 0755);
+
+	if (r < 0)
+		return log_err(r, "cannot make the boot directory '%s'", c->boot);
+	r = path_mkdirs(AT_FDCWD, c->master_state, 0755); /* dnsmasq keeps its leases there */
+	if (r < 0)
+		return log_err(r, "cannot make the state directory '%s'", c->master_state);
+	r = path_join(c->boot, DNSMASQ_SCRIPT, &script);
+	if (r == 0)
+		r = install_text(s, KIND_DNSMASQ, o->dnsmasq);
+	if (r == -ENOENT)
+		log_err(0, "is Debian's package dnsmasq installed? Else name a file: --dnsmasq FILE");
+	if (r == 0)
+		r = install_text(s, KIND_IPXE, script);
+	if (r < 0)
+		return r;
+	printf("%s: DHCP and TFTP for %zu nodes on %s; restart dnsmasq to use it\n", o->dnsmasq,
+	       s->nodes.n, c->interface);
+	printf("%s: loads %s and %s\n", script, c->kernel, c->initrd);
+	r = install_programs(o, c->boot);
+	if (r < 0)
+		return r;
+	warn_of_boot(c);
+	if (s->nodes.n == 0 && c->unknown == CLUSTER_REFUSE)
+		log_warn(0, "no node is listed%s, so none gets an answer",
+			 c->nodes ? "" : " (nodes= in the cluster file names the table)");
+	return 0;
+}
 
 static int config_run(void *options, int argc, char **argv)
 {
 	const struct config_options *o = options;
-	_cleanup_cluster_ struct cluster c = { 0 };
-	_cleanup_buffer_ struct buffer text = BUFFER(DNSMASQ_BYTES_MAX);
+	_cleanup_(site_text_clear) struct site_text s = { 0 };
+	bool is_install = !strcmp(argv[0], "install");
+	size_t kind = 0;
 	int r;
 
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		if (strcmp(argv[0], kinds[i].name))
-			continue;
-		r = cluster_load(o->cluster, &c);
-		if (r == 0)
-			r = kinds[i].format(&c, &text);
-		if (r == -E2BIG || r == -ENOMEM)
-			log_err(r, "cannot write the configuration of %s", kinds[i].name);
-		if (r < 0)
-			return r;
-		r = fd_write_all(STDOUT_FILENO, buffer_str(&text), text.len);
-		return r < 0 ? log_err(r, "cannot write to standard output") : COMMAND_OK;
+	while (kind < KIND_MAX_ && strcmp(argv[0], kinds[kind].name))
+		kind++;
+	if (kind == KIND_MAX_ && !is_install) {
+		log_err(0, "unknown kind of configuration '%s'; expected dnsmasq, ipxe or install",
+			argv[0]);
+		return COMMAND_USAGE;
 	}
-	log_err(0, "unknown kind of configuration '%s'; expected dnsmasq or ipxe", argv[0]);
-	return COMMAND_USAGE;
+	r = cluster_load(o->cluster, &s.cluster);
+	if (r == 0)
+		r = nodes_load(s.cluster.nodes, &s.nodes);
+	if (r < 0)
+		return r;
+	return is_install ? install(o, &s) : print(&s, kind);
 }
 
 static void config_defaults(void *options)
 {
-	((struct config_options *)options)->cluster = CLUSTER_FILE;
+	struct config_options *o = options;
+
+	o->cluster = CLUSTER_FILE;
+	o->dnsmasq = DNSMASQ_FILE;
+	o->programs = PROGRAMS_DIR;
 }
 
 static const struct option_row config_options[] = {
-	{ "cluster", 'c', OPTION_STRING, "FILE", "cluster file (default " CLUSTER_FILE ")",
-	  offsetof(struct config_options, cluster) },
+#define AT(field) offsetof(struct config_options, field)
+	{ "cluster", 'c', OPTION_STRING, "FILE", "cluster file (" CLUSTER_FILE ")", AT(cluster) },
+	{ "dnsmasq", 0, OPTION_STRING, "FILE",
+	  "what install writes for dnsmasq (" DNSMASQ_FILE ")", AT(dnsmasq) },
+	{ "programs", 0, OPTION_STRING, "DIR",
+	  "where install finds iPXE's boot programs (" PROGRAMS_DIR ")", AT(programs) },
 	{ 0 },
+#undef AT
 };
 
 const struct command cmd_config = {
 	.name = "config",
 	.args = "KIND",
-	.summary = "print the configuration of a stock part: dnsmasq, ipxe",
+	.summary = "the configuration of stock parts: dnsmasq, iPXE",
 	.details = "Kinds:\n"
-		   "  dnsmasq   DHCP and TFTP server for the cluster's nodes\n"
-		   "  ipxe      boot.ipxe, the script that loads kernel and initrd; put it into "
-		   "the boot directory\n",
+		   "  dnsmasq   print that of the DHCP and TFTP server for the cluster's nodes\n"
+		   "  ipxe      print boot.ipxe, the script that loads kernel and initrd\n"
+		   "  install   put both where they belong, and iPXE's boot programs beside\n",
 	.options = config_options,
 	.options_size = sizeof(struct config_options),
 	.defaults = config_defaults,

@@ -496,6 +496,9 @@ int cluster_load(const char *file, struct cluster *ret)
 	char why[256];
 	int r = file_read(AT_FDCWD, file, &text);
 
+	if (r == -ENOENT)
+		return log_err(r, "no cluster file '%s': bpboot-cluster.conf(5) says how to write one",
+			       file);
 	if (r < 0)
 		return log_err(r, "cannot read cluster file '%s'", file);
 	if (file[0] != '/') {
