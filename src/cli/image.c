@@ -23,7 +23,7 @@
 #define SCRATCH_NAME ".image" /* in the boot directory, while the image is made; only where O_TMPFILE is not known */
 
 struct options {
-	const char *output, *name, *raw, *key, *kernel;
+	const char *output, *name, *raw, *key, *kernel, *root;
 	bool no_sign, quiet;
 	uint64_t level, part_bytes;
 };
@@ -41,6 +41,9 @@ static const struct option_row options[] = {
 	{ .name = "kernel", .letter = 'k', .type = OPTION_STRING, .arg = "KERNEL",
 	  .help = "version below /lib/modules, or an unpacked kernel package, for 'module' lines",
 	  .offset = offsetof(struct options, kernel) },
+	{ .name = "root", .letter = 'R', .type = OPTION_STRING, .arg = "DIR",
+	  .help = "tree of another system that programs and libraries are taken from (/)",
+	  .offset = offsetof(struct options, root) },
 	{ .name = "key", .type = OPTION_STRING, .arg = "FILE",
 	  .help = "secret key that signs (/etc/bpboot/sign.key; BPBOOT_KEYS names the folder)",
 	  .offset = offsetof(struct options, key) },
@@ -200,6 +203,7 @@ static int run(void *opts, int argc, char **argv)
 	_cleanup_build_ struct build b = BUILD();
 	struct build_spec spec = {
 		.manifest = argv[0],
+		.root = o->root,
 		.kernel = o->kernel,
 		.name = o->name,
 		.key_dir = where_key_dir(),

@@ -14,10 +14,19 @@
 #include "cli/commands.h"
 #include "image/closure.h"
 
-static const struct option_row options[] = { { 0 } };
+struct options {
+	const char *root;
+};
 
-/* A file named relative to the working directory, as an absolute path. Caller frees *ret. */
-static int absolute(const char *name, char **ret)
+static const struct option_row options[] = {
+	{ .name = "root", .letter = 'R', .type = OPTION_STRING, .arg = "DIR",
+	  .help = "tree of another system that programs and libraries are taken from (/)",
+	  .offset = offsetof(struct options, root) },
+	{ 0 },
+};
+
+/* A file named relative to @dir, or the working directory, as an absolute path. Caller frees *ret. */
+static int absolute(const char *name, const char *dir, char **ret)
 {
 	char cwd[PATH_MAX];
 
@@ -25,27 +34,30 @@ static int absolute(const char *name, char **ret)
 		*ret = strdup(name);
 		return *ret ? 0 : -ENOMEM;
 	}
+	if (dir)
+		return path_join(dir, name, ret);
 	if (!getcwd(cwd, sizeof(cwd)))
 		return -errno;
 	return path_join(cwd, name, ret);
 }
 
-static int run(void *o, int argc, char **argv)
+static int run(void *opts, int argc, char **argv)
 {
+	const struct options *o = opts;
 	_cleanup_root_ struct root root = ROOT();
 	_cleanup_closure_ struct closure *c = NULL;
 	const struct closure_item *items;
 	size_t n;
-	int r = root_open(&root, "/");
+	int r = root_open(&root, o->root ? o->root : "/");
 
 	if (r == 0)
 		r = closure_new(&root, &c);
 	if (r < 0)
-		return log_err(r, "cannot look at this machine's files");
+		return log_err(r, "cannot look at the files of '%s'", o->root ? o->root : "/");
 	for (int i = 0; i < argc; i++) {
 		_cleanup_free_ char *path = NULL;
 
-		r = absolute(argv[i], &path);
+		r = absolute(argv[i], o->root ? "/" : NULL, &path);
 		if (r < 0)
 			return log_err(r, "cannot find '%s'", argv[i]);
 		r = closure_add(c, path);
@@ -63,6 +75,7 @@ const struct command cmd_needs = {
 	.args = "FILE...",
 	.summary = "name the libraries and interpreters that programs need",
 	.options = options,
+	.options_size = sizeof(struct options),
 	.args_min = 1,
 	.args_max = -1,
 	.run = run,

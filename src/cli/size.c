@@ -18,7 +18,7 @@
 
 struct options {
 	bool json;
-	const char *kernel;
+	const char *kernel, *root;
 };
 
 static const struct option_row options[] = {
@@ -26,6 +26,9 @@ static const struct option_row options[] = {
 	{ "kernel", 'k', OPTION_STRING, "KERNEL",
 	  "version below /lib/modules, or an unpacked kernel package, for 'module' lines",
 	  offsetof(struct options, kernel) },
+	{ .name = "root", .letter = 'R', .type = OPTION_STRING, .arg = "DIR",
+	  .help = "tree of another system that programs and libraries are taken from (/)",
+	  .offset = offsetof(struct options, root) },
 	{ 0 },
 };
 
@@ -163,6 +166,7 @@ static int run(void *opts, int argc, char **argv)
 	_cleanup_build_ struct build b = BUILD();
 	struct build_spec spec = {
 		.manifest = argv[0],
+		.root = o->root,
 		.kernel = o->kernel,
 		.key_dir = where_key_dir(),
 		.find_program = where_program,

@@ -109,6 +109,7 @@ int build_make(struct build *b, const struct build_spec *spec)
 {
 	struct gather_spec g = {
 		.root = &b->root,
+		.foreign = spec->root && strcmp(spec->root, "/") != 0,
 		.manifest = &b->manifest,
 		.file = spec->manifest,
 		.key_dir = spec->key_dir,
@@ -123,9 +124,9 @@ int build_make(struct build *b, const struct build_spec *spec)
 		r = open_folder(b, spec->manifest);
 	if (r < 0)
 		return r;
-	r = root_open(&b->root, "/");
+	r = root_open(&b->root, spec->root ? spec->root : "/");
 	if (r < 0)
-		return log_err(r, "cannot open /");
+		return log_err(r, "cannot open the root '%s'", spec->root ? spec->root : "/");
 	g.dirfd = b->dirfd;
 	r = gather(&g, &b->gathered);
 	return r < 0 ? r : make_plan(b);

@@ -15,6 +15,7 @@
 
 struct build_spec {
 	const char *manifest; /* the file's path */
+	const char *root;     /* where programs and libraries are taken from, or NULL: this machine */
 	const char *kernel;   /* for modules, or NULL */
 	const char *name;     /* of the image; NULL: as the manifest says, or as its file is called */
 	const char *key_dir;

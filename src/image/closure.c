@@ -217,6 +217,18 @@ int closure_add(struct closure *c, const char *path)
 	return r;
 }
 
+int closure_add_library(struct closure *c, const char *name, uint16_t machine, uint8_t class, const char *wanted_by,
+			char **ret_path)
+{
+	int r;
+
+	c->error[0] = 0;
+	r = load_library(c, name, machine, class, wanted_by, ret_path);
+	if (r < 0 && !c->error[0])
+		(void)closure_fail(c, r, "cannot follow '%s'", name); /* out of memory or over a limit */
+	return r;
+}
+
 int closure_find_program(struct closure *c, const char *name, char **ret)
 {
 	static const char *const dirs[] = { "/usr/local/sbin", "/usr/local/bin", "/usr/sbin",

@@ -2,8 +2,8 @@
  * closure.h - the files that programs need besides themselves
  *
  * The interpreter of a program or a script, and the libraries that the loader would load at its start, found as
- * the loader finds them, breadth-first, without running anything. What a program opens later (dlopen) is not
- * known here.
+ * the loader finds them, breadth-first, without running anything; also what its notes say that it opens later
+ * (.note.dlopen).
  */
 #pragma once
 
@@ -40,6 +40,13 @@ void closure_freep(struct closure **c);
  * -ENOEXEC.
  */
 _must_check_ int closure_add(struct closure *c, const char *path);
+
+/*
+ * Add the library that a loader would find as @name ("libnss_dns.so.2"), and what it needs; @wanted_by is the path of
+ * who opens it. Return: 0; -ENOENT; another errno; closure_error() says what is wrong. Caller frees *ret_path.
+ */
+_must_check_ int closure_add_library(struct closure *c, const char *name, uint16_t machine, uint8_t class,
+				     const char *wanted_by, char **ret_path);
 
 /* Look for a program by its name in the usual folders. Return: 0 or -ENOENT. Caller frees *ret. */
 _must_check_ int closure_find_program(struct closure *c, const char *name, char **ret);

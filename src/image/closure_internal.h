@@ -36,5 +36,9 @@ _must_check_ int closure_object(struct closure *c, const char *real, const struc
 _must_check_ int closure_item(struct closure *c, const struct object *o, const char *path,
 			      const char *name, const char *wanted_by, bool searched);
 
+/* Follow the library @name, which is not named by an ELF file. Caller frees *ret_path. */
+_must_check_ int load_library(struct closure *c, const char *name, uint16_t machine, uint8_t class,
+			      const char *wanted_by, char **ret_path);
+
 /* Follow what the ELF file @o, called @path, needs (load.c). */
 _must_check_ int load_program(struct closure *c, const struct object *o, const char *path);

@@ -14,6 +14,7 @@
 
 #include "base/reader.h"
 #include "image/elf.h"
+#include "image/elf_note.h"
 
 struct segment {
 	uint32_t type;
@@ -278,6 +279,21 @@ static int take_strings(const struct elf_file *f, const struct dynamic *d, struc
 	return 0;
 }
 
+/* The notes of one segment; those that nobody can read are nobody's. */
+static int read_notes(const struct elf_file *f, const struct segment *s, struct elf *e)
+{
+	_cleanup_free_ uint8_t *notes = NULL;
+	int r;
+
+	if (s->file_bytes == 0 || s->file_bytes > ELF_NOTES_MAX)
+		return 0;
+	notes = malloc((size_t)s->file_bytes);
+	if (!notes)
+		return -ENOMEM;
+	r = read_at(f, s->offset, notes, (size_t)s->file_bytes);
+	return r < 0 ? r : elf_note_dlopen(notes, (size_t)s->file_bytes, f->big, e);
+}
+
 static int parse_into(struct elf_file *f, struct elf *e)
 {
 	_cleanup_free_ struct dynamic *d = calloc(1, sizeof(*d));
@@ -294,6 +310,11 @@ static int parse_into(struct elf_file *f, struct elf *e)
 		if (r < 0)
 			return r;
 	}
+	for (size_t i = 0; i < f->n_segments; i++) {
+		r = f->segments[i].type == PT_NOTE ? read_notes(f, &f->segments[i], e) : 0;
+		if (r < 0)
+			return r;
+	}
 	s = find_segment(f, PT_DYNAMIC);
 	if (!s)
 		return 0;
@@ -307,6 +328,9 @@ void elf_clear(struct elf *e)
 {
 	for (size_t i = 0; i < e->n_needed; i++)
 		free(e->needed[i]);
+	for (size_t i = 0; i < e->n_dlopens; i++)
+		free(e->dlopens[i].sonames);
+	free(e->dlopens);
 	free(e->needed);
 	free(e->interpreter);
 	free(e->soname);

@@ -15,11 +15,19 @@
 #define ELF_SEGMENTS_MAX 1024	  /* program headers */
 #define ELF_DYNAMIC_MAX	 65536	  /* entries of the dynamic section */
 #define ELF_NEEDED_MAX	 1024	  /* libraries that one file names */
+#define ELF_NOTES_MAX	 65536	  /* bytes of the notes that are looked at */
+#define ELF_DLOPEN_MAX	 256	  /* libraries that notes name */
 #define ELF_STRING_MAX	 4096	  /* bytes of a name or search path, with NUL */
 
 enum { ELF_CLASS_32 = 1, ELF_CLASS_64 = 2 };
 enum { ELF_LITTLE = 1, ELF_BIG = 2 };
 enum { ELF_MACHINE_386 = 3, ELF_MACHINE_ARM = 40, ELF_MACHINE_X86_64 = 62, ELF_MACHINE_AARCH64 = 183 };
+
+/* A library that a program may open later, as its .note.dlopen says (systemd's "ELF dlopen metadata"). */
+struct elf_dlopen {
+	char *sonames;	 /* names in order of preference, each with its NUL, then an empty one; owned */
+	bool required;	 /* else recommended; what is merely suggested is left out */
+};
 
 /* Where the bytes come from. @read fills @buf with exactly @n bytes or returns a negative errno. */
 struct elf_source {
@@ -39,6 +47,8 @@ struct elf {
 	char *runpath;
 	char **needed;
 	size_t n_needed;
+	struct elf_dlopen *dlopens; /* owned */
+	size_t n_dlopens;
 };
 
 #define _cleanup_elf_ _cleanup_(elf_clear)

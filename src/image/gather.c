@@ -314,6 +314,19 @@ static int take_program(struct gather *g, const struct manifest_entry *e)
 	}
 }
 
+/* What is opened later is for the machine that the programs are for. */
+static int take_opened(struct gather *g, const struct manifest_entry *e)
+{
+	switch (e->kind) {
+	case MANIFEST_NEEDS:
+		return gather_needs(g, e);
+	case MANIFEST_GCONV:
+		return gather_gconv(g, e);
+	default:
+		return 0;
+	}
+}
+
 static int gather_all(struct gather *g, struct gathered *out)
 {
 	const struct manifest *m = g->spec->manifest;
@@ -326,6 +339,10 @@ static int gather_all(struct gather *g, struct gathered *out)
 		r = m->entries[i].kind != MANIFEST_LINK ? take_plain(g, &m->entries[i]) : 0;
 	for (size_t i = 0; r == 0 && i < m->n; i++)
 		r = take_program(g, &m->entries[i]);
+	for (size_t i = 0; r == 0 && i < m->n; i++)
+		r = take_opened(g, &m->entries[i]);
+	if (r == 0)
+		r = gather_nss(g);
 	if (r == 0)
 		r = gather_modules(g);
 	if (r == 0)

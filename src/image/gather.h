@@ -21,6 +21,7 @@
 
 struct gather_spec {
 	const struct root *root;	 /* where programs and libraries are taken from */
+	bool foreign;			 /* that is not this machine's: bpslave is the root's own */
 	const struct manifest *manifest; /* borrowed as long as the tree lives */
 	const char *file;		 /* its name, for messages */
 	int dirfd;			 /* its folder, for relative sources; borrowed as long as the tree */

@@ -36,6 +36,24 @@ _must_check_ int gather_source(struct inode *i, int dirfd, const char *path, con
 _must_check_ int gather_tree(struct gather *g, const struct manifest_entry *e);
 _must_check_ int gather_program(struct gather *g, const struct manifest_entry *e);
 _must_check_ int gather_slave(struct gather *g, const struct manifest_entry *e);
+_must_check_ int gather_needs(struct gather *g, const struct manifest_entry *e);
+_must_check_ int gather_gconv(struct gather *g, const struct manifest_entry *e);
+_must_check_ int gather_nss(struct gather *g);
+
+/* The file at @path of the root at the same place; needed by @by (NULL: asked for). What is there stays. */
+_must_check_ int gather_bring(struct gather *g, const struct manifest_entry *e, const char *path,
+			      const char *by);
+
+/* The same with all that the ELF file needs. */
+_must_check_ int gather_closure(struct gather *g, const struct manifest_entry *e, const char *path);
+
+/* What the closure has from item @from on; who is called @path there has the name @name in the image. */
+_must_check_ int gather_items(struct gather *g, const struct manifest_entry *e, size_t from, const char *path,
+			      const char *name);
+
+/* The text of a file of the image; nothing when it is not there. */
+_must_check_ int gather_read(struct gather *g, const char *path, struct buffer *to);
+
 _must_check_ int gather_modules(struct gather *g);
 _must_check_ int gather_cache(struct gather *g);
 _must_check_ int gather_owners(struct gather *g);

@@ -21,8 +21,7 @@ struct accounts {
 	struct buffer passwd, group;
 };
 
-/* The text of a file of the image; nothing when it is not there. */
-static int read_image_file(struct gather *g, const char *path, struct buffer *to)
+int gather_read(struct gather *g, const char *path, struct buffer *to)
 {
 	_cleanup_close_ int fd = FD_NONE;
 	struct node *n;
@@ -32,7 +31,7 @@ static int read_image_file(struct gather *g, const char *path, struct buffer *to
 	if (tree_lookup(g->tree, path, &n) < 0 || n->inode->kind != INODE_FILE)
 		return 0;
 	if (n->inode->size > to->max)
-		return gather_error(g, -E2BIG, n->entry, "'%s' is larger than 1 MiB", path);
+		return gather_error(g, -E2BIG, n->entry, "'%s' is larger than %zu bytes", path, to->max);
 	r = buffer_reserve(to, (size_t)n->inode->size);
 	if (r == 0 && n->inode->source)
 		r = source_open(n->inode, &fd);
@@ -149,10 +148,10 @@ static int give_owners(struct accounts *a)
 int gather_owners(struct gather *g)
 {
 	struct accounts a = { .g = g, .passwd = BUFFER(ACCOUNTS_BYTES_MAX), .group = BUFFER(ACCOUNTS_BYTES_MAX) };
-	int r = read_image_file(g, "/etc/passwd", &a.passwd);
+	int r = gather_read(g, "/etc/passwd", &a.passwd);
 
 	if (r == 0)
-		r = read_image_file(g, "/etc/group", &a.group);
+		r = gather_read(g, "/etc/group", &a.group);
 	if (r == 0)
 		r = give_owners(&a);
 	buffer_clear(&a.passwd);

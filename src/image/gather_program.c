@@ -5,6 +5,7 @@
  * it: /bin/sh brings /bin -> usr/bin and /usr/bin/sh -> dash. What a line of the manifest put there already stays.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -126,37 +127,59 @@ static void note_machine(struct gather *g, uint16_t machine)
 	g->has_arch = true;
 }
 
+int gather_bring(struct gather *g, const struct manifest_entry *e, const char *path, const char *by)
+{
+	struct bringing b = { .g = g, .e = e, .path = path, .needed_by = by };
+	struct node *unused;
+
+	return bring(&b, &unused);
+}
+
+int gather_items(struct gather *g, const struct manifest_entry *e, size_t from, const char *path, const char *name)
+{
+	const struct closure_item *items;
+	size_t n;
+
+	items = closure_items(g->closure, &n);
+	for (size_t i = from; i < n; i++) {
+		const char *by = !strcmp(items[i].wanted_by, path) ? name : items[i].wanted_by;
+		int r;
+
+		note_machine(g, items[i].machine);
+		r = gather_bring(g, e, items[i].path, by);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /* All that the program at @path of the root needs; it is called @name in the image. */
 static int bring_needs(struct gather *g, const struct manifest_entry *e, const char *path,
 		       const char *name)
 {
-	const struct closure_item *items;
 	_cleanup_free_ char *real = NULL;
 	const struct elf *elf;
-	size_t from, n;
+	size_t from;
 	int r;
 
 	(void)closure_items(g->closure, &from);
 	r = closure_add(g->closure, path);
 	if (r < 0)
 		return gather_error(g, r, e, "%s", closure_error(g->closure));
-	items = closure_items(g->closure, &n);
-	for (size_t i = from; i < n; i++) {
-		const char *by = !strcmp(items[i].wanted_by, path) ? name : items[i].wanted_by;
-		struct bringing b = { .g = g, .e = e, .path = items[i].path, .needed_by = by };
-		struct node *unused;
-
-		note_machine(g, items[i].machine);
-		r = bring(&b, &unused);
-		if (r < 0)
-			return r;
-	}
-	if (root_resolve(g->spec->root, path, NULL, NULL, &real, NULL) == 0) {
+	r = gather_items(g, e, from, path, name);
+	if (r == 0 && root_resolve(g->spec->root, path, NULL, NULL, &real, NULL) == 0) {
 		elf = closure_elf(g->closure, real);
 		if (elf)
 			note_machine(g, elf->machine);
 	}
-	return 0;
+	return r;
+}
+
+int gather_closure(struct gather *g, const struct manifest_entry *e, const char *path)
+{
+	int r = gather_bring(g, e, path, e->kind == MANIFEST_PROGRAM ? NULL : e->source);
+
+	return r < 0 ? r : bring_needs(g, e, path, path);
 }
 
 /* The file at @path of the root, at @target in the image. */
@@ -211,8 +234,15 @@ int gather_slave(struct gather *g, const struct manifest_entry *e)
 {
 	_cleanup_free_ char *program = NULL, *key = NULL;
 	struct node *n;
-	int r = g->spec->find_program("bpslave", &program);
+	struct stat st;
+	int r = 0;
 
+	if (g->spec->foreign)
+		program = strdup(GATHER_SLAVE_TARGET);
+	else
+		r = g->spec->find_program("bpslave", &program);
+	if (r == 0 && !program)
+		r = -ENOMEM;
 	if (r == 0)
 		r = path_join(g->spec->key_dir, GATHER_KEY_NAME, &key);
 	if (r < 0)
@@ -226,11 +256,11 @@ int gather_slave(struct gather *g, const struct manifest_entry *e)
 		return r;
 	if (tree_lookup(g->tree, GATHER_KEY_TARGET, &n) == 0)
 		return 0; /* the manifest brings a key of its own */
-	r = bring_to(g, e, key, GATHER_KEY_TARGET, &n);
-	if (r < 0)
-		return gather_error(g, r, e, "bpslave trusts the master by its public key; 'bpboot keygen' makes it");
-	n->inode->mode = 0644;
-	return 0;
+	if (stat(key, &st) < 0) /* the builder's, whatever the root */
+		return gather_error(g, -errno, e, "cannot find '%s': %s; bpslave trusts the master by its public key; "
+						  "'bpboot keygen' makes it", key, strerror(errno));
+	r = gather_new(g, e, GATHER_KEY_TARGET, INODE_FILE, 0644, &n);
+	return r < 0 ? r : gather_source(n->inode, AT_FDCWD, key, &st);
 }
 
 /* Is it a library that the loader finds only with a cache? */

@@ -4,7 +4,8 @@
  * Follows glibc's elf/dl-load.c: a library is one that is loaded already when its name or DT_SONAME was met; else
  * it is looked for in DT_RPATH of the object that wants it and of those that loaded that one (unless it has a
  * DT_RUNPATH), in its DT_RUNPATH, in ld.so.cache, and in the built-in folders. Folders of ld.so.conf come last,
- * for a root whose cache was never made. An object of another class or machine is passed over.
+ * for a root whose cache was never made. An object of another class or machine is passed over. Programs of musl
+ * are searched for by load_musl.c.
  */
 #include <errno.h>
 #include <limits.h>
@@ -13,25 +14,7 @@
 
 #include "base/buffer.h"
 #include "base/path.h"
-#include "image/closure_internal.h"
-
-/* One object in the list of a program being loaded. */
-struct loaded {
-	const struct object *object;
-	char *path;	     /* as it was found; owned, like the name */
-	char *name;	     /* as it was asked for; NULL for the program */
-	const struct loaded *loader;
-	bool silent;	     /* the standard interpreter, not yet asked for */
-};
-
-/* The loading of one program. */
-struct load {
-	struct closure *c;
-	char *lib; /* what $LIB stands for; owned */
-	const struct search_machine *machine;
-	struct loaded **list;
-	size_t n;
-};
+#include "image/load_internal.h"
 
 static void free_loaded(struct loaded *x)
 {
@@ -68,11 +51,7 @@ static int append(struct load *l, const struct object *o, const char *path, cons
 	return 0;
 }
 
-/*
- * Look whether @path is an object for this program.
- * Return: 1 with *ret, 0 when there is none or one for another machine, negative errno.
- */
-static int try_path(struct load *l, const char *path, const struct object **ret)
+int load_try_path(struct load *l, const char *path, const struct object **ret)
 {
 	_cleanup_free_ char *real = NULL;
 	const struct object *o;
@@ -142,12 +121,8 @@ static int expand(const struct load *l, const struct loaded *x, const char *from
 	return r;
 }
 
-/*
- * Look for @name in the colon-separated folders @dirs of object @x.
- * Return: 1 with *ret and *ret_path (caller frees), 0, or negative errno.
- */
-static int try_dirs(struct load *l, const struct loaded *x, const char *dirs, const char *name,
-		    const struct object **ret, char **ret_path)
+int load_try_dirs(struct load *l, const struct loaded *x, const char *dirs, const char *name,
+		  const struct object **ret, char **ret_path)
 {
 	while (dirs) {
 		_cleanup_buffer_ struct buffer path = BUFFER(PATH_MAX);
@@ -162,7 +137,7 @@ static int try_dirs(struct load *l, const struct loaded *x, const char *dirs, co
 		r = buffer_printf(&path, "/%s", name);
 		if (r < 0)
 			continue;
-		r = try_path(l, buffer_str(&path), ret);
+		r = load_try_path(l, buffer_str(&path), ret);
 		if (r == 1)
 			*ret_path = (char *)TAKE_PTR(path.data);
 		if (r != 0)
@@ -177,18 +152,18 @@ static int try_rpaths(struct load *l, const struct loaded *x, const char *name,
 	int r = 0;
 
 	if (x->object->elf.runpath)
-		return try_dirs(l, x, x->object->elf.runpath, name, ret, ret_path);
+		return load_try_dirs(l, x, x->object->elf.runpath, name, ret, ret_path);
 	for (const struct loaded *y = x; r == 0 && y; y = y->loader) {
 		if (!y->object->elf.runpath)
-			r = try_dirs(l, y, y->object->elf.rpath, name, ret, ret_path);
+			r = load_try_dirs(l, y, y->object->elf.rpath, name, ret, ret_path);
 	}
 	if (r == 0 && !l->list[0]->object->elf.runpath)
-		r = try_dirs(l, l->list[0], l->list[0]->object->elf.rpath, name, ret, ret_path);
+		r = load_try_dirs(l, l->list[0], l->list[0]->object->elf.rpath, name, ret, ret_path);
 	return r;
 }
 
-static int try_dir(struct load *l, const char *dir, const char *name, const struct object **ret,
-		   char **ret_path)
+int load_try_dir(struct load *l, const char *dir, const char *name, const struct object **ret,
+		 char **ret_path)
 {
 	_cleanup_free_ char *path = NULL;
 	int r = path_join(dir, name, &path);
@@ -196,7 +171,7 @@ static int try_dir(struct load *l, const char *dir, const char *name, const stru
 	if (r == -ENAMETOOLONG)
 		return 0;
 	if (r == 0)
-		r = try_path(l, path, ret);
+		r = load_try_path(l, path, ret);
 	if (r == 1)
 		*ret_path = TAKE_PTR(path);
 	return r;
@@ -210,7 +185,7 @@ static int try_builtin(struct load *l, const char *name, const struct object **r
 
 		if (r < 0 || !dir)
 			return r;
-		r = try_dir(l, dir, name, ret, ret_path);
+		r = load_try_dir(l, dir, name, ret, ret_path);
 		if (r != 0)
 			return r;
 	}
@@ -222,7 +197,7 @@ static bool is_builtin(const struct load *l, const char *path)
 	_cleanup_free_ char *found = NULL;
 	const struct object *o, *same;
 
-	return try_path((struct load *)l, path, &o) == 1 &&
+	return load_try_path((struct load *)l, path, &o) == 1 &&
 	       try_builtin((struct load *)l, path_base(path), &same, &found) == 1 && o == same;
 }
 
@@ -236,7 +211,7 @@ static int try_system(struct load *l, const struct loaded *x, const char *name,
 	if (x->object->elf.no_default_dirs)
 		return 0;
 	if (cached) {
-		r = try_path(l, cached, ret);
+		r = load_try_path(l, cached, ret);
 		if (r == 1) {
 			*ret_path = strdup(cached);
 			if (!*ret_path)
@@ -247,7 +222,7 @@ static int try_system(struct load *l, const struct loaded *x, const char *name,
 	if (r == 0)
 		r = try_builtin(l, name, ret, ret_path);
 	for (size_t i = 0; r == 0 && i < s->n_conf_dirs; i++) {
-		r = try_dir(l, s->conf_dirs[i], name, ret, ret_path);
+		r = load_try_dir(l, s->conf_dirs[i], name, ret, ret_path);
 		*ret_searched = r == 1;
 	}
 	return r;
@@ -264,11 +239,13 @@ static int find_library(struct load *l, const struct loaded *x, const char *name
 
 		r = expand(l, x, name, strlen(name), &path);
 		if (r == 0 && path.len > 0 && path.data[0] == '/')
-			r = try_path(l, buffer_str(&path), ret);
+			r = load_try_path(l, buffer_str(&path), ret);
 		if (r == 1)
 			*ret_path = (char *)TAKE_PTR(path.data);
 		return r;
 	}
+	if (l->musl)
+		return load_musl_find(l, x, name, ret, ret_path);
 	r = try_rpaths(l, x, name, ret, ret_path);
 	return r != 0 ? r : try_system(l, x, name, ret, ret_path, ret_searched);
 }
@@ -300,7 +277,7 @@ static int add_variants(struct load *l, const char *path, const struct loaded *x
 			variant = NULL;
 			return -ENOMEM;
 		}
-		r = try_path(l, variant, &o);
+		r = load_try_path(l, variant, &o);
 		if (r == 1)
 			r = closure_item(l->c, o, variant, path_base(path), x->path, false);
 		if (r < 0)
@@ -309,7 +286,8 @@ static int add_variants(struct load *l, const char *path, const struct loaded *x
 	return 0;
 }
 
-static int load_needed(struct load *l, const struct loaded *x, const char *name)
+/* Load what @x calls @name. Return: 0; -ENOENT, which is told unless it is @optional; another errno. */
+static int load_needed(struct load *l, const struct loaded *x, const char *name, bool optional)
 {
 	_cleanup_free_ char *path = NULL;
 	const struct object *o = NULL;
@@ -317,6 +295,8 @@ static int load_needed(struct load *l, const struct loaded *x, const char *name)
 	bool searched = false;
 	int r;
 
+	if (l->musl && load_musl_own(name) && l->n > 1)
+		y = l->list[1]; /* the loader itself */
 	if (y && y->silent) {
 		y->silent = false;
 		return closure_item(l->c, y->object, y->path, name, x->path, false);
@@ -326,6 +306,8 @@ static int load_needed(struct load *l, const struct loaded *x, const char *name)
 	r = find_library(l, x, name, &o, &path, &searched);
 	if (r < 0)
 		return r;
+	if (r == 0 && optional)
+		return -ENOENT;
 	if (r == 0)
 		return closure_fail(l->c, -ENOENT, "library '%s' is not found; '%s' wants it", name, x->path);
 	if (find_loaded(l, NULL, o))
@@ -333,17 +315,54 @@ static int load_needed(struct load *l, const struct loaded *x, const char *name)
 	r = append(l, o, path, name, x, &y);
 	if (r == 0)
 		r = closure_item(l->c, o, path, name, x->path, searched);
-	return r < 0 ? r : add_variants(l, path, x);
+	return r < 0 || l->musl ? r : add_variants(l, path, x);
+}
+
+/* Load what @x says that it opens later: the best of each list that there is. */
+static int load_opened(struct load *l, const struct loaded *x, const struct elf_dlopen *d)
+{
+	int r = -ENOENT;
+
+	for (const char *name = d->sonames; *name && r == -ENOENT; name += strlen(name) + 1)
+		r = load_needed(l, x, name, true);
+	if (r == -ENOENT && d->required)
+		return closure_fail(l->c, r, "library '%s' is not found; '%s' says that it opens it", d->sonames,
+				    x->path);
+	return r == -ENOENT ? 0 : r;
+}
+
+static int load_all(struct load *l)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < l->n; i++) {
+		const struct elf *e = &l->list[i]->object->elf;
+
+		for (size_t k = 0; r == 0 && k < e->n_needed; k++)
+			r = load_needed(l, l->list[i], e->needed[k], false);
+		for (size_t k = 0; r == 0 && k < e->n_dlopens; k++)
+			r = load_opened(l, l->list[i], &e->dlopens[k]);
+	}
+	return r;
+}
+
+static void free_load(struct load *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free_loaded(l->list[i]);
+	free(l->list);
+	free(l->lib);
 }
 
 /* Put the interpreter on the list: the one that the program names, or silently the machine's usual one. */
 static int load_interpreter(struct load *l, const struct loaded *program)
 {
 	const struct elf *e = &program->object->elf;
-	const char *path = e->interpreter ? e->interpreter : l->machine->loader;
+	_cleanup_free_ char *musl = l->musl ? load_musl_loader(l) : NULL;
+	const char *path = e->interpreter ? e->interpreter : l->musl ? musl : l->machine->loader;
 	const struct object *o;
 	struct loaded *x;
-	int r = try_path(l, path, &o);
+	int r = path ? load_try_path(l, path, &o) : -ENOMEM;
 
 	if (r < 0)
 		return r;
@@ -381,26 +400,45 @@ int load_program(struct closure *c, const struct object *o, const char *path)
 	struct loaded *program;
 	int r = 0;
 
-	if (!o->elf.interpreter && o->elf.n_needed == 0)
+	if (!o->elf.interpreter && o->elf.n_needed == 0 && o->elf.n_dlopens == 0)
 		return 0;
 	if (!l.machine)
 		return closure_fail(c, -EOPNOTSUPP, "'%s' is for a machine that is not known here (ELF machine %u)",
 			    path, o->elf.machine);
+	l.musl = load_is_musl(&l, &o->elf);
 	r = find_lib(&l);
 	if (r == 0)
 		r = append(&l, o, path, NULL, NULL, &program);
 	if (r == 0)
 		r = load_interpreter(&l, program);
-	for (size_t i = 0; r == 0 && i < l.n; i++) {
-		const struct elf *e = &l.list[i]->object->elf;
-
-		for (size_t k = 0; r == 0 && k < e->n_needed; k++)
-			r = load_needed(&l, l.list[i], e->needed[k]);
-	}
-	for (size_t i = 0; i < l.n; i++)
-		free_loaded(l.list[i]);
-	free(l.list);
-	free(l.lib);
+	if (r == 0)
+		r = load_all(&l);
+	free_load(&l);
 	return r;
 }
 
+int load_library(struct closure *c, const char *name, uint16_t machine, uint8_t class, const char *wanted_by,
+		 char **ret_path)
+{
+	struct object nobody = { .real = (char[]){ "/" }, .elf = { .class = class, .machine = machine } };
+	struct load l = { .c = c, .machine = search_machine(machine, class) };
+	struct loaded *program;
+	int r = 0;
+
+	if (!l.machine)
+		return closure_fail(c, -EOPNOTSUPP, "'%s' is wanted for a machine that is not known here", name);
+	l.musl = load_is_musl(&l, &nobody.elf);
+	r = find_lib(&l);
+	if (r == 0)
+		r = append(&l, &nobody, wanted_by, NULL, NULL, &program);
+	if (r == 0)
+		r = load_interpreter(&l, program);
+	if (r == 0)
+		r = load_needed(&l, program, name, false);
+	if (r == 0) {
+		*ret_path = strdup(l.list[l.n - 1]->path);
+		r = *ret_path ? load_all(&l) : -ENOMEM;
+	}
+	free_load(&l);
+	return r;
+}

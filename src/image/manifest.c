@@ -121,6 +121,21 @@ static int take_module(struct parser *p, struct manifest_entry *e, char **words,
 	return take_source(p, words[0], &e->source);
 }
 
+/* A library's name, or an absolute path. */
+static int take_needs(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	if (words[0][0] != '/' && (!*words[0] || strchr(words[0], '/')))
+		return fail(p, "needs '%s': expected the name of a library or an absolute path", words[0]);
+	return take_source(p, words[0], &e->source);
+}
+
+static int take_gconv(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	if (!*words[0] || strchr(words[0], '/'))
+		return fail(p, "'%s' is not the name of a character set ('*' for all)", words[0]);
+	return take_source(p, words[0], &e->source);
+}
+
 static int take_bpslave(struct parser *p, struct manifest_entry *e, char **words, size_t n)
 {
 	return 0;
@@ -175,6 +190,8 @@ static const struct {
 	[MANIFEST_PROGRAM] = { "program", "PATH [TARGET]", 1, 2, true, true, false, take_program },
 	[MANIFEST_MODULE] = { "module", "NAME", 1, 1, false, false, false, take_module },
 	[MANIFEST_BPSLAVE] = { "bpslave", "nothing", 0, 0, false, false, false, take_bpslave },
+	[MANIFEST_NEEDS] = { "needs", "LIBRARY", 1, 1, false, false, false, take_needs },
+	[MANIFEST_GCONV] = { "gconv", "CHARSET|*", 1, 1, false, false, false, take_gconv },
 	[MANIFEST_INIT] = { "init", "PATH", 1, 1, false, false, false, take_init },
 	[MANIFEST_NAME] = { "name", "NAME", 1, 1, false, false, false, take_name },
 	[MANIFEST_FREE] = { "free", "SIZE", 1, 1, false, false, true, take_free },
@@ -241,7 +258,7 @@ static int find_kind(struct parser *p, const char *word, enum manifest_kind *ret
 		}
 	}
 	return fail(p, "unknown line '%.64s'; expected file, tree, dir, link, node, program, module, bpslave, "
-		       "init, name, free or time", word);
+		       "needs, gconv, init, name, free or time", word);
 }
 
 static int take_line(struct parser *p, struct manifest_entry *e)

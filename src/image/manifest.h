@@ -28,6 +28,8 @@ enum manifest_kind {
 	MANIFEST_PROGRAM,
 	MANIFEST_MODULE,
 	MANIFEST_BPSLAVE,
+	MANIFEST_NEEDS,
+	MANIFEST_GCONV,
 	MANIFEST_INIT, /* from here on at most one of each */
 	MANIFEST_NAME,
 	MANIFEST_FREE,
@@ -38,7 +40,7 @@ enum manifest_kind {
 struct manifest_entry {
 	enum manifest_kind kind;
 	unsigned line;
-	char *source;	 /* file, tree, program; the name of a module or of the image; owned like all */
+	char *source;	 /* file, tree, program; the name of a module, library, character set or of the image; owned like all */
 	char *target;	 /* plain and absolute; NULL where there is none */
 	char *link;	 /* destination of a link */
 	char *owner;	 /* USER[:GROUP], or NULL */

@@ -14,15 +14,15 @@
 /* The marked place for what differs between machines. */
 static const struct search_machine machines[] = {
 	{ ELF_MACHINE_X86_64, ELF_CLASS_64, "x86_64", "x86_64-linux-gnu", "lib64",
-	  "/lib64/ld-linux-x86-64.so.2", LDCACHE_X86_64, { "x86-64-v2", "x86-64-v3", "x86-64-v4" } },
+	  "/lib64/ld-linux-x86-64.so.2", LDCACHE_X86_64, "x86_64", { "x86-64-v2", "x86-64-v3", "x86-64-v4" } },
 	{ ELF_MACHINE_X86_64, ELF_CLASS_32, "x86_64", "x86_64-linux-gnux32", "libx32",
-	  "/libx32/ld-linux-x32.so.2", LDCACHE_X32 },
+	  "/libx32/ld-linux-x32.so.2", LDCACHE_X32, "x32", { 0 } },
 	{ ELF_MACHINE_AARCH64, ELF_CLASS_64, "aarch64", "aarch64-linux-gnu", "lib64",
-	  "/lib/ld-linux-aarch64.so.1", LDCACHE_AARCH64 },
+	  "/lib/ld-linux-aarch64.so.1", LDCACHE_AARCH64, "aarch64", { 0 } },
 	{ ELF_MACHINE_386, ELF_CLASS_32, "i686", "i386-linux-gnu", "lib", "/lib/ld-linux.so.2",
-	  LDCACHE_386 },
+	  LDCACHE_386, "i386", { 0 } },
 	{ ELF_MACHINE_ARM, ELF_CLASS_32, "v7l", "arm-linux-gnueabihf", "lib",
-	  "/lib/ld-linux-armhf.so.3", LDCACHE_ARMHF },
+	  "/lib/ld-linux-armhf.so.3", LDCACHE_ARMHF, "armhf", { 0 } },
 };
 
 const struct search_machine *search_machine(uint16_t machine, uint8_t class)
@@ -69,7 +69,7 @@ int search_builtin_dir(const struct search_machine *m, unsigned i, char **ret)
 	return 0;
 }
 
-static int read_whole(const struct root *root, const char *path, struct buffer *to)
+int search_read(const struct root *root, const char *path, struct buffer *to)
 {
 	_cleanup_free_ char *real = NULL;
 	_cleanup_close_ int fd = FD_NONE;
@@ -84,14 +84,16 @@ static int read_whole(const struct root *root, const char *path, struct buffer *
 	fd = root_read(root, real, 0);
 	if (fd < 0)
 		return fd;
-	if ((uint64_t)st.st_size > to->max)
+	if ((uint64_t)st.st_size > to->max - to->len)
 		return -E2BIG;
 	r = buffer_reserve(to, (size_t)st.st_size);
 	if (r == 0)
-		r = fd_read_full(fd, to->data, (size_t)st.st_size, &n);
-	if (r == 0)
-		to->len = n;
-	return r;
+		r = fd_read_full(fd, to->data + to->len, (size_t)st.st_size, &n);
+	if (r < 0)
+		return r;
+	to->len += n;
+	to->data[to->len] = 0;
+	return 0;
 }
 
 static int add_conf_dir(struct search *s, const char *dir)
@@ -116,13 +118,36 @@ static int compare_strings(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names in @dir that match @pattern, sorted. Caller frees all. */
-static int match_names(const struct root *root, const char *dir, const char *pattern, char **names,
-		       size_t *ret)
+void search_names_clear(struct search_names *s)
+{
+	for (size_t i = 0; i < s->n; i++)
+		free(s->names[i]);
+	free(s->names);
+	*s = (struct search_names){ 0 };
+}
+
+static int add_name(struct search_names *s, const char *name)
+{
+	char **more;
+
+	if (s->n == SEARCH_NAMES_MAX)
+		return -E2BIG;
+	more = realloc(s->names, (s->n + 1) * sizeof(*more));
+	if (!more)
+		return -ENOMEM;
+	s->names = more;
+	s->names[s->n] = strdup(name);
+	if (!s->names[s->n])
+		return -ENOMEM;
+	s->n++;
+	return 0;
+}
+
+int search_names(const struct root *root, const char *dir, const char *pattern, struct search_names *ret)
 {
 	_cleanup_free_ char *real = NULL;
+	struct search_names out = { 0 };
 	struct dirent *e;
-	size_t n = 0;
 	DIR *d;
 	int fd, r = root_resolve(root, dir, NULL, NULL, &real, NULL);
 
@@ -137,44 +162,44 @@ static int match_names(const struct root *root, const char *dir, const char *pat
 		(void)fd_close(fd);
 		return r;
 	}
-	while ((e = readdir(d)) && n < SEARCH_DIRS_MAX) {
-		if (fnmatch(pattern, e->d_name, FNM_PERIOD) != 0)
-			continue;
-		names[n] = strdup(e->d_name);
-		if (!names[n])
-			break;
-		n++;
+	while (r == 0 && (e = readdir(d))) {
+		if (fnmatch(pattern, e->d_name, FNM_PERIOD) == 0)
+			r = add_name(&out, e->d_name);
 	}
 	(void)closedir(d); /* only read */
-	if (n > 0)
-		qsort(names, n, sizeof(*names), compare_strings);
-	*ret = n;
+	if (r < 0) {
+		search_names_clear(&out);
+		return r;
+	}
+	if (out.n > 0)
+		qsort(out.names, out.n, sizeof(*out.names), compare_strings);
+	*ret = out;
 	return 0;
 }
 
 /* "include PATTERN": a pattern in the last name, as every distribution uses it. */
 static int read_include(struct search *s, const char *pattern, unsigned depth)
 {
-	_cleanup_free_ char **names = calloc(SEARCH_DIRS_MAX, sizeof(*names));
 	_cleanup_free_ char *full = NULL, *dir = NULL;
-	size_t n = 0;
-	int r = names ? path_join(pattern[0] == '/' ? "" : "/etc", pattern, &full) : -ENOMEM;
+	struct search_names names = { 0 };
+	int r = path_join(pattern[0] == '/' ? "" : "/etc", pattern, &full);
 
 	if (r < 0)
 		return r;
 	dir = strndup(full, (size_t)(path_base(full) - full));
 	if (!dir)
 		return -ENOMEM;
-	if (match_names(s->root, dir, path_base(full), names, &n) < 0)
-		return 0; /* nothing to include */
-	for (size_t i = 0; i < n; i++) {
-		_cleanup_free_ char *name = names[i], *path = NULL;
+	r = search_names(s->root, dir, path_base(full), &names);
+	if (r < 0)
+		return r == -ENOMEM ? r : 0; /* nothing to include */
+	for (size_t i = 0; r == 0 && i < names.n; i++) {
+		_cleanup_free_ char *path = NULL;
 
-		if (r == 0)
-			r = path_join(dir, name, &path);
+		r = path_join(dir, names.names[i], &path);
 		if (r == 0)
 			r = read_conf(s, path, depth + 1);
 	}
+	search_names_clear(&names);
 	return r;
 }
 
@@ -197,7 +222,7 @@ static int read_conf(struct search *s, const char *path, unsigned depth)
 	char *line, *next;
 	int r;
 
-	if (depth > SEARCH_CONF_DEPTH || read_whole(s->root, path, &text) < 0 || text.len == 0)
+	if (depth > SEARCH_CONF_DEPTH || search_read(s->root, path, &text) < 0 || text.len == 0)
 		return 0; /* ldconfig goes on without it, too */
 	text.data[text.len] = 0;
 	for (line = (char *)text.data; line; line = next) {
@@ -217,7 +242,7 @@ int search_init(struct search *s, const struct root *root)
 	int r = 0;
 
 	*s = (struct search){ .root = root };
-	if (read_whole(root, "/etc/ld.so.cache", &text) == 0) {
+	if (search_read(root, "/etc/ld.so.cache", &text) == 0) {
 		r = ldcache_parse(text.data, text.len, &s->cache);
 		if (r == -EBADMSG || r == -E2BIG)
 			r = 0; /* the loader ignores what it cannot read */

@@ -12,6 +12,7 @@
 #include "image/root.h"
 
 #define SEARCH_DIRS_MAX	  256 /* folders of ld.so.conf */
+#define SEARCH_NAMES_MAX  4096 /* names of a folder that match */
 #define SEARCH_CONF_DEPTH 8   /* include in include */
 #define SEARCH_CONF_BYTES_MAX (64u << 10)
 #define SEARCH_HWCAPS_MAX 3
@@ -25,6 +26,7 @@ struct search_machine {
 	const char *lib;	 /* others' folder for it: "lib64" */
 	const char *loader;	 /* the interpreter that its programs name */
 	uint32_t cache_flags;
+	const char *musl;	 /* musl's name in "ld-musl-NAME.so.1" */
 	const char *hwcaps[SEARCH_HWCAPS_MAX]; /* folders below glibc-hwcaps for better processors */
 };
 
@@ -43,6 +45,21 @@ void search_clear(struct search *s);
 
 /* Read what @root has of ld.so.cache and ld.so.conf; that neither is there is no error. */
 _must_check_ int search_init(struct search *s, const struct root *root);
+
+/* Names in a folder, sorted. */
+struct search_names {
+	char **names; /* owned, each and all */
+	size_t n;
+};
+
+void search_names_clear(struct search_names *s);
+
+/* Those in @dir of the root that match @pattern (fnmatch). Return: 0, -ENOENT, another errno. */
+_must_check_ int search_names(const struct root *root, const char *dir, const char *pattern,
+			      struct search_names *ret);
+
+/* Append the whole of a small file of the root. Return: 0, -ENOENT, -E2BIG, another errno. */
+_must_check_ int search_read(const struct root *root, const char *path, struct buffer *to);
 
 /* Folder number @i of those built into the loader. Return: NULL behind the last; caller frees *ret. */
 _must_check_ int search_builtin_dir(const struct search_machine *m, unsigned i, char **ret);

@@ -53,6 +53,8 @@ static void mistakes_are_found_in_their_line(void **state)
 		{ "node /dev/x c 1 -2\n", 1, "0 to 1048575" },
 		{ "node /dev/x c 1\n", 1, "'node' takes" },
 		{ "module a/b.ko\n", 1, "not the name of a module" },
+		{ "needs lib/x.so\n", 1, "expected the name of a library or an absolute path" },
+		{ "gconv a/b\n", 1, "not the name of a character set" },
 		{ "bpslave now\n", 1, "'bpslave' takes nothing" },
 		{ "init sbin/init\n", 1, "absolute" },
 		{ "init /a\ninit /b\n", 2, "a second 'init'" },
@@ -89,14 +91,14 @@ static void every_line_is_understood(void **state)
 				   "link /l ../some/where owner=games\n"
 				   "node /dev/sda b 8 0 mode=0660\r\n"
 				   "program bash\nprogram /opt/x /usr/bin/x mode=4755\n"
-				   "module virtio_net\nbpslave\ninit /sbin/init\nname n-1.2_x\n"
+				   "module virtio_net\nneeds libm.so.6\ngconv *\nbpslave\ninit /sbin/init\nname n-1.2_x\n"
 				   "free 8M inodes=12\ntime 1700000000";
 	char error[MANIFEST_ERROR_MAX];
 	struct manifest m;
 	unsigned line;
 
 	assert_int_equal(parse(text, &m, &line, error), 0);
-	assert_int_equal(m.n, 13);
+	assert_int_equal(m.n, 15);
 	assert_string_equal(m.entries[0].target, "/b/c");
 	assert_int_equal(m.entries[0].mode, 0640);
 	assert_string_equal(m.entries[0].owner, "7:8");
