@@ -18,7 +18,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "net/fetch.h"
-#include "net/tftp_client.h"
+#include "net/transfer.h"
 
 struct fetch_options {
 	const char *output;
@@ -78,22 +78,19 @@ static const char *default_output(const struct fetch_url *u)
 static int transfer(struct fetch *f, const struct fetch_options *o, const struct fetch_url *u,
 		    const char *url)
 {
-	struct tftp_client_config config = {
-		.server = u->host,
-		.port = u->port,
-		.path = u->path,
+	struct transfer_config config = {
 		.blksize = (uint16_t)o->blksize,
 		.windowsize = (uint16_t)o->windowsize,
 		.stall_ms = (uint32_t)o->timeout_s * 1000,
 	};
-	struct tftp_client *client = NULL;
+	struct transfer *client = NULL;
 	int r;
 
 	progress_start(&f->progress, default_output(u), 0);
 	f->loop = ev_loop_new(EVFLAG_AUTO);
 	if (!f->loop)
 		return log_err(-ENOMEM, "cannot set up an event loop");
-	r = tftp_client_new(f->loop, &config, &fetch_ops, f, &client);
+	r = transfer_new(f->loop, u, &config, &fetch_ops, f, &client);
 	if (r == 0) {
 		ev_run(f->loop, 0);
 		r = f->err;
@@ -103,7 +100,7 @@ static int transfer(struct fetch *f, const struct fetch_options *o, const struct
 		snprintf(f->why, sizeof(f->why), "cannot ask: %s", strerror(-r));
 	}
 	progress_end(&f->progress);
-	tftp_client_free(client);
+	transfer_free(client);
 	ev_loop_destroy(f->loop);
 	return r < 0 ? log_line(LOG_LEVEL_ERR, 0, "%s: %s", url, f->why), r : 0;
 }
@@ -174,8 +171,8 @@ const struct command cmd_fetch = {
 	.name = "fetch",
 	.args = "URL",
 	.summary = "fetch a file with the node's own transfer code",
-	.details = "URL is tftp://ADDRESS[:PORT]/PATH. Without --output the file goes to the current directory,\n"
-		   "under the last name of PATH. On a failure nothing is left behind.\n",
+	.details = "URL is tftp://ADDRESS[:PORT]/PATH or http://ADDRESS[:PORT]/PATH. Without --output the file goes\n"
+		   "to the current directory, under the last name of PATH. On a failure nothing is left behind.\n",
 	.options = rows,
 	.options_size = sizeof(struct fetch_options),
 	.args_min = 1,

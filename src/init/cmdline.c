@@ -249,7 +249,7 @@ static const struct {
 	{ "rd.driver.blacklist", take_blacklist, 0, "MODULE,..." },
 	{ "rd.shell", take_flag, offsetof(struct cmdline, shell), "" },
 	{ "ro", take_flag, offsetof(struct cmdline, ro), "" },
-	{ "root", take_string, offsetof(struct cmdline, root), "tftp://SERVER/PATH" },
+	{ "root", take_string, offsetof(struct cmdline, root), "tftp://SERVER/PATH or http://SERVER/PATH" },
 	{ "rootflags", take_string, offsetof(struct cmdline, rootflags), "mount options" },
 	{ "rootfstype", take_string, offsetof(struct cmdline, rootfstype), "a file system" },
 	{ "rw", take_rw, 0, "" },

@@ -51,7 +51,7 @@ static int complete(const char *what, const char *text, struct in_addr server,
 	r = fetch_url_parse(path ? url : text, ret, &expected);
 	if (r < 0)
 		snprintf(why, ROOT_WHY_MAX, "%s '%.100s' cannot be used: %s", what, text,
-			 r == -EINVAL ? expected : "only tftp:// is known");
+			 r == -EINVAL ? expected : "only tftp:// and http:// are known");
 	return r < 0 ? -EINVAL : 0;
 }
 

@@ -26,9 +26,9 @@ struct ev_loop;
 #define FETCH_SERVERS_MAX  8
 #define FETCH_SESSIONS_MAX 64
 
-enum fetch_scheme { FETCH_TFTP, FETCH_SCHEME_MAX_ };
+enum fetch_scheme { FETCH_TFTP, FETCH_HTTP, FETCH_SCHEME_MAX_ };
 
-/* tftp://A.B.C.D[:PORT]/PATH; the slash that begins PATH is not part of the name that the server is asked for. */
+/* tftp:// or http:// and A.B.C.D[:PORT]/PATH; the slash that begins PATH is not part of the name that the server is asked for. */
 struct fetch_url {
 	enum fetch_scheme scheme;
 	struct in_addr host;

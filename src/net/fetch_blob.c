@@ -1,7 +1,8 @@
 /*
  * fetch_blob.c - one file from a boot server, whole, into memory
  *
- * A transfer that broke off begins again from the first byte: TFTP knows no other way, and what is fetched so is small.
+ * A transfer that broke off begins again from the first byte: TFTP knows no other way, HTTP's client has tried ranges by then,
+ * and what is fetched so is small.
  */
 #include <errno.h>
 #include <ev.h>
@@ -11,7 +12,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "net/fetch.h"
-#include "net/tftp_client.h"
+#include "net/transfer.h"
 
 #define PATIENCE_MS  60000
 #define WAIT_MIN_MS  200
@@ -25,7 +26,7 @@ struct fetch_blob {
 	void *ctx;
 	struct fetch_url url;
 	struct fetch_tuning tuning;
-	struct tftp_client *client; /* owned; NULL between tries */
+	struct transfer *transfer; /* owned; NULL between tries */
 	struct backoff backoff;
 	struct buffer data;
 	uint64_t total;	  /* as the server said; 0: not known */
@@ -68,6 +69,7 @@ static bool worth_trying(struct fetch_blob *f, int err)
 {
 	switch (err) {
 	case -EREMOTEIO:
+	case -ESTALE:
 	case -EPROTO:
 		if (++f->tries >= (f->tuning.tries ? f->tuning.tries : PROTO_TRIES))
 			return false;
@@ -90,7 +92,7 @@ static void on_done(void *ctx, int err, const char *why)
 	char url[FETCH_URL_MAX];
 
 	/* @why is the text of the caller's stack, not of the client's memory */
-	tftp_client_free(TAKE_PTR(f->client));
+	transfer_free(TAKE_PTR(f->transfer));
 	if (err == 0 || !worth_trying(f, err)) {
 		finish(f, err, why);
 		return;
@@ -114,16 +116,13 @@ static void on_wait(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 static void begin(struct fetch_blob *f)
 {
-	struct tftp_client_config config = {
-		.server = f->url.host,
-		.port = f->url.port,
-		.path = f->url.path,
+	struct transfer_config config = {
 		.blksize = f->tuning.blksize,
 		.windowsize = f->tuning.windowsize,
 		.max_bytes = f->data.max,
 		.stall_ms = (uint32_t)MIN(f->patience * 1e3, 10000.0),
 	};
-	int r = tftp_client_new(f->loop, &config, &client_ops, f, &f->client);
+	int r = transfer_new(f->loop, &f->url, &config, &client_ops, f, &f->transfer);
 
 	if (r < 0)
 		on_done(f, r, strerror(-r));
@@ -159,7 +158,7 @@ void fetch_blob_free(struct fetch_blob *f)
 	if (!f)
 		return;
 	ev_timer_stop(f->loop, &f->wait);
-	tftp_client_free(f->client);
+	transfer_free(f->transfer);
 	buffer_clear(&f->data);
 	free(f);
 }

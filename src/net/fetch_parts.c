@@ -22,7 +22,7 @@
 #include "base/backoff.h"
 #include "base/parse.h"
 #include "net/fetch.h"
-#include "net/tftp_client.h"
+#include "net/transfer.h"
 
 #define PATIENCE_MS   60000
 #define STALL_MS      10000
@@ -37,7 +37,7 @@
 struct slot {
 	struct fetch_parts *f;
 	size_t part;		    /* NO_PART: idle */
-	struct tftp_client *client; /* owned; NULL while idle or waiting */
+	struct transfer *transfer;  /* owned; NULL while idle or waiting */
 	struct ev_timer wait;	    /* before the part is asked for again */
 	struct backoff backoff;
 	uint8_t *buf; /* owned; the part's stored bytes */
@@ -50,6 +50,7 @@ struct part_state {
 	bool done;
 	uint8_t running; /* slots that have it */
 	uint8_t tries;	 /* answers that were wrong */
+	uint8_t avoid;	 /* 1 and the number of the server that gave a wrong one last; 0: none */
 };
 
 struct fetch_parts {
@@ -61,6 +62,7 @@ struct fetch_parts {
 	struct fetch_tuning tuning;
 	struct fetch_url bases[FETCH_SERVERS_MAX];
 	size_t n_bases;
+	struct http_pool *pool;	  /* owned: connections between two parts */
 	struct part_state *parts; /* owned; as many as the index has */
 	size_t next;		  /* part that nobody has taken yet */
 	size_t redo[SLOTS_MAX];	  /* parts that were wrong */
@@ -88,7 +90,7 @@ static void part_name(const struct fetch_parts *f, size_t i, char *buf, size_t n
 /* Empty the slot; its part is free for others. */
 static void slot_clear(struct slot *s)
 {
-	tftp_client_free(TAKE_PTR(s->client));
+	transfer_free(TAKE_PTR(s->transfer));
 	ev_timer_stop(s->f->loop, &s->wait);
 	free(TAKE_PTR(s->buf));
 	if (s->part != NO_PART)
@@ -199,8 +201,8 @@ static void slot_again(struct slot *s, int err, const char *why)
 	ev_timer_start(f->loop, &s->wait);
 }
 
-/* Hand over a part that is complete; takes @buf. */
-static void deliver(struct fetch_parts *f, size_t i, uint8_t *data)
+/* Hand over a part that @server gave; takes @data. */
+static void deliver(struct fetch_parts *f, size_t i, unsigned server, uint8_t *data)
 {
 	const struct index_part *part = &f->index->parts[i];
 	_cleanup_free_ uint8_t *buf = data;
@@ -211,6 +213,7 @@ static void deliver(struct fetch_parts *f, size_t i, uint8_t *data)
 	if (memcmp(hash, part->hash, sizeof(hash)) != 0) {
 		if (!count_wrong(f, i, -EBADMSG, "its content does not match its hash"))
 			return;
+		f->parts[i].avoid = (uint8_t)(server + 1);
 		assert(f->n_redo < SLOTS_MAX);
 		f->redo[f->n_redo++] = i;
 		schedule(f);
@@ -237,10 +240,11 @@ static void on_done(void *ctx, int err, const char *why)
 	struct slot *s = ctx;
 	struct fetch_parts *f = s->f;
 	size_t i = s->part;
+	unsigned server = s->server;
 	char text[FETCH_WHY_MAX];
 	uint8_t *buf;
 
-	tftp_client_free(TAKE_PTR(s->client));
+	transfer_free(TAKE_PTR(s->transfer));
 	if (err == 0 && s->len != f->index->parts[i].stored_bytes) {
 		snprintf(text, sizeof(text), "the file has %zu bytes, expected %u", s->len,
 			 f->index->parts[i].stored_bytes);
@@ -262,7 +266,7 @@ static void on_done(void *ctx, int err, const char *why)
 	if (f->ended)
 		free(buf);
 	else
-		deliver(f, i, buf);
+		deliver(f, i, server, buf);
 }
 
 static const struct tftp_client_ops client_ops = {
@@ -278,10 +282,11 @@ static void slot_begin(struct slot *s)
 	struct fetch_parts *f = s->f;
 	const struct index_part *part = &f->index->parts[s->part];
 	char name[sizeof(PARTS_DIR) + 2 * INDEX_HASH_BYTES] = PARTS_DIR;
-	struct tftp_client_config config = {
+	struct transfer_config config = {
 		.blksize = f->tuning.blksize,
 		.windowsize = f->tuning.windowsize,
 		.max_bytes = part->stored_bytes,
+		.pool = f->pool,
 		.stall_ms = MIN(f->tuning.patience_ms ? f->tuning.patience_ms : PATIENCE_MS,
 				(uint32_t)STALL_MS),
 	};
@@ -296,10 +301,7 @@ static void slot_begin(struct slot *s)
 		r = s->buf ? 0 : -ENOMEM;
 	}
 	if (r == 0) {
-		config.server = url.host;
-		config.port = url.port;
-		config.path = url.path;
-		r = tftp_client_new(f->loop, &config, &client_ops, s, &s->client);
+		r = transfer_new(f->loop, &url, &config, &client_ops, s, &s->transfer);
 	}
 	if (r == -ENOMEM || r == -ENAMETOOLONG)
 		fail_part(f, s->part, r, "");
@@ -352,6 +354,8 @@ static void schedule(struct fetch_parts *f)
 		if (part == NO_PART)
 			return;
 		s->part = part;
+		if (f->parts[part].avoid == s->server + 1)
+			s->server = (s->server + 1) % (unsigned)f->n_bases;
 		f->parts[part].running++;
 		busy++;
 		slot_begin(s);
@@ -397,7 +401,8 @@ int fetch_parts_new(struct ev_loop *loop, const struct index *index, const struc
 	if (!f)
 		return -ENOMEM;
 	f->parts = calloc(index->n_parts ? index->n_parts : 1, sizeof(*f->parts));
-	if (!f->parts) {
+	if (!f->parts || http_pool_new(&f->pool) < 0) {
+		free(f->parts);
 		free(f);
 		return -ENOMEM;
 	}
@@ -429,6 +434,7 @@ void fetch_parts_free(struct fetch_parts *f)
 	ev_timer_stop(f->loop, &f->kick);
 	for (size_t k = 0; k < SLOTS_MAX; k++)
 		slot_clear(&f->slots[k]);
+	http_pool_free(f->pool);
 	free(f->parts);
 	free(f);
 }

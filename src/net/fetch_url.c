@@ -8,6 +8,7 @@
 #include "base/addr.h"
 #include "base/parse.h"
 #include "net/fetch.h"
+#include "wire/http.h"
 #include "wire/tftp.h"
 
 static const struct {
@@ -15,6 +16,7 @@ static const struct {
 	uint16_t port;
 } schemes[] = {
 	[FETCH_TFTP] = { "tftp://", TFTP_PORT },
+	[FETCH_HTTP] = { "http://", HTTP_PORT },
 };
 
 static int host_parse(const char *s, size_t n, struct fetch_url *u)
@@ -68,7 +70,7 @@ int fetch_url_parse(const char *s, struct fetch_url *ret, const char **ret_why)
 	while (i < FETCH_SCHEME_MAX_ && strncmp(s, schemes[i].prefix, strlen(schemes[i].prefix)) != 0)
 		i++;
 	if (i == FETCH_SCHEME_MAX_) {
-		*ret_why = "expected tftp://ADDRESS[:PORT]/PATH";
+		*ret_why = "expected tftp://ADDRESS[:PORT]/PATH or http://ADDRESS[:PORT]/PATH";
 		return -EPROTONOSUPPORT;
 	}
 	u.scheme = (enum fetch_scheme)i;

@@ -54,14 +54,15 @@ wait_for() {
 	done
 }
 
-# get_stock: tftpd-hpa and atftpd, whose packages exclude each other, unpacked beside each other in $BUILD/stock.
+# get_stock: servers that are not installed, as their packages exclude each other or begin to serve: tftpd-hpa, atftpd
+# and nginx, unpacked beside each other in $BUILD/stock.
 get_stock() {
 	local p stock=$BUILD/stock
-	[ -x "$stock/usr/sbin/in.tftpd" ] && [ -x "$stock/usr/sbin/atftpd" ] && return 0
+	[ -x "$stock/usr/sbin/in.tftpd" ] && [ -x "$stock/usr/sbin/atftpd" ] && [ -x "$stock/usr/sbin/nginx" ] && return 0
 	mkdir -p "$stock/deb" || return 1
 	(
 		cd "$stock/deb" || exit 1
-		for p in tftpd-hpa atftpd libwrap0 libnsl2 libtirpc3; do
+		for p in tftpd-hpa atftpd libwrap0 libnsl2 libtirpc3 nginx libpcre2-8-0 libssl3; do
 			apt-get -qq -o APT::Sandbox::User=root download "$p" || exit 1
 		done
 		for p in *.deb; do

@@ -22,6 +22,8 @@ static void takes_and_writes_urls(void **state)
 		{ "tftp://10.0.0.1:6969/dir/x.index", "dir/x.index", NULL, 6969 },
 		{ "tftp://10.0.0.1//abs/x", "/abs/x", NULL, 69 },
 		{ "tftp://10.0.0.1/a%20b%25", "a b%", NULL, 69 },
+		{ "http://10.0.0.1/a/x.index", "a/x.index", NULL, 80 },
+		{ "http://10.0.0.1:8080/a", "a", NULL, 8080 },
 	};
 	char buf[FETCH_URL_MAX];
 	struct fetch_url u;
