@@ -207,12 +207,27 @@ static int put_content(struct pass *s, const struct node *n)
 	return r;
 }
 
+static int put_xattrs(struct pass *s, const struct plan_xattr *x)
+{
+	uint32_t room;
+	uint8_t *to;
+	int r = next_block(s, &room);
+
+	if (r == 0)
+		r = out_block(&s->out, &to);
+	if (r == 0)
+		memcpy(to, x->block, BLOCK_BYTES);
+	return r;
+}
+
 static int put_all(struct pass *s)
 {
 	const struct plan *p = s->plan;
 	uint32_t room;
 	int r = out_skip(&s->out, PLAN_FIRST_BLOCK);
 
+	for (uint32_t k = 0; r == 0 && k < p->n_xattrs; k++)
+		r = put_xattrs(s, &p->xattrs[k]);
 	for (const struct node *n = tree_root(p->tree); r == 0 && n; n = tree_next(n)) {
 		if (p->inodes[n->inode->number - 1].node == n)
 			r = put_content(s, n);

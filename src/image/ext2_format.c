@@ -13,6 +13,7 @@ enum { /* superblock fields */
 	STATE_CLEAN = 1,
 	ERRORS_CONTINUE = 1,
 	REVISION = 1,
+	COMPAT_EXT_ATTR = 8,
 	INCOMPAT_FILETYPE = 2,
 	RO_SPARSE_SUPER = 1,
 	RO_LARGE_FILE = 2,
@@ -89,7 +90,7 @@ void ext2_put_super(const struct plan *p, uint32_t g, uint8_t *to)
 	writer_le32(&w, PLAN_INODE_FIRST);
 	writer_le16(&w, PLAN_INODE_BYTES);
 	writer_le16(&w, (uint16_t)g);
-	writer_le32(&w, 0); /* compatible features */
+	writer_le32(&w, p->n_xattrs ? COMPAT_EXT_ATTR : 0);
 	writer_le32(&w, INCOMPAT_FILETYPE);
 	writer_le32(&w, RO_SPARSE_SUPER | (p->large_file ? RO_LARGE_FILE : 0));
 	writer_bytes(&w, p->uuid, sizeof(p->uuid));
@@ -167,12 +168,12 @@ static void put_inode(const struct plan *p, const struct plan_inode *pi, struct 
 	writer_le32(w, 0); /* deleted */
 	writer_le16(w, (uint16_t)i->gid);
 	writer_le16(w, (uint16_t)i->links);
-	writer_le32(w, pi->blocks * (BLOCK_BYTES / 512));
+	writer_le32(w, (pi->blocks + (i->xattr_block ? 1 : 0)) * (BLOCK_BYTES / 512));
 	writer_le32(w, 0); /* flags */
 	writer_le32(w, 0);
 	put_slots(w, pi);
 	writer_le32(w, 0); /* generation */
-	writer_le32(w, 0); /* extended attributes */
+	writer_le32(w, i->xattr_block ? p->xattrs[i->xattr_block - 1].at : 0);
 	writer_le32(w, i->kind == INODE_FILE ? (uint32_t)(i->size >> 32) : 0);
 	writer_le32(w, 0); /* fragment */
 	writer_zero(w, 4);

@@ -149,7 +149,7 @@ int gather_new(struct gather *g, const struct manifest_entry *e, const char *pat
 	return 0;
 }
 
-int gather_source(struct inode *i, int dirfd, const char *path, const struct stat *st)
+int gather_source_data(struct inode *i, int dirfd, const char *path, const struct stat *st)
 {
 	i->source = strdup(path);
 	if (!i->source)
@@ -161,6 +161,13 @@ int gather_source(struct inode *i, int dirfd, const char *path, const struct sta
 	i->uid = st->st_uid;
 	i->gid = st->st_gid;
 	return 0;
+}
+
+int gather_source(struct inode *i, int dirfd, const char *path, const struct stat *st)
+{
+	int r = gather_source_data(i, dirfd, path, st);
+
+	return r < 0 ? r : gather_xattrs(i, dirfd, path);
 }
 
 static int take_file(struct gather *g, const struct manifest_entry *e)

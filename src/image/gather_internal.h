@@ -29,8 +29,20 @@ _must_check_ int gather_dir(struct gather *g, const struct manifest_entry *e, co
 _must_check_ int gather_new(struct gather *g, const struct manifest_entry *e, const char *path,
 			    enum inode_kind kind, uint16_t mode, struct node **ret);
 
+#define GATHER_ACL_ACCESS  "system.posix_acl_access"
+#define GATHER_ACL_DEFAULT "system.posix_acl_default"
+
+/* Take what @path below @dirfd has of extended attributes. Logs. */
+_must_check_ int gather_xattrs(struct inode *i, int dirfd, const char *path);
+
+/* Forget one of them. */
+void gather_drop_xattr(struct inode *i, const char *name);
+
 /* Let inode @i read its data from @path below @dirfd, which was found to be @st. */
 _must_check_ int gather_source(struct inode *i, int dirfd, const char *path, const struct stat *st);
+
+/* The same without its extended attributes. */
+_must_check_ int gather_source_data(struct inode *i, int dirfd, const char *path, const struct stat *st);
 
 /* The lines "tree", "program", "bpslave", "module"; all names given an owner. Each logs. */
 _must_check_ int gather_tree(struct gather *g, const struct manifest_entry *e);

@@ -130,6 +130,8 @@ static int give_owners(struct accounts *a)
 	for (struct node *n = tree_root(a->g->tree); n; n = tree_next(n)) {
 		const struct manifest_entry *e = n->entry;
 
+		if (e && e->has_mode) /* says it all; an ACL would say otherwise */
+			gather_drop_xattr(n->inode, GATHER_ACL_ACCESS);
 		if (e && e->owner && !strcmp(e->owner, MANIFEST_OWNER_KEEP))
 			continue;
 		if (e && e->owner && e != last) {

@@ -16,6 +16,8 @@
 #include "base/path.h"
 #include "image/gather_internal.h"
 
+#define NAMES_MAX ((size_t)1 << 30) /* bytes of all names of a folder */
+
 /* Files of one tree that have several names. */
 struct hard_link {
 	dev_t dev;
@@ -26,6 +28,7 @@ struct hard_link {
 struct walk {
 	struct gather *g;
 	const struct manifest_entry *e;
+	int at; /* the folder that is read; owned by walk_dir() */
 	struct hard_link *links; /* open addressing by inode number */
 	size_t n_links, n_slots;
 };
@@ -99,18 +102,20 @@ static int walk_error(const struct walk *w, int err, const char *path)
 }
 
 /* Fill a new inode from what lies at @path. */
-static int fill(struct walk *w, struct inode *i, const char *path, const struct stat *st)
+static int fill(struct walk *w, struct inode *i, const char *name, const char *path, const struct stat *st)
 {
 	char target[PATH_MAX];
 	ssize_t n;
+	int r;
 
 	i->uid = st->st_uid;
 	i->gid = st->st_gid;
 	switch (i->kind) {
 	case INODE_FILE:
-		return gather_source(i, w->g->spec->dirfd, path, st);
+		r = gather_source_data(i, w->g->spec->dirfd, path, st);
+		return r < 0 ? r : gather_xattrs(i, w->at, name);
 	case INODE_LINK:
-		n = readlinkat(w->g->spec->dirfd, path, target, sizeof(target) - 1);
+		n = readlinkat(w->at, name, target, sizeof(target) - 1);
 		if (n < 0)
 			return walk_error(w, -errno, path);
 		i->target = strndup(target, (size_t)n);
@@ -131,23 +136,30 @@ static int fill(struct walk *w, struct inode *i, const char *path, const struct 
 static int walk_dir(struct walk *w, struct node *dir, const char *path);
 
 /* A name below a folder that is a folder, too: where it comes to lie in the image. */
-static int enter(struct walk *w, struct node *dir, const char *name, const char *path,
-		 const struct stat *st)
+static int enter(struct walk *w, struct node *dir, const char *name, const char *path)
 {
 	_cleanup_free_ char *above = tree_path(dir), *in_image = NULL;
 	struct node *n = tree_child(w->g->tree, dir, name, strlen(name));
 	bool fresh = !n;
+	struct stat st;
 	int r;
 
+	if (fstatat(w->g->spec->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return walk_error(w, -errno, path);
+	if (!S_ISDIR(st.st_mode))
+		return walk_error(w, -ESTALE, path);
 	if (!above || path_join(above, name, &in_image) < 0)
 		return walk_error(w, -ENOMEM, path);
 	r = gather_dir(w->g, w->e, in_image, &n);
 	if (r < 0)
 		return r;
 	if (fresh || n->reason == REASON_IMPLIED) {
-		n->inode->mode = mode_of(w->e, st);
-		n->inode->uid = st->st_uid;
-		n->inode->gid = st->st_gid;
+		n->inode->mode = mode_of(w->e, &st);
+		n->inode->uid = st.st_uid;
+		n->inode->gid = st.st_gid;
+		r = gather_xattrs(n->inode, w->g->spec->dirfd, path);
+		if (r < 0)
+			return r;
 		n->entry = w->e;
 		n->reason = REASON_ASKED;
 	}
@@ -166,7 +178,8 @@ static bool same_link(const struct walk *w, const struct node *n, const char *pa
 	return len >= 0 && (uint64_t)len == n->inode->size && !memcmp(target, n->inode->target, (size_t)len);
 }
 
-static int take_entry(struct walk *w, struct node *dir, const char *name, const char *path)
+/* A name of the folder that is read; one that is a folder is noted in @folders for later. */
+static int take_entry(struct walk *w, struct node *dir, const char *name, const char *path, struct buffer *folders)
 {
 	_cleanup_free_ char *in_image = NULL;
 	struct hard_link *link = NULL;
@@ -174,10 +187,10 @@ static int take_entry(struct walk *w, struct node *dir, const char *name, const 
 	struct stat st;
 	int r;
 
-	if (fstatat(w->g->spec->dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(w->at, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return walk_error(w, -errno, path);
 	if (S_ISDIR(st.st_mode))
-		return enter(w, dir, name, path, &st);
+		return buffer_append(folders, name, strlen(name) + 1);
 	if (st.st_nlink > 1 && grow_links(w) < 0)
 		return walk_error(w, -ENOMEM, path);
 	link = st.st_nlink > 1 ? link_slot(w, st.st_dev, st.st_ino) : NULL;
@@ -200,53 +213,72 @@ static int take_entry(struct walk *w, struct node *dir, const char *name, const 
 		*link = (struct hard_link){ .dev = st.st_dev, .ino = st.st_ino, .inode = n->inode };
 		w->n_links++;
 	}
-	return fill(w, n->inode, path, &st);
+	return fill(w, n->inode, name, path, &st);
 }
 
 /* The names of a folder, each followed by a NUL. */
-static int read_names(struct walk *w, const char *path, struct buffer *to)
+static int read_names(DIR *dir, struct buffer *to)
 {
-	int fd = openat(w->g->spec->dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct dirent *d;
-	DIR *dir;
 	int r = 0;
 
-	if (fd < 0)
-		return walk_error(w, -errno, path);
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = -errno;
-		(void)fd_close(fd);
-		return walk_error(w, r, path);
-	}
 	errno = 0;
 	while (r == 0 && (d = readdir(dir))) {
 		if (strcmp(d->d_name, ".") && strcmp(d->d_name, ".."))
 			r = buffer_append(to, d->d_name, strlen(d->d_name) + 1);
 	}
-	if (r == 0 && errno)
-		r = -errno;
-	(void)closedir(dir); /* only read */
-	return r < 0 ? walk_error(w, r, path) : 0;
+	return r < 0 ? r : -errno;
 }
 
-/* All below @path of the source, into @dir of the image. No descriptor stays open on the way down. */
-static int walk_dir(struct walk *w, struct node *dir, const char *path)
+/* For each name in @names: a folder to enter, or something in the open folder, which adds to @folders. */
+static int take_names(struct walk *w, struct node *dir, const char *path, const struct buffer *names,
+		      struct buffer *folders)
 {
-	_cleanup_buffer_ struct buffer names = BUFFER((size_t)1 << 30);
-	int r = read_names(w, path, &names);
+	int r = 0;
 
-	for (size_t at = 0; r == 0 && at < names.len; at += strlen((char *)names.data + at) + 1) {
-		const char *name = (char *)names.data + at;
+	for (size_t at = 0; r == 0 && at < names->len; at += strlen((char *)names->data + at) + 1) {
+		const char *name = (char *)names->data + at;
 		_cleanup_free_ char *below = NULL;
 
 		if (asprintf(&below, "%s/%s", path, name) < 0) {
 			below = NULL;
 			return walk_error(w, -ENOMEM, path);
 		}
-		r = take_entry(w, dir, name, below);
+		r = folders ? take_entry(w, dir, name, below, folders) : enter(w, dir, name, below);
 	}
 	return r;
+}
+
+/* All that lies in @path of the source but folders, whose names come into @folders. */
+static int take_folder(struct walk *w, struct node *dir, const char *path, struct buffer *folders)
+{
+	_cleanup_buffer_ struct buffer names = BUFFER(NAMES_MAX);
+	int fd = openat(w->g->spec->dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	int r;
+
+	if (!d) {
+		r = -errno;
+		(void)fd_close(fd);
+		return walk_error(w, r, path);
+	}
+	r = read_names(d, &names);
+	w->at = fd;
+	r = r < 0 ? walk_error(w, r, path) : take_names(w, dir, path, &names, folders);
+	(void)closedir(d); /* only read */
+	return r;
+}
+
+/*
+ * All below @path of the source, into @dir of the image. What is no folder is looked at from the open folder, by one name and
+ * not by its whole path; no descriptor stays open on the way down.
+ */
+static int walk_dir(struct walk *w, struct node *dir, const char *path)
+{
+	_cleanup_buffer_ struct buffer folders = BUFFER(NAMES_MAX);
+	int r = take_folder(w, dir, path, &folders);
+
+	return r < 0 ? r : take_names(w, dir, path, &folders, NULL);
 }
 
 int gather_tree(struct gather *g, const struct manifest_entry *e)
@@ -267,6 +299,7 @@ int gather_tree(struct gather *g, const struct manifest_entry *e)
 		top->inode->gid = st.st_gid;
 		top->entry = e;
 		top->reason = REASON_ASKED;
+		r = gather_xattrs(top->inode, g->spec->dirfd, e->source);
 	}
 	if (r == 0)
 		r = walk_dir(&w, top, e->source);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "image/ext2.h"
+#include "image/ext2_xattr.h"
 #include "image/plan.h"
 #include "image/source.h"
 
@@ -82,6 +83,36 @@ void plan_cursor_skip(struct plan_cursor *c, uint64_t n)
 	}
 }
 
+/* Give the inode's extended attributes a block, one that there is if it has the same. */
+static int measure_xattrs(struct plan *p, const struct node *n)
+{
+	struct inode *i = n->inode;
+	uint8_t block[BLOCK_BYTES] = { 0 };
+	struct plan_xattr *more;
+	int r = ext2_xattr_put(i, block);
+
+	if (r == -E2BIG)
+		return fail(r, n, "its extended attributes do not fit into a block of 1024 bytes");
+	if (r < 0)
+		return fail(r, n, "its extended attributes cannot be kept");
+	for (uint32_t k = p->n_xattrs; k > 0 && p->n_xattrs - k < PLAN_XATTR_LOOK; k--) {
+		if (p->xattrs[k - 1].refs < EXT2_XATTR_REFS_MAX && !memcmp(p->xattrs[k - 1].block, block, sizeof(block))) {
+			p->xattrs[k - 1].refs++;
+			i->xattr_block = k;
+			return 0;
+		}
+	}
+	more = realloc(p->xattrs, (p->n_xattrs + 1) * sizeof(*more));
+	p->xattrs = more ? more : p->xattrs;
+	if (!more || !(more[p->n_xattrs].block = malloc(BLOCK_BYTES)))
+		return log_err(-ENOMEM, "cannot plan the image");
+	memcpy(more[p->n_xattrs].block, block, BLOCK_BYTES);
+	more[p->n_xattrs++].refs = 1;
+	i->xattr_block = p->n_xattrs;
+	p->used_blocks++;
+	return 0;
+}
+
 /* Look at one inode: its size in blocks, and whether ext2 can hold it. */
 static int measure(struct plan *p, const struct node *n)
 {
@@ -107,6 +138,9 @@ static int measure(struct plan *p, const struct node *n)
 	default:
 		break;
 	}
+	i->xattr_block = 0;
+	if (r == 0 && i->n_xattrs > 0)
+		r = measure_xattrs(p, n);
 	if (r < 0)
 		return r;
 	if (i->links > PLAN_LINKS_MAX)
@@ -236,6 +270,10 @@ static int place(const struct tree *t, struct plan *p)
 	p->inodes = calloc(p->used_inodes, sizeof(*p->inodes));
 	if (!p->inodes)
 		return log_err(-ENOMEM, "cannot plan the image");
+	for (uint32_t k = 0; k < p->n_xattrs; k++) {
+		p->xattrs[k].at = plan_cursor_take(&cursor);
+		ext2_xattr_put_refs(p->xattrs[k].block, p->xattrs[k].refs);
+	}
 	for (const struct node *n = tree_root(t); r == 0 && n; n = tree_next(n)) {
 		struct plan_inode *i = &p->inodes[n->inode->number - 1];
 		struct placing x = { .cursor = &cursor, .inode = i };
@@ -270,6 +308,11 @@ static void hash_node(crypto_generichash_state *h, const struct node *n)
 	hash_u64(h, i->gid);
 	hash_u64(h, i->size);
 	hash_u64(h, (uint64_t)i->major << 32 | i->minor);
+	for (size_t k = 0; k < i->n_xattrs; k++) {
+		crypto_generichash_update(h, (const uint8_t *)i->xattrs[k].name, strlen(i->xattrs[k].name) + 1);
+		hash_u64(h, i->xattrs[k].bytes);
+		crypto_generichash_update(h, i->xattrs[k].value, i->xattrs[k].bytes);
+	}
 	if (i->target)
 		crypto_generichash_update(h, (const uint8_t *)i->target, strlen(i->target));
 	for (size_t k = 0; k < i->n_runs; k++)
@@ -326,6 +369,9 @@ int plan_make(struct tree *t, const struct plan_spec *spec, struct plan *ret)
 
 void plan_clear(struct plan *p)
 {
+	for (uint32_t k = 0; k < p->n_xattrs; k++)
+		free(p->xattrs[k].block);
+	free(p->xattrs);
 	free(p->inodes);
 	*p = (struct plan){ 0 };
 }

@@ -27,6 +27,7 @@
 #define PLAN_LINKS_MAX	    65000u	/* names of an inode, subfolders of a folder */
 #define PLAN_LINK_MAX	    1023u	/* bytes of a target */
 #define PLAN_SCAN_MIN	    16384u	/* bytes of a file from which zeros become holes */
+#define PLAN_XATTR_LOOK	    64u	/* last blocks of attributes that are compared with the next */
 #define PLAN_UUID_BYTES	    16
 
 struct plan_spec {
@@ -34,6 +35,13 @@ struct plan_spec {
 	uint64_t free_inodes; /* and so many more files can be made */
 	int64_t time_s;	      /* of all files and of the image */
 	const char *label;    /* volume name, up to 16 bytes of it; or NULL */
+};
+
+/* A block of extended attributes. */
+struct plan_xattr {
+	uint8_t *block; /* BLOCK_BYTES; owned */
+	uint32_t refs;	/* inodes that share it */
+	uint32_t at;	/* where it goes */
 };
 
 /* One inode's place. */
@@ -52,9 +60,11 @@ struct plan {
 	uint32_t table_blocks;	  /* of a group's inode table */
 	uint32_t group_inodes;	  /* of a group: 8 * table_blocks */
 	uint32_t descriptor_blocks;
-	uint32_t used_blocks;	  /* of files: data, folders, pointers */
+	uint32_t used_blocks;	  /* of files: data, folders, pointers, attributes */
 	uint32_t pointer_blocks;  /* of these */
 	uint32_t folder_blocks;	  /* of these */
+	struct plan_xattr *xattrs; /* owned; they stand in front of all files */
+	uint32_t n_xattrs;
 	uint32_t used_inodes;	  /* reserved ones included */
 	uint32_t meta_blocks;	  /* superblocks, descriptors, bitmaps, tables, block 0 */
 	uint32_t free_blocks;

@@ -83,7 +83,7 @@ int size_table_make(const struct plan *p, struct size_table *ret)
 	if (t.n > 0)
 		qsort(t.rows, t.n, sizeof(*t.rows), compare_rows);
 	t.image_bytes = plan_bytes(p);
-	t.meta_bytes = (uint64_t)p->meta_blocks * BLOCK_BYTES;
+	t.meta_bytes = ((uint64_t)p->meta_blocks + p->n_xattrs) * BLOCK_BYTES;
 	t.free_bytes = (uint64_t)p->free_blocks * BLOCK_BYTES;
 	t.pointer_bytes = t.image_bytes - t.meta_bytes - t.free_bytes - t.data_bytes - t.rounding_bytes -
 			  t.folder_bytes;

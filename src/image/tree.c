@@ -313,6 +313,11 @@ void tree_free(struct tree *t)
 		free(t->inodes[i]->source);
 		free(t->inodes[i]->data);
 		free(t->inodes[i]->runs);
+		for (size_t k = 0; k < t->inodes[i]->n_xattrs; k++) {
+			free(t->inodes[i]->xattrs[k].name);
+			free(t->inodes[i]->xattrs[k].value);
+		}
+		free(t->inodes[i]->xattrs);
 		free(t->inodes[i]);
 	}
 	free(t->inodes);

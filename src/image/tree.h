@@ -39,6 +39,13 @@ enum node_reason {
 	REASON_ASKED,	/* by a line of the manifest */
 };
 
+/* An extended attribute, as getxattr(2) gives it. */
+struct inode_xattr {
+	char *name; /* "security.capability"; owned, like the value */
+	uint8_t *value;
+	size_t bytes;
+};
+
 /* Blocks of a file that hold data; what lies between is a hole. */
 struct inode_run {
 	uint32_t first, count;
@@ -59,10 +66,14 @@ struct inode {
 	int64_t mtime_s;       /* of the source when it was looked at, to see it change */
 	uint32_t mtime_ns;
 
+	struct inode_xattr *xattrs; /* owned; by their names */
+	size_t n_xattrs;
+
 	bool scanned;	       /* runs tells where the data is; else it is everywhere */
 	struct inode_run *runs; /* owned */
 	size_t n_runs;
-	uint32_t number;       /* given by the plan */
+	uint32_t number;       /* given by the plan, like the next */
+	uint32_t xattr_block;  /* which of the plan's blocks of attributes, from 1; 0 for none */
 };
 
 struct node {
