@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
 	&cmd_fetch,
 	&cmd_image,
 	&cmd_initrd,
+	&cmd_inspect,
 	&cmd_keygen,
 	&cmd_needs,
 	&cmd_size,

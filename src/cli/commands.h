@@ -11,6 +11,7 @@ extern const struct command cmd_log;
 extern const struct command cmd_fetch;
 extern const struct command cmd_image;
 extern const struct command cmd_initrd;
+extern const struct command cmd_inspect;
 extern const struct command cmd_keygen;
 extern const struct command cmd_needs;
 extern const struct command cmd_size;

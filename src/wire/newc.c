@@ -1,7 +1,8 @@
 /*
  * newc.c - the "newc" cpio format, which the kernel unpacks as initramfs
  *
- * Numbers are eight hexadecimal digits. The checksum field is zero and ignored, as in the kernel for this magic.
+ * Numbers are eight hexadecimal digits. The checksum field is zero when written, and with "070701" ignored when read, as
+ * in the kernel.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,7 +11,9 @@
 #include "wire/newc.h"
 
 #define NEWC_MAGIC	  "070701"
+#define NEWC_MAGIC_CRC	  "070702" /* the same with a checksum */
 #define NEWC_MAGIC_BYTES  6
+#define NEWC_NAME_BYTES_AT 94
 #define NEWC_DIGITS	  8
 #define NEWC_HEADER_SLACK (NEWC_HEADER_BYTES % NEWC_ALIGN) /* header and name are padded together */
 
@@ -53,14 +56,28 @@ static const uint8_t *take_padded(struct reader *r, size_t n, size_t before)
 	return pad ? p : NULL;
 }
 
+int newc_name_bytes(const uint8_t head[static NEWC_HEADER_BYTES], uint32_t *ret)
+{
+	struct reader r = READER(head, NEWC_HEADER_BYTES);
+	uint32_t n;
+
+	reader_skip(&r, NEWC_NAME_BYTES_AT);
+	n = take_number(&r);
+	if (r.err || n < 2 || n > NEWC_NAME_MAX)
+		return -EBADMSG;
+	*ret = n + (uint32_t)(-(n + NEWC_HEADER_SLACK) % NEWC_ALIGN);
+	return 0;
+}
+
 int newc_parse(struct reader *r, struct newc *ret)
 {
 	const uint8_t *magic = reader_bytes(r, NEWC_MAGIC_BYTES), *name;
 	struct newc e;
 	uint32_t name_bytes;
 
-	if (!magic || memcmp(magic, NEWC_MAGIC, NEWC_MAGIC_BYTES))
+	if (!magic || (memcmp(magic, NEWC_MAGIC, NEWC_MAGIC_BYTES) && memcmp(magic, NEWC_MAGIC_CRC, NEWC_MAGIC_BYTES)))
 		return -EBADMSG;
+	e.has_check = !memcmp(magic, NEWC_MAGIC_CRC, NEWC_MAGIC_BYTES);
 	e.ino = take_number(r);
 	e.mode = take_number(r);
 	e.uid = take_number(r);
@@ -73,7 +90,7 @@ int newc_parse(struct reader *r, struct newc *ret)
 	e.rdev_major = take_number(r);
 	e.rdev_minor = take_number(r);
 	name_bytes = take_number(r);
-	(void)take_number(r); /* checksum */
+	e.check = take_number(r);
 	if (r->err || name_bytes < 2 || name_bytes > NEWC_NAME_MAX)
 		return -EBADMSG;
 	name = take_padded(r, name_bytes, NEWC_HEADER_SLACK);

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,8 @@ struct newc {
 	uint32_t size; /* bytes of data behind the name */
 	uint32_t dev_major, dev_minor;
 	uint32_t rdev_major, rdev_minor; /* of a device node */
+	bool has_check;			 /* read from the variant with checksums; never written */
+	uint32_t check;			 /* then the sum of the data's bytes */
 	char name[NEWC_NAME_MAX];
 };
 
@@ -32,6 +35,12 @@ _must_check_ int newc_format(const struct newc *e, struct buffer *to);
 
 /* Append zeros up to the next multiple of 4 behind data that starts at a multiple of 4. */
 _must_check_ int newc_pad(struct buffer *to);
+
+/*
+ * How many bytes follow a header, when it is read by itself: the name with its padding.
+ * Return: 0, or -EBADMSG.
+ */
+_must_check_ int newc_name_bytes(const uint8_t head[static NEWC_HEADER_BYTES], uint32_t *ret);
 
 /*
  * Take header, name and their padding from @r; the data, which newc_data() takes, comes next.

@@ -70,7 +70,7 @@ static void refuses(void **state)
 		const char *to;
 		const char *what;
 	} cases[] = {
-		{ 0, "070702", "another magic" },
+		{ 0, "070703", "another magic" },
 		{ 6, "0000000g", "a digit that is none" },
 		{ 94, "00000001", "a name without room for a letter" },
 		{ 94, "00001001", "a name over the limit" },

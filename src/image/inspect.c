@@ -1,0 +1,110 @@
+/*
+ * inspect.c - what is in an image that anyone made
+ *
+ * An initrd is segments, each an archive that is packed or not: firmware of the processor in front, which the kernel
+ * reads before it can unpack, then the rest. What a segment is, its first bytes say.
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "image/inspect_internal.h"
+
+#define SEGMENTS_MAX 4096
+
+int inspect_tell(struct inspect_pass *p, const struct inspect_entry *e, struct inspect_data *d)
+{
+	if (++p->entries > INSPECT_ENTRIES_MAX || e->size > INSPECT_BYTES_MAX - p->bytes)
+		return log_err(-E2BIG, "'%s' holds more than %u files or %llu bytes", p->name, INSPECT_ENTRIES_MAX,
+			       (unsigned long long)INSPECT_BYTES_MAX);
+	p->bytes += e->size;
+	return p->visitor->entry ? p->visitor->entry(p->visitor->user, e, d) : 0;
+}
+
+static int read_at(const struct inspect_pass *p, uint64_t at, uint8_t *buf, size_t n, size_t *ret)
+{
+	size_t done = 0;
+
+	while (done < n) {
+		ssize_t k = pread(p->fd, buf + done, n - done, (off_t)(at + done));
+
+		if (k == 0)
+			break;
+		if (k < 0 && errno != EINTR)
+			return log_err(-errno, "cannot read '%s'", p->name);
+		done += k > 0 ? (size_t)k : 0;
+	}
+	*ret = done;
+	return 0;
+}
+
+/* Pass over zeros. Return: 0, -ENODATA at the end of the file. */
+static int skip_zeros(const struct inspect_pass *p, uint64_t *at)
+{
+	uint8_t buf[4096];
+	size_t n = 0;
+
+	for (;;) {
+		int r = read_at(p, *at, buf, sizeof(buf), &n);
+
+		if (r < 0)
+			return r;
+		if (n == 0)
+			return -ENODATA;
+		for (size_t i = 0; i < n; i++) {
+			if (buf[i]) {
+				*at += i;
+				return 0;
+			}
+		}
+		*at += n;
+	}
+}
+
+static int one_segment(struct inspect_pass *p, uint64_t *at)
+{
+	struct inspect_segment s = { .number = ++p->segments, .offset = *at, .format = "cpio" };
+	_cleanup_unpack_ struct unpack *u = NULL;
+	enum unpack_kind kind;
+	uint8_t magic[UNPACK_MAGIC_MAX];
+	size_t n = 0;
+	int r = read_at(p, *at, magic, sizeof(magic), &n);
+
+	if (r < 0)
+		return r;
+	if (p->segments > SEGMENTS_MAX)
+		return log_err(-E2BIG, "'%s' has more than %d segments", p->name, SEGMENTS_MAX);
+	kind = unpack_detect(magic, n);
+	if (kind == UNPACK_PLAIN && (n == 0 || magic[0] != '0')) {
+		if (p->segments == 1)
+			log_err(0, "'%s' is nothing that bpboot can look into (expected an initrd or a cpio archive, "
+				"packed or not)", p->name);
+		else
+			log_err(0, "'%s': what stands at offset %llu, behind segment %u, is no archive", p->name,
+				(unsigned long long)*at, p->segments - 1);
+		return -EBADMSG;
+	}
+	s.packing = unpack_name(kind);
+	if (p->visitor->segment)
+		r = p->visitor->segment(p->visitor->user, &s);
+	if (r == 0)
+		r = unpack_open(p->fd, *at, kind, &u);
+	return r == 0 ? inspect_cpio(p, u, kind == UNPACK_PLAIN, *at, at) : r;
+}
+
+int inspect_file(int fd, const char *name, const struct inspect_visitor *v)
+{
+	struct inspect_pass p = { .fd = fd, .name = name, .visitor = v };
+	uint64_t at = 0;
+	int r;
+
+	do {
+		r = skip_zeros(&p, &at);
+		if (r == 0)
+			r = one_segment(&p, &at);
+	} while (r == 0);
+	if (r == -ENODATA && p.segments > 0)
+		return 0;
+	return r == -ENODATA ? log_err(-EBADMSG, "'%s' is empty or holds nothing but zeros", name) : r;
+}

@@ -1,0 +1,204 @@
+/*
+ * inspect_cpio.c - cpio archives of the kernel's format, one behind the other
+ *
+ * As the kernel takes them: zeros may stand between archives, an archive ends with its trailer. Data passes through one
+ * buffer and is never held.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "image/inspect_internal.h"
+#include "wire/newc.h"
+
+
+struct cpio {
+	struct inspect_data data; /* first */
+	struct inspect_pass *pass;
+	struct unpack *u;
+	uint64_t at;   /* bytes of the unpacked stream taken */
+	uint64_t left; /* bytes of the entry's data not taken yet */
+	uint32_t sum;  /* of those taken */
+	struct newc e;
+	uint8_t head[NEWC_HEADER_BYTES + NEWC_NAME_MAX + NEWC_ALIGN];
+	char target[INSPECT_PATH_MAX];
+};
+
+static int bad(const struct cpio *c, int r, const char *why)
+{
+	if (r == -EBADMSG) {
+		log_err(0, "'%s': %s, %llu bytes into segment %u", c->pass->name, why, (unsigned long long)c->at,
+			c->pass->segments);
+		return r;
+	}
+	return log_err(r, "'%s': cannot read segment %u, %llu bytes into it", c->pass->name, c->pass->segments,
+		       (unsigned long long)c->at);
+}
+
+/* Take exactly @n bytes. */
+static int take(struct cpio *c, void *to, size_t n)
+{
+	size_t got = 0;
+	int r = unpack_read(c->u, to, n, &got);
+
+	c->at += got;
+	if (r < 0 || got < n)
+		return bad(c, r < 0 ? r : -EBADMSG, "the archive is cut off or damaged");
+	return 0;
+}
+
+static int read_data(struct inspect_data *d, void *buf, size_t n, size_t *ret)
+{
+	struct cpio *c = (struct cpio *)d;
+	size_t k = (size_t)MIN((uint64_t)n, c->left);
+	int r = take(c, buf, k);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; c->e.has_check && i < k; i++)
+		c->sum += ((uint8_t *)buf)[i];
+	c->left -= k;
+	*ret = k;
+	return 0;
+}
+
+static int skip_data(struct cpio *c)
+{
+	uint8_t buf[4096];
+	size_t n;
+	int r = 0;
+
+	while (r == 0 && c->left > 0)
+		r = read_data(&c->data, buf, sizeof(buf), &n);
+	if (r == 0)
+		r = take(c, buf, (size_t)(-c->at % NEWC_ALIGN));
+	if (r == 0 && c->e.has_check && c->sum != c->e.check && S_ISREG(c->e.mode))
+		return bad(c, -EBADMSG, "the checksum of a file is wrong");
+	return r;
+}
+
+static int take_target(struct cpio *c)
+{
+	size_t n = 0;
+	int r;
+
+	if (c->e.size == 0 || c->e.size >= sizeof(c->target))
+		return bad(c, -EBADMSG, "a symbolic link is empty or too long");
+	r = read_data(&c->data, c->target, (size_t)c->e.size, &n);
+	c->target[n] = 0;
+	return r;
+}
+
+static int take_entry(struct cpio *c)
+{
+	struct inspect_entry e = {
+		.mode = c->e.mode,
+		.uid = c->e.uid,
+		.gid = c->e.gid,
+		.nlink = c->e.nlink,
+		.mtime = c->e.mtime,
+		.size = c->e.size,
+		.rdev_major = c->e.rdev_major,
+		.rdev_minor = c->e.rdev_minor,
+		.archive = c->pass->archives,
+		.dev_major = c->e.dev_major,
+		.dev_minor = c->e.dev_minor,
+		.ino = c->e.ino,
+	};
+	const char *path = c->e.name;
+	int r = 0;
+
+	while (*path == '/' || (path[0] == '.' && (path[1] == '/' || !path[1])))
+		path++;
+	e.path = path;
+	c->left = c->e.size;
+	c->sum = 0;
+	if (S_ISLNK(e.mode)) {
+		r = take_target(c);
+		e.target = c->target;
+	}
+	if (r == 0)
+		r = inspect_tell(c->pass, &e, &c->data);
+	return r == 0 ? skip_data(c) : r;
+}
+
+/* The next header and name. */
+static int take_header(struct cpio *c)
+{
+	struct reader r;
+	uint32_t n = 0;
+	int e = take(c, c->head + 1, NEWC_HEADER_BYTES - 1); /* the first byte is there */
+
+	if (e == 0 && newc_name_bytes(c->head, &n) < 0)
+		e = bad(c, -EBADMSG, "this is no header of a cpio archive (newc)");
+	if (e == 0)
+		e = take(c, c->head + NEWC_HEADER_BYTES, n);
+	if (e < 0)
+		return e;
+	r = READER(c->head, NEWC_HEADER_BYTES + n);
+	return newc_parse(&r, &c->e) < 0 ? bad(c, -EBADMSG, "a header of the cpio archive is malformed") : 0;
+}
+
+/* Pass over zeros. Return: 0 with the first other byte in head[0]; -ENODATA at the end of the stream. */
+static int skip_zeros(struct cpio *c)
+{
+	size_t n = 0;
+	int r;
+
+	do {
+		r = unpack_read(c->u, c->head, 1, &n);
+		if (r < 0)
+			return bad(c, r, "the archive is cut off or damaged");
+		c->at += n;
+	} while (n > 0 && c->head[0] == 0);
+	return n > 0 ? 0 : -ENODATA;
+}
+
+static int one_archive(struct cpio *c)
+{
+	int r;
+
+	c->pass->archives++;
+	for (;;) {
+		r = take_header(c);
+		if (r < 0)
+			return r;
+		if (!strcmp(c->e.name, NEWC_TRAILER)) {
+			c->left = c->e.size;
+			c->e.has_check = false;
+			return skip_data(c);
+		}
+		r = take_entry(c);
+		if (r == 0)
+			r = take(c, c->head, 1);
+		if (r < 0)
+			return r;
+	}
+}
+
+int inspect_cpio(struct inspect_pass *p, struct unpack *u, bool plain, uint64_t start, uint64_t *ret_end)
+{
+	_cleanup_free_ struct cpio *c = calloc(1, sizeof(*c));
+	int r;
+
+	if (!c)
+		return -ENOMEM;
+	c->data.read = read_data;
+	c->pass = p;
+	c->u = u;
+	for (bool first = true; (r = skip_zeros(c)) == 0; first = false) {
+		if (c->head[0] != '0' || (c->at - 1) % NEWC_ALIGN) {
+			if (!plain || first)
+				return bad(c, -EBADMSG, "this is no cpio archive");
+			*ret_end = start + c->at - 1;
+			return 0;
+		}
+		r = one_archive(c);
+		if (r < 0)
+			return r;
+	}
+	if (r == -ENODATA)
+		*ret_end = unpack_offset(u);
+	return r == -ENODATA ? 0 : r;
+}

@@ -1,0 +1,25 @@
+/*
+ * inspect_internal.h - what inspect.c (which segments) and the readers of each format share
+ */
+#pragma once
+
+#include "image/inspect.h"
+#include "image/unpack.h"
+
+struct inspect_pass {
+	int fd;
+	const char *name; /* of the file */
+	const struct inspect_visitor *visitor;
+	unsigned segments;
+	uint32_t archives;
+	uint64_t entries, bytes; /* so far */
+};
+
+/* Count an entry and @bytes of it, and tell the visitor. Logs when a limit is met. */
+_must_check_ int inspect_tell(struct inspect_pass *p, const struct inspect_entry *e, struct inspect_data *d);
+
+/*
+ * Read archives from @u, up to the end of the stream; in one that is not packed up to the first thing that is neither
+ * archive nor zeros, which *ret_end is the offset of. Logs.
+ */
+_must_check_ int inspect_cpio(struct inspect_pass *p, struct unpack *u, bool plain, uint64_t start, uint64_t *ret_end);
