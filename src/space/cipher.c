@@ -186,6 +186,7 @@ int handshake_answer(const uint8_t secret[static CIPHER_KEY_BYTES],
 	transcript1(h, master, greeting);
 	derive(key1, shared, CIPHER_KEY_BYTES, h, "greeting");
 	r = tag_check(key1, h, tag1);
+	sodium_memzero(key1, sizeof(key1));
 	if (r < 0)
 		return r;
 	hash3(h, h, sizeof(h), tag1, CIPHER_TAG_BYTES, "", 0);

@@ -20,6 +20,7 @@
 #include "space/master_internal.h"
 
 #define DOOR_BACKLOG 128
+#define CALLERS	     "local programs"
 
 bool client_is_owner(const struct client *c)
 {
@@ -37,9 +38,49 @@ static void client_free(struct client *c)
 		}
 	}
 	m->n_clients--;
+	m->n_stalled -= c->stalled;
 	jobs_client_gone(c);
 	stream_deinit(&c->stream);
 	free(c);
+}
+
+int client_stall(struct client *c, size_t at)
+{
+	c->at = at;
+	c->master->n_stalled += !c->stalled;
+	c->stalled = true;
+	return STREAM_AGAIN;
+}
+
+void clients_resume(struct master *m)
+{
+	for (struct client *c = m->clients; c && m->n_stalled > 0; c = c->next) {
+		if (!c->stalled)
+			continue;
+		c->stalled = false;
+		m->n_stalled--;
+		stream_resume(&c->stream);
+	}
+}
+
+/* Bytes that wait for all programs of a client's user. */
+static size_t user_queued(const struct client *c)
+{
+	size_t n = 0;
+
+	for (const struct client *o = c->master->clients; o; o = o->next)
+		n += o->who.uid == c->who.uid ? stream_queued(&o->stream) : 0;
+	return n;
+}
+
+bool client_room(const struct client *c, size_t n)
+{
+	struct stream *s = &((struct client *)c)->stream;
+
+	if (stream_queued(s) + n < MASTER_CLIENT_HIGH || user_queued(c) + n < MASTER_USER_MAX)
+		return true;
+	stream_fail(s, -ENOBUFS, "programs of its user do not read what they asked for");
+	return false;
 }
 
 static int answer(struct client *c, int error, const char *words)
@@ -76,6 +117,8 @@ static int take_list(void *owner, struct reader *r)
 	struct master *m = c->master;
 	int e = reader_end(r);
 
+	if (e == 0 && stream_queued(&c->stream) > MASTER_CLIENT_HIGH)
+		return client_stall(c, 0); /* it has not read the last one */
 	for (size_t i = 0; e == 0 && i < m->n_members; i++) {
 		const struct member *n = m->members[i];
 		struct message_small msg;
@@ -102,13 +145,22 @@ static int take_list(void *owner, struct reader *r)
 	return e < 0 ? e : answer(c, 0, "");
 }
 
+static size_t jobs_of_user(const struct client *c)
+{
+	size_t n = 0;
+
+	for (const struct client *o = c->master->clients; o; o = o->next)
+		n += o->who.uid == c->who.uid ? o->n_jobs : 0;
+	return n;
+}
+
 static int take_run(void *owner, struct reader *r)
 {
 	struct client *c = owner;
 	_cleanup_free_ uint32_t *nodes = NULL;
 	struct message_spec spec;
 	struct job_order order;
-	size_t n;
+	size_t n, user_jobs;
 	uint32_t first = reader_be32(r);
 	int e = message_nodes_read(r, &nodes, &n);
 
@@ -123,19 +175,23 @@ static int take_run(void *owner, struct reader *r)
 	message_spec_clear(&spec);
 	if (n > UINT32_MAX - first)
 		return -EBADMSG;
-	for (size_t i = 0; i < n; i++) {
+	user_jobs = jobs_of_user(c);
+	for (size_t i = c->at; i < n; i++) {
 		char words[MESSAGE_WORDS_MAX];
 		struct message_failed f = { .job = first + (uint32_t)i, .words = words };
 		struct message_small msg;
-		int why = E2BIG;
+		int why;
 
-		if (n * order.spec_n > MASTER_RUN_MAX)
-			snprintf(words, sizeof(words),
-				 "arguments and environment of %zu bytes are too much for %zu "
-				 "nodes at once",
-				 order.spec_n, n);
-		else
+		if (user_jobs >= MASTER_JOBS_USER && c->who.uid != 0) {
+			snprintf(words, sizeof(words), "user %u has %u jobs already", c->who.uid,
+				 MASTER_JOBS_USER);
+			why = EAGAIN;
+		} else {
 			why = job_start(c, f.job, nodes[i], &order, words);
+		}
+		if (why == -EAGAIN)
+			return client_stall(c, i);
+		user_jobs += why == 0;
 		if (why == 0)
 			continue;
 		f.error = (uint32_t)why;
@@ -237,6 +293,8 @@ static int on_message(struct stream *st, const uint8_t *p, size_t n)
 
 	if (r < 0)
 		stream_fail(st, r, why);
+	if (r != STREAM_AGAIN)
+		c->at = 0;
 	return r;
 }
 
@@ -244,14 +302,22 @@ static void on_close(struct stream *st, int err, const char *why)
 {
 	struct client *c = st->owner;
 
-	if (err < 0 && err != -ECONNRESET && err != -EPIPE)
+	if (err < 0 && err != -ECONNRESET && err != -EPIPE &&
+	    complaints_allow(&c->master->callers, CALLERS))
 		log_warn(err, "client of user %u (pid %d) is cut off%s%s", c->who.uid, c->pid,
 			 why ? ": " : "", why ? why : "");
 	client_free(c);
 }
 
+/* It waited for its own program to read. */
+static void on_drained(struct stream *st)
+{
+	clients_resume(((struct client *)st->owner)->master);
+}
+
 static const struct stream_calls client_calls = {
 	.message = on_message,
+	.drained = on_drained,
 	.close = on_close,
 };
 
@@ -281,7 +347,7 @@ static int identify(int fd, struct message_credentials *ret, int *ret_pid)
 static void on_accept(struct ev_loop *loop, struct ev_io *w, int events)
 {
 	struct master *m = w->data;
-	_cleanup_close_ int fd = accept4(m->door_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	_cleanup_close_ int fd = master_accept(m, m->door_fd, NULL, NULL);
 	struct message_credentials who;
 	size_t same = 0;
 	struct client *c;
@@ -291,13 +357,16 @@ static void on_accept(struct ev_loop *loop, struct ev_io *w, int events)
 		return;
 	r = identify(fd, &who, &pid);
 	if (r < 0) {
-		log_warn(r, "cannot tell who a client is: closing it");
+		if (complaints_allow(&m->callers, CALLERS))
+			log_warn(r, "cannot tell who a client is: closing it");
 		return;
 	}
 	for (c = m->clients; c; c = c->next)
 		same += c->who.uid == who.uid;
 	if (m->n_clients >= MASTER_CLIENTS_MAX || (who.uid != 0 && same >= MASTER_CLIENTS_USER)) {
-		log_warn(0, "user %u (pid %d) has too many connections: closing one", who.uid, pid);
+		if (complaints_allow(&m->callers, CALLERS))
+			log_warn(0, "user %u (pid %d) has too many connections: closing one",
+				 who.uid, pid);
 		return;
 	}
 	c = calloc(1, sizeof(*c));
@@ -347,6 +416,7 @@ int door_open(struct master *m)
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	_cleanup_close_ int fd = FD_NONE;
 	size_t n = strlen(m->config->socket);
+	mode_t mask;
 	int r;
 
 	if (n >= sizeof(at.sun_path))
@@ -360,9 +430,14 @@ int door_open(struct master *m)
 	if (unlink(m->config->socket) < 0 && errno != ENOENT)
 		return log_err(-errno, "cannot remove the old socket '%s'", m->config->socket);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
-	    chmod(m->config->socket, 0666) < 0 || listen(fd, DOOR_BACKLOG) < 0)
-		return log_err(-errno, "cannot listen at '%s'", m->config->socket);
+	mask = umask(0111); /* no chmod(): its path may be another file by then */
+	r = fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+			    listen(fd, DOOR_BACKLOG) < 0
+		    ? -errno
+		    : 0;
+	umask(mask);
+	if (r < 0)
+		return log_err(r, "cannot listen at '%s'", m->config->socket);
 	m->door_fd = TAKE_FD(fd);
 	ev_io_init(&m->door, on_accept, m->door_fd, EV_READ);
 	m->door.data = m;

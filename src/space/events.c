@@ -247,9 +247,8 @@ void events_add(struct master *m, struct member *n, enum report_stage stage,
 
 	if (n->boot == 0)
 		return;
-	/* The node's own clock is not known here: the line's time of arrival is what counts; ms is
-	 * that of the record. */
-	e.ms = n->up_ms;
+	/* The node's own clock, as its hello told it. */
+	e.ms = n->up_ms + (n->slave ? clock_ms() - n->slave->registered_ms : 0);
 	snprintf(e.words, sizeof(e.words), "%s", words);
 	(void)take_event(m, &e, false); /* said where it failed */
 }

@@ -16,6 +16,7 @@
 
 #define SLOT_BITS 16 /* a job's number on the channel: generation above, slot below */
 #define SLOT_MASK ((1u << SLOT_BITS) - 1)
+#define GENERATION_MAX 0x7fffu
 
 struct job {
 	uint32_t id;	       /* on the channel */
@@ -26,7 +27,9 @@ struct job {
 	uint32_t window;
 	uint32_t input_credit;	   /* bytes that the client may send */
 	uint32_t output_credit[2]; /* bytes that the slave may send of standard output, error */
-	bool input_ended;
+	bool input_ended, input_closed;
+	bool started, ended[2]; /* STARTED came; the end of an output */
+	bool abandoned;
 };
 
 static struct job *job_by_id(const struct slave *s, uint32_t id)
@@ -93,8 +96,10 @@ static void job_free(struct job *j)
 
 	s->master->jobs[j->id & SLOT_MASK] = NULL;
 	s->master->n_jobs--;
-	if (j->client)
+	if (j->client) {
 		j->client->jobs[j->number] = NULL;
+		j->client->n_jobs--;
+	}
 	if (j->next)
 		j->next->prev = j->prev;
 	if (j->prev)
@@ -128,7 +133,8 @@ static struct job *job_new(struct client *c, uint32_t number, struct slave *s, u
 
 	if (!j)
 		return NULL;
-	j->id = (++generation & 0x7fff) << SLOT_BITS | (uint32_t)slot;
+	generation = generation % GENERATION_MAX + 1; /* never 0: no job has that number */
+	j->id = generation << SLOT_BITS | (uint32_t)slot;
 	j->number = number;
 	j->client = c;
 	j->slave = s;
@@ -142,6 +148,7 @@ static struct job *job_new(struct client *c, uint32_t number, struct slave *s, u
 	s->master->jobs[slot] = j;
 	s->master->n_jobs++;
 	c->jobs[number] = j;
+	c->n_jobs++;
 	return j;
 }
 
@@ -187,6 +194,8 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 
 	if (r > 0)
 		return r;
+	if (!slave_room(n->slave, sizeof(head) + order->spec_n, MASTER_START_HIGH))
+		return -EAGAIN;
 	j = job_new(c, number, n->slave, order->window);
 	if (!j) {
 		snprintf(ret_words, MESSAGE_WORDS_MAX,
@@ -203,17 +212,17 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 
 static void to_client(struct job *j, const struct message_small *msg)
 {
-	if (j->client)
+	if (j->client && client_room(j->client, msg->w.len))
 		(void)stream_send_writer(&j->client->stream,
 					 &msg->w); /* a client that fails is closed */
 }
 
-/* Write a message of a job and a count of one. */
-static void to_slave_counted(struct job *j, enum message_type type)
+static void job_abandon(struct job *j)
 {
 	struct message_small msg;
 
-	message_input_write(message_begin(&msg, type), j->id, 1);
+	j->abandoned = true;
+	message_input_write(message_begin(&msg, MESSAGE_ABANDON), j->id, 1);
 	(void)stream_send_writer(&j->slave->stream, &msg.w);
 }
 
@@ -246,7 +255,8 @@ void jobs_client_gone(struct client *c)
 			continue;
 		j->client = NULL;
 		c->jobs[i] = NULL;
-		to_slave_counted(j, MESSAGE_ABANDON);
+		c->n_jobs--;
+		job_abandon(j);
 	}
 	free(c->jobs);
 	c->jobs = NULL;
@@ -276,6 +286,9 @@ int job_take_started(void *slave, struct reader *r)
 	j = job_by_id(slave, st.job);
 	if (!j)
 		return 0; /* was ended on both sides at once */
+	if (j->started)
+		return -EPROTO;
+	j->started = true;
 	st.job = j->number;
 	message_started_write(message_begin(&msg, MESSAGE_STARTED), &st);
 	to_client(j, &msg);
@@ -294,6 +307,8 @@ int job_take_failed(void *slave, struct reader *r)
 	j = job_by_id(slave, f.job);
 	if (!j)
 		return 0;
+	if (j->started)
+		return -EPROTO;
 	f.job = j->number;
 	message_failed_write(message_begin(&msg, MESSAGE_FAILED), &f);
 	to_client(j, &msg);
@@ -316,10 +331,11 @@ int job_take_output(void *slave, struct reader *r)
 	if (!j)
 		return 0;
 	n = r->left;
-	if (n > j->output_credit[stream - 1])
+	if (n > j->output_credit[stream - 1] || !j->started || j->ended[stream - 1])
 		return -EPROTO;
 	j->output_credit[stream - 1] -= (uint32_t)n;
-	if (!j->client)
+	j->ended[stream - 1] = n == 0;
+	if (!j->client || !client_room(j->client, n))
 		return 0;
 	message_output_write(message_begin(&head, MESSAGE_OUTPUT), j->number, stream);
 	(void)stream_send2(&j->client->stream, head.bytes, head.w.len, reader_bytes(r, n), n);
@@ -358,6 +374,9 @@ int job_take_input_closed(void *slave, struct reader *r)
 	j = job_by_id(slave, id);
 	if (!j)
 		return 0;
+	if (j->input_closed)
+		return -EPROTO;
+	j->input_closed = true;
 	writer_be32(message_begin(&msg, MESSAGE_INPUT_CLOSED), j->number);
 	to_client(j, &msg);
 	return 0;
@@ -375,6 +394,8 @@ int job_take_exit(void *slave, struct reader *r)
 	j = job_by_id(slave, x.job);
 	if (!j)
 		return 0;
+	if (!j->started && !j->abandoned)
+		return -EPROTO;
 	x.job = j->number;
 	message_exit_write(message_begin(&msg, MESSAGE_EXIT), &x);
 	to_client(j, &msg);
@@ -394,7 +415,7 @@ int job_take_input(void *client, struct reader *r)
 		return e;
 	n = r->left;
 	p = reader_bytes(r, n);
-	for (uint32_t i = 0; i < count; i++) {
+	for (uint32_t i = (uint32_t)c->at; i < count; i++) {
 		struct job *j = job_by_number(c, first + i);
 		struct message_small head;
 
@@ -402,6 +423,8 @@ int job_take_input(void *client, struct reader *r)
 			continue; /* ended meanwhile */
 		if (n > j->input_credit)
 			return -EPROTO;
+		if (!slave_room(j->slave, n, MASTER_NODE_HIGH))
+			return client_stall(c, i);
 		j->input_credit -= (uint32_t)n;
 		j->input_ended = n == 0;
 		message_input_write(message_begin(&head, MESSAGE_INPUT), j->id, 1);
@@ -417,12 +440,14 @@ int job_take_signal(void *client, struct reader *r)
 	uint8_t signal;
 	int e = message_signal_read(r, &first, &count, &signal);
 
-	for (uint32_t i = 0; e == 0 && i < count; i++) {
+	for (uint32_t i = (uint32_t)c->at; e == 0 && i < count; i++) {
 		struct job *j = job_by_number(c, first + i);
 		struct message_small msg;
 
 		if (!j)
 			continue;
+		if (!slave_room(j->slave, sizeof(msg), MASTER_NODE_HIGH))
+			return client_stall(c, i);
 		message_signal_write(message_begin(&msg, MESSAGE_SIGNAL), j->id, 1, signal);
 		(void)stream_send_writer(&j->slave->stream, &msg.w);
 	}
@@ -443,6 +468,8 @@ int job_take_output_credit(void *client, struct reader *r)
 	j = job_by_number(c, number);
 	if (!j)
 		return 0;
+	if (!slave_room(j->slave, sizeof(msg), MASTER_NODE_HIGH))
+		return client_stall(c, 0);
 	if (bytes > j->window - j->output_credit[stream - 1])
 		return -EPROTO;
 	j->output_credit[stream - 1] += bytes;
@@ -459,11 +486,14 @@ int job_take_abandon(void *client, struct reader *r)
 
 	if (e == 0)
 		e = reader_end(r);
-	for (uint32_t i = 0; e == 0 && i < count; i++) {
+	for (uint32_t i = (uint32_t)c->at; e == 0 && i < count; i++) {
 		struct job *j = job_by_number(c, first + i);
 
-		if (j)
-			to_slave_counted(j, MESSAGE_ABANDON);
+		if (!j)
+			continue;
+		if (!slave_room(j->slave, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
+			return client_stall(c, i);
+		job_abandon(j);
 	}
 	return e;
 }

@@ -6,6 +6,9 @@
 #include <signal.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -30,6 +33,36 @@ static int load_key(struct master *m)
 		return log_err(r, "'%s' is not a key of bpmaster ('bpboot keygen' makes one)",
 			       path);
 	return 0;
+}
+
+/* Each node and each program costs a descriptor; the usual 1,024 are too few. */
+static void raise_limits(struct master *m)
+{
+	const rlim_t want = MASTER_NODES_MAX + MASTER_PENDING_MAX + MASTER_CLIENTS_MAX + 64;
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < want) {
+		struct rlimit all = { want, MAX(want, l.rlim_max) };
+
+		l.rlim_cur = MIN(want, l.rlim_max);
+		if (setrlimit(RLIMIT_NOFILE, &all) < 0 && setrlimit(RLIMIT_NOFILE, &l) < 0)
+			log_warn(-errno, "cannot have more than a few files open");
+	}
+	m->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+int master_accept(struct master *m, int listen_fd, void *from, uint32_t *from_n)
+{
+	int fd = accept4(listen_fd, from, from_n, SOCK_CLOEXEC | SOCK_NONBLOCK), e = -errno;
+
+	if (fd >= 0 || (e != -EMFILE && e != -ENFILE))
+		return fd >= 0 ? fd : e;
+	m->spare_fd = fd_close(m->spare_fd);
+	fd_close(accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC));
+	m->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (complaints_allow(&m->strangers, "connections"))
+		log_warn(e, "turning a connection away");
+	return e;
 }
 
 static void on_end(struct ev_loop *loop, struct ev_signal *w, int events)
@@ -86,6 +119,7 @@ static void close_all(struct master *m)
 	slaves_close(m);
 	events_close(m);
 	members_close(m);
+	m->spare_fd = fd_close(m->spare_fd);
 	sodium_memzero(m->secret, sizeof(m->secret));
 }
 
@@ -98,6 +132,7 @@ int master_run(const struct master_config *c)
 		.door_fd = FD_NONE,
 		.log_fd = FD_NONE,
 		.boots_dirfd = FD_NONE,
+		.spare_fd = FD_NONE,
 	};
 	int r;
 
@@ -107,6 +142,8 @@ int master_run(const struct master_config *c)
 	if (!m.loop)
 		return log_err(-ENOMEM, "cannot start");
 	signal(SIGPIPE, SIG_IGN);
+	umask(022); /* boot logs are for everyone, keys and locks have modes of their own */
+	raise_limits(&m);
 	watch_signal(&m, &m.hup, SIGHUP, on_reload);
 	watch_signal(&m, &m.term, SIGTERM, on_end);
 	watch_signal(&m, &m.interrupt, SIGINT, on_end);

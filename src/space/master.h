@@ -27,8 +27,12 @@
 #define MASTER_CLIENTS_MAX  1024   /* at the door */
 #define MASTER_CLIENTS_USER 128	   /* of them of one user who is not root */
 #define MASTER_JOBS_MAX	    65536u /* at once */
-#define MASTER_RUN_MAX \
-	(256u << 20) /* bytes of one order: its arguments and environment, times its nodes */
+#define MASTER_JOBS_USER    32768u /* of them of one user who is not root */
+#define MASTER_START_HIGH   (4u << 20)	 /* bytes waiting for a node: no start is put behind them */
+#define MASTER_NODE_HIGH    (16u << 20)	 /* nor anything else of a program */
+#define MASTER_QUEUES_MAX   (256u << 20) /* bytes waiting for all nodes: the same */
+#define MASTER_CLIENT_HIGH  (1u << 20)	 /* bytes waiting for a program that make us count its user's */
+#define MASTER_USER_MAX	    (256u << 20) /* bytes waiting for the programs of one user */
 #define MASTER_UNKNOWN_BOOTS 256 /* machines without a number whose boots are kept */
 
 struct master_node {

@@ -8,6 +8,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "space/channel.h"
+#include "space/complaints.h"
 #include "space/master.h"
 #include "space/stream.h"
 #include "wire/message.h"
@@ -32,12 +33,14 @@ struct member {
 	uint32_t reported_boot; /* of the last boot event that moved its state */
 	struct in_addr seen;	/* address of its last connection or event */
 	struct slave *slave;	/* its connection, or NULL */
+	struct complaints changes;
 };
 
 enum slave_state {
 	SLAVE_GREETING = 1 << 0, /* handshake not done */
 	SLAVE_NEW = 1 << 1,	 /* sealed, has not said who it is */
-	SLAVE_UP = 1 << 2,	 /* registered */
+	SLAVE_RIVAL = 1 << 2,	 /* says that it is a node that is up: that one is being asked */
+	SLAVE_UP = 1 << 3,	 /* registered */
 };
 
 /* A connection from a bpslave. */
@@ -47,8 +50,15 @@ struct slave {
 	struct stream stream;
 	enum slave_state state;
 	struct member *member; /* once registered */
+	struct slave *rival;   /* up: who wants its place; rival: who has it */
 	struct in_addr from;
 	struct ev_timer timer; /* deadline of the registration, then keepalive */
+	uint64_t asked;	       /* token of the ping that decides about the rival */
+	uint64_t pinged_ms, registered_ms;
+	bool recorded;			/* its record came */
+	uint32_t boot;			/* what its hello says */
+	uint64_t uptime_ms;
+	char release[MESSAGE_NAME_MAX];
 	struct job *jobs;
 	uint32_t n_jobs;
 };
@@ -65,13 +75,15 @@ struct master {
 	struct ev_io listening;
 	struct slave *pending; /* newest first */
 	size_t n_pending;
-	uint64_t complained_ms; /* when strangers were last complained of, and how often since */
-	unsigned complaints;
+	uint64_t token;	      /* of the last ping */
+	size_t slaves_queued; /* bytes that wait for slaves */
+	struct complaints strangers, callers;
+	int spare_fd; /* given up to turn a connection away when descriptors run out */
 
 	int lock_fd, door_fd;
 	struct ev_io door;
 	struct client *clients;
-	size_t n_clients;
+	size_t n_clients, n_stalled;
 
 	struct job **jobs; /* by slot; grows */
 	size_t jobs_cap, n_jobs;
@@ -99,16 +111,20 @@ struct member *member_accept(struct master *m, const struct mac *mac);
 /* slaves.c */
 _must_check_ int slaves_open(struct master *m);
 void slaves_close(struct master *m);
-void slave_ping(struct slave *s);
+/* A node that may have been reset is asked, with little time to answer. */
+void slave_ask(struct slave *s);
+/* Whether @n bytes more may wait for the node, beside @high at most. */
+bool slave_room(const struct slave *s, size_t n, size_t high);
 
-/* jobs.c */
+/* jobs.c: what takes messages of a client may return STREAM_AGAIN when a node does not read; it
+ * goes on at c->at then. */
 struct job_order {
 	const uint8_t *spec; /* as it came; borrowed */
 	size_t spec_n;
 	uint32_t window; /* of its output */
 };
-/* Start what is ordered on a node for a client, as its job @number. Return: 0, or a positive errno
- * with words for the client. */
+/* Start what is ordered on a node for a client, as its job @number. Return: 0, a positive errno
+ * with words for the client, or -EAGAIN while the node has no room. */
 int job_start(struct client *c, uint32_t number, uint32_t node, const struct job_order *order,
 	      char *ret_words);
 void jobs_slave_lost(struct slave *s, const char *why);
@@ -137,6 +153,9 @@ struct client {
 	int pid;
 	struct job **jobs; /* by the client's own number; NULL when it ended */
 	size_t jobs_cap;   /* entries of it */
+	uint32_t n_jobs;
+	size_t at;    /* how much of a message that came again is done */
+	bool stalled; /* waits for a node, or for its own program, to read */
 };
 
 enum { CLIENT_NEW = 1 << 0, CLIENT_OPEN = 1 << 1 };
@@ -145,6 +164,12 @@ enum { CLIENT_NEW = 1 << 0, CLIENT_OPEN = 1 << 1 };
 _must_check_ int door_open(struct master *m);
 void door_close(struct master *m);
 bool client_is_owner(const struct client *c);
+/* Take no more from the client until something has been read. Return: STREAM_AGAIN. */
+int client_stall(struct client *c, size_t at);
+/* Something was read: those who wait try again. */
+void clients_resume(struct master *m);
+/* What its user may still let wait. */
+bool client_room(const struct client *c, size_t n);
 
 /* events.c */
 _must_check_ int events_open(struct master *m);
@@ -159,3 +184,7 @@ void events_name(struct master *m, const struct member *n);
 
 /* Wall clock in milliseconds. */
 uint64_t master_wall_ms(void);
+
+/* Take a connection. Return: a descriptor, or negative errno; never leaves one waiting for want of
+ * descriptors. */
+int master_accept(struct master *m, int listen_fd, void *from, uint32_t *from_n);

@@ -60,10 +60,12 @@ struct member *member_by_mac(const struct master *m, const struct mac *mac)
 void member_set_state(struct member *n, const char *state, const char *words)
 {
 	if (strcmp(n->state, state) != 0) {
-		log_info("node %u is %s%s%s", n->node.number, state, *words ? ": " : "", words);
+		if (complaints_allow(&n->changes, "nodes that change"))
+			log_info("node %u is %s%s%s", n->node.number, state, *words ? ": " : "", words);
 		n->since_ms = master_wall_ms();
 	}
-	snprintf(n->state, sizeof(n->state), "%s", state);
+	if (state != n->state)
+		snprintf(n->state, sizeof(n->state), "%s", state);
 	snprintf(n->words, sizeof(n->words), "%s", words);
 }
 
@@ -200,7 +202,7 @@ void member_reported(struct master *m, struct member *n, const struct report *e,
 
 	if (n->slave) {
 		if (e->boot != n->boot)
-			slave_ping(n->slave);
+			slave_ask(n->slave);
 		n->reported_boot = e->boot;
 		return;
 	}

@@ -146,6 +146,12 @@ static int take_welcome(void *owner, struct reader *r)
 
 	if (e < 0)
 		return e;
+	if (w.version != MESSAGE_VERSION) {
+		snprintf(n->refusal, sizeof(n->refusal), "bpmaster speaks version %u, this bpslave %u",
+			 w.version, MESSAGE_VERSION);
+		stream_fail(&n->stream, -EPROTO, n->refusal);
+		return -EPROTO;
+	}
 	n->state = NODE_UP;
 	n->silence_ms = MIN(MAX(w.keepalive_ms, 1000u), 3600000u) * NODE_SILENCE;
 	n->processes.channel = &n->stream;
@@ -367,6 +373,7 @@ static void attempt(struct node *n)
 static void on_timer(struct ev_loop *loop, struct ev_timer *w, int events)
 {
 	struct node *n = w->data;
+	uint64_t silent_ms;
 
 	switch (n->state) {
 	case NODE_WAITING:
@@ -377,8 +384,11 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int events)
 		try_later(n, "no answer");
 		break;
 	case NODE_UP:
-		if (clock_ms() - n->stream.heard_ms >= n->silence_ms)
+		silent_ms = clock_ms() - n->stream.heard_ms;
+		if (silent_ms >= n->silence_ms)
 			stream_fail(&n->stream, -ETIMEDOUT, "no keepalive from the master");
+		else
+			timer_set(n, n->silence_ms - (uint32_t)silent_ms);
 		break;
 	default:
 		stream_fail(&n->stream, -ETIMEDOUT,

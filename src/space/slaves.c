@@ -19,9 +19,10 @@
 #include "space/master_internal.h"
 
 #define LISTEN_BACKLOG 1024
-#define COMPLAIN_MS    10000 /* strangers are complained of so often */
-#define COMPLAINTS_MAX 20    /* in that time */
-#define PING_SOON_MS   2000  /* a node that may have been reset has this long to answer */
+#define PING_SOON_MS   2000 /* a node that may have been reset has this long to answer */
+#define STRANGERS      "strangers"
+/* Nothing that a node sends is longer: its record, or bytes of output with their head. */
+#define SLAVE_FRAME_MAX (1 + MESSAGE_RECORD_MAX)
 
 static void pending_remove(struct slave *s)
 {
@@ -55,26 +56,11 @@ static void send_words(struct slave *s, enum message_type type, const char *word
 	(void)stream_send_writer(&s->stream, &msg.w); /* it is about to be cut off anyway */
 }
 
-/* Strangers cannot fill the log: a few lines in a while. Return: whether to say one more. */
-static bool may_complain(struct master *m)
-{
-	uint64_t now = clock_ms();
-
-	if (now - m->complained_ms > COMPLAIN_MS) {
-		if (m->complaints > COMPLAINTS_MAX)
-			log_warn(0, "%u more complaints about strangers were left out",
-				 m->complaints - COMPLAINTS_MAX);
-		m->complained_ms = now;
-		m->complaints = 0;
-	}
-	return ++m->complaints <= COMPLAINTS_MAX;
-}
-
 static int refuse(struct slave *s, const char *words)
 {
 	char from[INET_ADDRSTRLEN];
 
-	if (may_complain(s->master))
+	if (complaints_allow(&s->master->strangers, STRANGERS))
 		log_warn(0, "refusing a node from %s: %s", ipv4_format(s->from, from), words);
 	send_words(s, MESSAGE_REFUSED, words);
 	stream_flush(&s->stream);
@@ -82,36 +68,148 @@ static int refuse(struct slave *s, const char *words)
 	return -EACCES;
 }
 
-void slave_ping(struct slave *s)
+bool slave_room(const struct slave *s, size_t n, size_t high)
+{
+	size_t waiting = stream_queued(&s->stream), total = s->master->slaves_queued;
+
+	return (waiting == 0 || waiting + n <= high) &&
+	       (total == 0 || total + n <= MASTER_QUEUES_MAX);
+}
+
+static void ping(struct slave *s)
 {
 	struct message_small msg;
 
-	writer_be64(message_begin(&msg, MESSAGE_PING), clock_ms());
-	if (stream_send_writer(&s->stream, &msg.w) < 0)
-		return;
+	s->pinged_ms = clock_ms();
+	writer_be64(message_begin(&msg, MESSAGE_PING), ++s->master->token);
+	(void)stream_send_writer(&s->stream, &msg.w); /* a stream that fails closes */
+}
+
+void slave_ask(struct slave *s)
+{
+	if (clock_ms() - s->pinged_ms < PING_SOON_MS)
+		return; /* whoever makes us ask cannot make us ask without end */
+	ping(s);
 	if (ev_timer_remaining(s->master->loop, &s->timer) > PING_SOON_MS / 1e3) {
 		s->timer.repeat = PING_SOON_MS / 1e3;
 		ev_timer_again(s->master->loop, &s->timer);
 	}
 }
 
+static void part(struct slave *s)
+{
+	if (s->rival)
+		s->rival->rival = NULL;
+	s->rival = NULL;
+}
+
+/* The machine is the node from now on. Return: 0, or negative errno; the stream has failed then. */
+static int admit(struct slave *s, struct member *n)
+{
+	struct message_small msg;
+	struct message_welcome welcome = {
+		.version = MESSAGE_VERSION,
+		.number = n->node.number,
+		.keepalive_ms = s->master->config->keepalive_ms,
+		.name = n->node.name,
+	};
+	struct slave *old = n->slave;
+	char from[INET_ADDRSTRLEN];
+
+	part(s);
+	if (old) {
+		if (complaints_allow(&n->changes, "nodes that change"))
+			log_warn(0, "node %u registers again, from %s: ending its older connection",
+				 n->node.number, ipv4_format(s->from, from));
+		old->member = NULL;
+		jobs_slave_lost(old, "the node registered anew");
+		stream_fail(&old->stream, 0, "replaced by a newer connection");
+	}
+	pending_remove(s);
+	s->state = SLAVE_UP;
+	s->member = n;
+	s->registered_ms = clock_ms();
+	n->slave = s;
+	n->boot = n->reported_boot = s->boot;
+	n->up_ms = s->uptime_ms;
+	n->seen = s->from;
+	snprintf(n->release, sizeof(n->release), "%s", s->release);
+	stream_frame_max(&s->stream, SLAVE_FRAME_MAX);
+	message_welcome_write(message_begin(&msg, MESSAGE_WELCOME), &welcome);
+	s->timer.repeat = welcome.keepalive_ms / 1e3;
+	ev_timer_again(s->master->loop, &s->timer);
+	member_set_state(n, "up", "");
+	events_name(s->master, n);
+	return stream_send_writer(&s->stream, &msg.w);
+}
+
+/*
+ * A MAC is no proof: a machine that claims one whose node is connected gets its place only when that
+ * node does not answer. So nobody takes over a node that is up; a node that was reset and comes back
+ * waits as long as its old connection may take to answer.
+ */
+static int challenge(struct slave *s, struct slave *holder)
+{
+	if (holder->rival)
+		return refuse(s, "yet another machine claims this MAC");
+	s->rival = holder;
+	holder->rival = s;
+	s->state = SLAVE_RIVAL;
+	s->timer.repeat = PING_SOON_MS / 1e3;
+	ev_timer_again(s->master->loop, &s->timer);
+	ping(holder);
+	holder->asked = holder->master->token;
+	return 0;
+}
+
+/* The node has answered: its rival is another machine. */
+static void refuse_rival(struct slave *s)
+{
+	struct slave *rival = s->rival;
+	struct member *n = s->member;
+	char words[MESSAGE_WORDS_MAX], mac[MAC_STR_MAX], at[INET_ADDRSTRLEN], from[INET_ADDRSTRLEN];
+
+	part(s);
+	snprintf(words, sizeof(words),
+		 "node %u (%s) is up at %s and answers: another machine has that MAC",
+		 n->node.number, mac_format(&n->node.mac, mac), ipv4_format(s->from, at));
+	(void)refuse(rival, words); /* it is closed */
+	snprintf(words, sizeof(words), "a machine at %s claims this node's MAC and was refused",
+		 ipv4_format(rival->from, from));
+	if (strcmp(n->words, words) != 0)
+		events_add(s->master, n, REPORT_UP, REPORT_WARN, words);
+	member_set_state(n, n->state, words);
+}
+
+static void on_silence(struct slave *s)
+{
+	uint64_t patience_ms = (uint64_t)MASTER_SILENCE * s->master->config->keepalive_ms;
+	uint64_t now = clock_ms();
+
+	if (now - s->stream.heard_ms > patience_ms) {
+		stream_fail(&s->stream, -ETIMEDOUT, "no answer to keepalives");
+		return;
+	}
+	if (stream_queued(&s->stream) > 0 && now - s->stream.sent_ms > patience_ms) {
+		stream_fail(&s->stream, -ETIMEDOUT, "it does not read what it is sent");
+		return;
+	}
+	s->timer.repeat = s->master->config->keepalive_ms / 1e3;
+	ev_timer_again(s->master->loop, &s->timer);
+	ping(s);
+}
+
 /* The registration took too long; or it is time to ask, or to give up. */
 static void on_timer(struct ev_loop *loop, struct ev_timer *w, int events)
 {
 	struct slave *s = w->data;
-	uint32_t keepalive_ms = s->master->config->keepalive_ms;
 
-	if (s->state != SLAVE_UP) {
+	if (s->state == SLAVE_UP)
+		on_silence(s);
+	else if (s->state == SLAVE_RIVAL && s->rival && s->rival->member)
+		(void)admit(s, s->rival->member); /* a stream that fails closes */
+	else
 		stream_fail(&s->stream, -ETIMEDOUT, "it did not register in time");
-		return;
-	}
-	if (clock_ms() - s->stream.heard_ms > (uint64_t)MASTER_SILENCE * keepalive_ms) {
-		stream_fail(&s->stream, -ETIMEDOUT, "no answer to keepalives");
-		return;
-	}
-	w->repeat = keepalive_ms / 1e3;
-	ev_timer_again(loop, w);
-	slave_ping(s);
 }
 
 /* Find the node of a machine that says hello. Return: NULL when it was refused (said). */
@@ -150,26 +248,10 @@ static struct member *enrol(struct slave *s, const struct message_hello *h)
 	return n;
 }
 
-static void replace_older(struct member *n, struct slave *s)
-{
-	struct slave *old = n->slave;
-	char from[INET_ADDRSTRLEN];
-
-	if (!old)
-		return;
-	log_warn(0, "node %u registers again, from %s: ending its older connection", n->node.number,
-		 ipv4_format(s->from, from));
-	old->member = NULL;
-	jobs_slave_lost(old, "the node registered anew");
-	stream_fail(&old->stream, 0, "replaced by a newer connection");
-}
-
 static int take_hello(void *owner, struct reader *r)
 {
 	struct slave *s = owner;
 	struct message_hello h;
-	struct message_small msg;
-	struct message_welcome welcome = { .version = MESSAGE_VERSION };
 	struct member *n;
 	int e = message_hello_read(r, &h);
 
@@ -178,29 +260,10 @@ static int take_hello(void *owner, struct reader *r)
 	n = enrol(s, &h);
 	if (!n)
 		return -EACCES;
-	replace_older(n, s);
-	pending_remove(s);
-	s->state = SLAVE_UP;
-	s->member = n;
-	n->slave = s;
-	n->boot = n->reported_boot = h.boot;
-	n->up_ms = h.uptime_ms;
-	n->seen = s->from;
-	snprintf(n->release, sizeof(n->release), "%s", h.release);
-	stream_frame_max(&s->stream, MESSAGE_BYTES_MAX);
-
-	welcome.number = n->node.number;
-	welcome.keepalive_ms = s->master->config->keepalive_ms;
-	welcome.name = n->node.name;
-	message_welcome_write(message_begin(&msg, MESSAGE_WELCOME), &welcome);
-	e = stream_send_writer(&s->stream, &msg.w);
-	if (e < 0)
-		return e;
-	s->timer.repeat = welcome.keepalive_ms / 1e3;
-	ev_timer_again(s->master->loop, &s->timer);
-	member_set_state(n, "up", "");
-	events_name(s->master, n);
-	return 0;
+	s->boot = h.boot;
+	s->uptime_ms = h.uptime_ms;
+	snprintf(s->release, sizeof(s->release), "%s", h.release);
+	return n->slave && !n->slave->stream.over ? challenge(s, n->slave) : admit(s, n);
 }
 
 static int take_record(void *owner, struct reader *r)
@@ -209,6 +272,9 @@ static int take_record(void *owner, struct reader *r)
 	size_t n = r->left;
 	const char *text = (const char *)reader_bytes(r, n);
 
+	if (s->recorded)
+		return -EPROTO;
+	s->recorded = true;
 	events_record(s->master, s->member, text, n);
 	events_add(s->master, s->member, REPORT_UP, REPORT_OK, "registered with bpmaster");
 	return 0;
@@ -229,8 +295,13 @@ static int take_trouble(void *owner, struct reader *r)
 
 static int take_pong(void *owner, struct reader *r)
 {
-	(void)reader_be64(r); /* that it came is all we ask */
-	return reader_end(r);
+	struct slave *s = owner;
+	uint64_t token = reader_be64(r);
+	int e = reader_end(r);
+
+	if (e == 0 && s->rival && token == s->asked)
+		refuse_rival(s);
+	return e;
 }
 
 /* Every message that a slave may send. */
@@ -270,30 +341,41 @@ static ssize_t on_greeting(struct stream *st, const uint8_t *p, size_t n)
 
 static void on_close(struct stream *st, int err, const char *why)
 {
-	struct slave *s = st->owner;
+	struct slave *s = st->owner, *rival = s->state == SLAVE_UP ? s->rival : NULL;
 	struct member *n = s->member;
+	struct master *m = s->master;
 	char from[INET_ADDRSTRLEN];
 
 	if (!why)
 		why = err < 0 ? strerror(-err) : "closed";
+	jobs_slave_lost(s, why);
 	if (n) {
 		n->slave = NULL;
-		jobs_slave_lost(s, why);
 		if (n->reported_boot != n->boot)
 			member_set_state(n, "boot", "");
 		else
 			member_set_state(n, "down", why);
 	} else if (s->state != SLAVE_UP && err != -EACCES && (err < 0 || s->state == SLAVE_NEW) &&
-		   may_complain(s->master)) {
+		   complaints_allow(&m->strangers, STRANGERS)) {
 		log_warn(0, "a connection from %s ended before it registered: %s",
 			 ipv4_format(s->from, from), why);
 	}
+	part(s);
 	slave_free(s);
+	if (rival && !rival->stream.over && n)
+		(void)admit(rival, n); /* a stream that fails closes */
+	clients_resume(m);
+}
+
+static void on_drained(struct stream *st)
+{
+	clients_resume(((struct slave *)st->owner)->master);
 }
 
 static const struct stream_calls slave_calls = {
 	.message = on_message,
 	.greeting = on_greeting,
+	.drained = on_drained,
 	.close = on_close,
 };
 
@@ -336,6 +418,7 @@ static void accept_one(struct master *m, int fd, struct in_addr from)
 	s->state = SLAVE_GREETING;
 	stream_init(&s->stream, m->loop, fd, &slave_calls, s, MESSAGE_SMALL_MAX);
 	s->stream.greeting = true;
+	s->stream.total = &m->slaves_queued;
 	s->next_pending = m->pending;
 	if (m->pending)
 		m->pending->prev_pending = s;
@@ -351,12 +434,10 @@ static void on_accept(struct ev_loop *loop, struct ev_io *w, int events)
 	struct master *m = w->data;
 	struct sockaddr_in from = { 0 };
 	socklen_t n = sizeof(from);
-	int fd = accept4(m->listen_fd, (struct sockaddr *)&from, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd = master_accept(m, m->listen_fd, &from, &n);
 
 	if (fd >= 0)
 		accept_one(m, fd, from.sin_addr);
-	else if (errno == EMFILE || errno == ENFILE)
-		log_warn(-errno, "cannot take a node's connection");
 }
 
 int slaves_open(struct master *m)

@@ -5,6 +5,7 @@
  * one send() takes as much as the socket does. Sealing in the queue means that a frame's nonce is
  * fixed when it is queued, in order.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -57,6 +58,9 @@ void stream_flush(struct stream *s)
 			return;
 		}
 		s->out_done += (size_t)n;
+		s->sent_ms = clock_ms();
+		if (s->total)
+			*s->total -= (size_t)n;
 	}
 	if (s->out_done == s->out.len) {
 		s->out.len = s->out_done = 0;
@@ -88,15 +92,22 @@ static int queued(struct stream *s, int r)
 		stream_fail(s, r, "its queue is full: it does not read");
 		return r;
 	}
+	if (!ev_is_active(&s->writable))
+		s->sent_ms = clock_ms();
 	ev_io_start(s->loop, &s->writable);
 	return 0;
 }
 
 int stream_send_raw(struct stream *s, const void *p, size_t n)
 {
+	int r;
+
 	if (s->over)
 		return -EPIPE;
-	return queued(s, buffer_append(&s->out, p, n));
+	r = buffer_append(&s->out, p, n);
+	if (r == 0 && s->total)
+		*s->total += n;
+	return queued(s, r);
 }
 
 int stream_send2(struct stream *s, const void *head, size_t head_n, const void *body, size_t body_n)
@@ -122,6 +133,8 @@ int stream_send2(struct stream *s, const void *head, size_t head_n, const void *
 	if (s->sealed)
 		cipher_seal(&s->send, length, sizeof(length), at, text, at + text);
 	s->out.len += sizeof(length) + n;
+	if (s->total)
+		*s->total += sizeof(length) + n;
 	return queued(s, 0);
 }
 
@@ -172,6 +185,12 @@ static ssize_t take_frame(struct stream *s, uint8_t *p, size_t n)
 		stream_fail(s, e, NULL);
 		return e;
 	}
+	if (e == STREAM_AGAIN) {
+		assert(!s->sealed);
+		s->paused = true;
+		ev_io_stop(s->loop, &s->readable);
+		return 0;
+	}
 	return (ssize_t)(STREAM_LENGTH_BYTES + length);
 }
 
@@ -196,6 +215,15 @@ static void take_all(struct stream *s)
 		buffer_consume(&s->in, done);
 	if (s->in.len == 0 && s->in.cap > 4 * STREAM_READ_BYTES)
 		buffer_clear(&s->in);
+}
+
+void stream_resume(struct stream *s)
+{
+	if (!s->paused || s->over)
+		return;
+	s->paused = false;
+	ev_io_start(s->loop, &s->readable);
+	take_all(s);
 }
 
 static void on_readable(struct ev_loop *loop, struct ev_io *w, int events)
@@ -239,6 +267,7 @@ void stream_init(struct stream *s, struct ev_loop *loop, int fd, const struct st
 		.out = BUFFER(STREAM_QUEUE_MAX),
 		.frame_max = frame_max,
 		.heard_ms = clock_ms(),
+		.sent_ms = clock_ms(),
 	};
 	ev_io_init(&s->readable, on_readable, fd, EV_READ);
 	ev_io_init(&s->writable, on_writable, fd, EV_WRITE);
@@ -255,6 +284,8 @@ void stream_deinit(struct stream *s)
 	ev_io_stop(s->loop, &s->writable);
 	ev_timer_stop(s->loop, &s->closing);
 	s->fd = fd_close(s->fd);
+	if (s->total)
+		*s->total -= stream_queued(s);
 	buffer_clear(&s->in);
 	buffer_clear(&s->out);
 	cipher_clear(&s->receive);

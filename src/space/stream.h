@@ -23,13 +23,16 @@
 #define STREAM_LENGTH_BYTES 4
 #define STREAM_READ_BYTES   65536u /* taken from the socket at once */
 #define STREAM_QUEUE_MAX \
-	(256u << 20) /* bytes waiting for a peer; a peer that lets more pile up is cut off */
+	(64u << 20) /* bytes waiting for a peer; a peer that lets more pile up is cut off */
 
 struct stream;
 
+enum { STREAM_AGAIN = 1 };
+
 struct stream_calls {
-	/* A whole message; borrowed. Return: 0, or negative errno with stream_fail() called or not:
-	 * it ends the stream. */
+	/* A whole message; borrowed. Return: 0; negative errno with stream_fail() called or not: it
+	 * ends the stream; STREAM_AGAIN: nothing more is read until stream_resume(), and this
+	 * message comes again (not of a sealed stream, whose message is gone once it is opened). */
 	int (*message)(struct stream *s, const uint8_t *p, size_t n);
 	/* Raw bytes of a greeting. Return: bytes taken, 0 for more needed, negative errno. Only
 	 * while s->greeting. */
@@ -49,14 +52,17 @@ struct stream {
 	struct ev_timer closing; /* fires at once when it is over */
 	struct buffer in, out;
 	size_t out_done;  /* bytes of @out that are sent */
+	size_t *total;	  /* counts what waits in several streams; borrowed, or NULL */
 	size_t frame_max; /* bytes of a message that the peer may send now */
 	bool greeting;	  /* raw bytes come first */
 	bool sealed;	  /* frames are sealed with the two below */
 	bool over;	  /* failed or closed; close() is due or done */
+	bool paused;	  /* nothing is read or taken */
 	struct cipher receive, send;
 	int err;	   /* why it is over */
 	const char *why;   /* in words, static; or NULL */
 	uint64_t heard_ms; /* clock_ms() of the last byte that came */
+	uint64_t sent_ms;  /* of the last byte that the peer took, or the first one that waits */
 };
 
 /* Takes @fd, which is connected and nonblocking. */
@@ -66,6 +72,9 @@ void stream_deinit(struct stream *s);
 
 /* From now on the peer may send messages of up to @bytes. */
 void stream_frame_max(struct stream *s, size_t bytes);
+
+/* Go on after STREAM_AGAIN. */
+void stream_resume(struct stream *s);
 
 /* Queue raw bytes of a greeting. Return: 0, or negative errno; the stream has failed then. */
 int stream_send_raw(struct stream *s, const void *p, size_t n);
