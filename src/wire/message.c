@@ -40,6 +40,7 @@ int message_dispatch(const struct message_take *takes, unsigned state, void *own
 {
 	struct reader r = READER(p, n);
 	uint8_t type = reader_u8(&r);
+	int e;
 
 	if (r.err || type >= MESSAGE_TYPE_MAX_ || !message_kinds[type].name) {
 		*ret_why = "a message of an unknown type";
@@ -53,8 +54,9 @@ int message_dispatch(const struct message_take *takes, unsigned state, void *own
 		*ret_why = "a message of a wrong size";
 		return -EBADMSG;
 	}
-	*ret_why = "a malformed message";
-	return takes[type].take(owner, &r);
+	e = takes[type].take(owner, &r);
+	*ret_why = e == -EPROTO ? "a message out of turn or beyond its credit" : "a malformed message";
+	return e;
 }
 
 struct writer *message_begin(struct message_small *m, enum message_type type)

@@ -1,0 +1,256 @@
+#!/bin/bash
+# space-hostile.sh - peers that hold valid keys and break the rules: bpmaster and bpslave say so once, cut them off, and
+# everybody else's jobs go on
+. "$(dirname "$0")/lib.sh"
+
+bin=$(cd "$BUILD/src/cli" && pwd)
+hostile=$(cd "$BUILD/tests/tools" && pwd)/space-hostile
+port=$((20000 + RANDOM % 20000))
+log_port=$((port + 1))
+export BPBOOT_SOCKET=$SCRATCH/sock
+pids=()
+cleanup() {
+	local p
+	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
+	for p in "${pids[@]}"; do wait "$p" 2>/dev/null; done
+}
+trap cleanup EXIT
+
+state_is() { [ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]; }
+rss() { awk '/^VmHWM/ { print $2 }' "/proc/$1/status"; }
+cpu() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
+start_slave() { # NUMBER
+	printf 'BOOT=1000000%s\nMAC=52:54:00:00:00:0%s\nMASTER=127.0.0.1:%s\n' "$1" "$1" $port >"$SCRATCH/boot$1"
+	"$bin/bpslave" --boot-file "$SCRATCH/boot$1" --events /nonexistent --key "$SCRATCH/master.pub" \
+		>>"$SCRATCH/slave$1.log" 2>&1 </dev/null &
+	slave_pid=$!
+	pids+=($!)
+}
+as_slave() { # MAC_DIGIT MODE...
+	local mac=52:54:00:00:00:0$1
+	shift
+	timeout 120 "$hostile" slave $port "$SCRATCH/master.pub" "$mac" "$@"
+}
+start_hostile() { # MAC_DIGIT MODE OUTPUT
+	"$hostile" slave $port "$SCRATCH/master.pub" 52:54:00:00:00:0"$1" "$2" >"$SCRATCH/$3" 2>&1 &
+	hostile_pid=$!
+	pids+=($!)
+}
+
+nodes=()
+for n in {0..9}; do nodes+=(--node "$n,52:54:00:00:00:0$n"); done
+"$bin/bpboot" keygen --dir "$SCRATCH" >/dev/null || not_ok "keys are made" "bpboot keygen failed"
+"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $log_port --state "$SCRATCH/state" \
+	--key "$SCRATCH/master.key" --keepalive 1 "${nodes[@]}" \
+	>"$SCRATCH/master.log" 2>&1 </dev/null &
+master=$!
+pids+=($master)
+wait_for 10 test -S "$BPBOOT_SOCKET"
+start_slave 0
+true_slave=$slave_pid
+wait_for 10 state_is 0 up
+mkfifo "$SCRATCH/end"
+"$bin/bpsh" 0 sh -c "echo on; read x; exit 7" <"$SCRATCH/end" >"$SCRATCH/witness" 2>&1 &
+witness=$!
+pids+=($witness)
+exec 8>"$SCRATCH/end"
+wait_for 10 grep -q on "$SCRATCH/witness"
+
+witness_lives() { kill -0 $witness && ! grep -q lost "$SCRATCH/witness"; }
+
+# A registered node that breaks one rule: MODE, how it ends, and the words of bpmaster's log. Nodes 1 to 8 take turns, so
+# that no node changes so often that bpmaster says less.
+i=0
+while read -r mode want words; do
+	[ "$want" = alive ] || { want="cut off" words=${words#off }; }
+	n=$((i++ % 8 + 1))
+	before=$(wc -l <"$SCRATCH/master.log")
+	if [ "${mode#job-}" != "$mode" ]; then
+		as_slave $n "$mode" >"$SCRATCH/got" 2>&1 &
+		peer=$!
+		wait_for 5 state_is $n up
+		"$bin/bpsh" $n sleep 60 </dev/null >"$SCRATCH/job" 2>&1
+		status=$?
+		wait $peer
+		[ $status = 255 ] && grep -q "node $n: node lost" "$SCRATCH/job" || not_ok "bpsh says it after '$mode'" "$status $(cat "$SCRATCH/job")"
+	else
+		as_slave $n "$mode" >"$SCRATCH/got" 2>&1
+	fi
+	wait_for 5 state_is $n down
+	said=$(tail -n "+$((before + 1))" "$SCRATCH/master.log" | grep "node $n is down")
+	if [ "$(cat "$SCRATCH/got")" != "$mode: $want" ]; then
+		not_ok "a node's '$mode' ends as '$want'" "$(cat "$SCRATCH/got"); $said"
+	elif [ "$said" != "bpmaster: node $n is down: $words" ]; then
+		not_ok "a node's '$mode' is said in one line: $words" "$said"
+	elif ! witness_lives; then
+		not_ok "a node's '$mode' leaves others alone" "$(cat "$SCRATCH/witness")"
+	else
+		ok "a node's '$mode': $want, and bpmaster says: $words"
+	fi
+done <<'END'
+twice cut off a message that is not allowed here
+client cut off a message that is not allowed here
+master cut off a message that is not allowed here
+unknown cut off a message of an unknown type
+short cut off a message of a wrong size
+long cut off a message of a wrong size
+oversized cut off a frame of an impossible length
+huge cut off a frame of an impossible length
+megabytes cut off a frame of an impossible length
+empty cut off a frame of an impossible length
+records cut off a message out of turn or beyond its credit
+half cut off no answer to keepalives
+half-closed cut off the other side closed the connection
+forged cut off a frame that is not authentic
+replayed cut off a frame that is not authentic
+skipped cut off a frame that is not authentic
+words cut off a malformed message
+job-early cut off a message out of turn or beyond its credit
+job-exit-early cut off a message out of turn or beyond its credit
+job-started-twice cut off a message out of turn or beyond its credit
+job-failed-late cut off a message out of turn or beyond its credit
+job-closed-twice cut off a message out of turn or beyond its credit
+job-ended-twice cut off a message out of turn or beyond its credit
+job-credit cut off a message out of turn or beyond its credit
+job-overdraw cut off a message out of turn or beyond its credit
+strays alive the other side closed the connection
+pongs alive the other side closed the connection
+troubles alive the other side closed the connection
+END
+
+# Two machines with one MAC.
+start_hostile 9 sit first
+sitter=$hostile_pid
+wait_for 5 state_is 9 up
+t_says "a machine that claims the MAC of a node that answers is refused" 0 \
+	"node 9 (52:54:00:00:00:09) is up at 127.0.0.1 and answers: another machine has that MAC" as_slave 9 sit
+t "and bpmaster says so" grep -q "refusing a node from 127.0.0.1: node 9 .* answers" "$SCRATCH/master.log"
+t "the node stays up" state_is 9 up
+t_says "bpstat -l shows it" 0 "a machine at 127.0.0.1 claims this node's MAC and was refused" "$bin/bpstat" -l 9
+t "and so does the boot log" grep -q "up warn: a machine at 127.0.0.1 claims" "$SCRATCH/state/boots/9.events"
+kill -STOP "$sitter"
+start_hostile 9 sit second
+t "one that does not answer gives way" wait_for 10 grep -qx "sit: up" "$SCRATCH/second"
+t "and bpmaster says so" wait_for 5 grep -q "node 9 registers again, from 127.0.0.1: ending its older connection" "$SCRATCH/master.log"
+kill -CONT "$sitter"
+t "the older one is cut off" wait_for 5 bash -c "! kill -0 $sitter"
+t "and the newer one stays" state_is 9 up
+kill $hostile_pid && wait $hostile_pid 2>/dev/null
+t "a node that is gone is down" wait_for 5 state_is 9 down
+
+# A node that says that it lives and reads nothing, and a user who sends it megabytes.
+start_hostile 9 deaf deaf
+wait_for 5 state_is 9 up
+before=$(rss $master)
+cat >"$SCRATCH/flood.py" <<'END'
+import socket, struct, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+def say(b): s.sendall(struct.pack(">I", len(b)) + b)
+say(b"\x0a\x00\x01")
+s.recv(100)
+big = b"x" * 100000 + b"\0"
+spec = struct.pack(">HHIB", 0, 0o22, 4096, 0) + b"/\0\0\0\0" + struct.pack(">H", 10) + big * 10 + struct.pack(">H", 0)
+s.settimeout(1.0)
+n = 0
+try:
+    for n in range(300):
+        say(b"\x0c" + struct.pack(">IHI", n, 1, int(sys.argv[2])) + spec)
+except socket.timeout:
+    print("held back after", n)
+    s.settimeout(30)
+    try:
+        while s.recv(65536): pass
+    except OSError: pass
+END
+timeout 60 python3 "$SCRATCH/flood.py" "$BPBOOT_SOCKET" 9 >"$SCRATCH/flood" 2>&1 &
+flood=$!
+pids+=($flood)
+t "who floods a node that does not read is held back" wait_for 10 grep -q "held back after" "$SCRATCH/flood"
+t_says "others run meanwhile" 0 "meanwhile" timeout 5 "$bin/bpsh" 0 echo meanwhile
+t "the node is cut off in the end" wait_for 15 state_is 9 down
+t "and bpmaster says why" grep -q "node 9 is down: it does not read what it is sent" "$SCRATCH/master.log"
+grown=$(($(rss $master) - before))
+t "bpmaster held no more than a few megabytes for it: $grown KiB" test $grown -lt "${GROWN_MAX:-24000}"
+kill $flood 2>/dev/null
+
+# A program that asks and does not read.
+python3 - "$BPBOOT_SOCKET" >"$SCRATCH/lists" 2>&1 <<'END'
+import socket, struct, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(struct.pack(">I", 3) + b"\x0a\x00\x01")
+s.settimeout(1.0)
+try:
+    for i in range(1000): s.sendall((struct.pack(">I", 1) + b"\x0b") * 100)
+    print("all sent")
+except socket.timeout:
+    print("held back")
+END
+t "a program that reads no answers is held back" grep -qx "held back" "$SCRATCH/lists"
+grown=$(($(rss $master) - before))
+t "bpmaster held no more than a few megabytes for it: $grown KiB" test $grown -lt "${GROWN_MAX:-24000}"
+used=$(cpu $master)
+t_says "and is at rest afterwards" 0 "" bash -c "sleep 1; [ \$((\$(awk '{ print \$14 + \$15 }' /proc/$master/stat) - $used)) -lt 20 ]"
+t "its log is short" test "$(wc -l <"$SCRATCH/master.log")" -lt 200
+
+t "a job on another node saw nothing of it" witness_lives
+exec 8>&-
+wait $witness
+t "and ends with its own status" test $? = 7
+
+# A master that holds the key and breaks the rules, towards bpslave.
+port=$((port + 2))
+# Those that come before the welcome stand apart: bpslave waits longer after each of them.
+timeout 200 "$hostile" master $port "$SCRATCH/master.key" version unknown before-welcome hello welcome refused-words short huge \
+	power silent power-unknown start-cut start-garbage groups forged replayed strays signal-unknown input-overdraw \
+	credit-overdraw pings half >"$SCRATCH/fake" 2>&1 &
+fake=$!
+pids+=($fake)
+start_slave 3
+wait $fake
+t "a bad master is through with its tricks" test $? = 0
+while read -r mode want; do
+	t "a master's '$mode': $want" grep -qx "$mode: $want" "$SCRATCH/fake"
+done <<'END'
+version cut off
+before-welcome cut off
+refused-words cut off
+silent cut off
+unknown cut off
+hello cut off
+welcome cut off
+short cut off
+huge cut off
+power alive
+power-unknown cut off
+start-cut cut off
+start-garbage cut off
+groups cut off
+forged cut off
+replayed cut off
+strays alive
+signal-unknown cut off
+input-overdraw cut off
+credit-overdraw cut off
+pings alive
+half cut off
+END
+while read -r words; do
+	t "bpslave says: $words" grep -q "no connection to bpmaster at 127.0.0.1:$port: $words; trying again" "$SCRATCH/slave3.log"
+done <<'END'
+bpmaster speaks version 99, this bpslave 1
+a message that is not allowed here
+a message of an unknown type
+a message of a wrong size
+a frame of an impossible length
+a malformed message
+a frame that is not authentic
+a message out of turn or beyond its credit
+the other side closed the connection
+END
+t "bpslave is unharmed" kill -0 $slave_pid
+t "and has kept no process" wait_for 5 bash -c "! pgrep -P $slave_pid"
+t "its memory is small: $(rss $slave_pid) KiB" test "$(rss $slave_pid)" -lt "${RSS_MAX:-12000}"
+t "its log is short" test "$(wc -l <"$SCRATCH/slave3.log")" -lt 80
+done_testing
