@@ -33,6 +33,7 @@
 #define WAIT_MS	      20000 /* until the other side must have closed */
 #define QUIET_MS      1500  /* without a close, it lets us be */
 #define FLOOD_MS      2000
+#define OVERDRAWN     (64 * MESSAGE_WINDOW) /* more than bpsh can grant meanwhile */
 #define JOBS_TRIED    64u /* slots and generations of other nodes' jobs */
 #define LENGTH_BYTES  4
 
@@ -303,7 +304,7 @@ static bool job_mode(const char *mode)
 		else if (!strcmp(mode, "job-ended-twice")) say_output(peer.job, 0), say_output(peer.job, 0);
 		else if (!strcmp(mode, "job-credit")) say_job(MESSAGE_INPUT_CREDIT, peer.job);
 		else if (!strcmp(mode, "job-overdraw"))
-			for (size_t sent = 0; sent <= MESSAGE_WINDOW; sent += MESSAGE_DATA_MAX)
+			for (size_t sent = 0; sent <= OVERDRAWN; sent += MESSAGE_DATA_MAX)
 				say_output(peer.job, MESSAGE_DATA_MAX);
 		else return false;
 	}
