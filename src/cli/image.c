@@ -19,6 +19,7 @@
 #include "cli/where.h"
 #include "image/ext2.h"
 #include "image/publish.h"
+#include "image/stamp.h"
 
 #define SCRATCH_NAME ".image" /* in the boot directory, while the image is made; only where O_TMPFILE is not known */
 
@@ -84,11 +85,14 @@ static void print_image(const struct build *b)
 	       format_size((uint64_t)b->plan.free_blocks * BLOCK_BYTES, spare));
 }
 
-static int make_raw(const struct build *b, const char *path)
+static int make_raw(const struct options *o, struct build *b, const char *path)
 {
 	_cleanup_newfile_ struct newfile f = NEWFILE();
-	int r = newfile_open(&f, AT_FDCWD, path, 0644);
+	int r = o->quiet ? build_plan(b) : 0;
 
+	if (r < 0)
+		return r;
+	r = newfile_open(&f, AT_FDCWD, path, 0644);
 	if (r < 0)
 		return log_err(r, "cannot write '%s'", path);
 	r = write_image(b, f.fd);
@@ -132,7 +136,22 @@ static void print_published(const struct options *o, const struct build *b, cons
 		       p->counter, p->parts, format_size(p->stored_bytes, size));
 }
 
-static int publish(const struct options *o, const struct build *b, const char *dir, int boot_dirfd,
+/* Print the table and plan what was gathered, unless --quiet leaves the plan for later. */
+static int show(const struct options *o, struct build *b)
+{
+	int r;
+
+	if (o->quiet)
+		return 0;
+	r = build_plan(b);
+	if (r == 0)
+		r = size_print(b);
+	if (r == 0)
+		putchar('\n');
+	return r;
+}
+
+static int publish(const struct options *o, struct build *b, const char *dir, int boot_dirfd,
 		   const struct sign_key *key)
 {
 	_cleanup_newfile_ struct newfile f = NEWFILE();
@@ -151,8 +170,25 @@ static int publish(const struct options *o, const struct build *b, const char *d
 		.progress = draw,
 		.progress_user = &p,
 	};
-	int r = open_scratch(boot_dirfd, &f, &fd);
+	struct stamp_spec made_of = {
+		.build = b,
+		.level = (int)o->level,
+		.part_bytes = (uint32_t)o->part_bytes,
+		.key_id = key ? key->id : NULL,
+	};
+	struct stamp stamp;
+	int r = stamp_make(&made_of, &stamp);
 
+	if (r < 0)
+		return log_err(r, "cannot look at what '%s' is made of", b->name);
+	if (stamp_matches(boot_dirfd, b->name, key != NULL, &stamp)) {
+		printf("unchanged in %s: %s; nothing that it is made of has changed\n", dir, b->name);
+		return 0;
+	}
+	r = o->quiet ? build_plan(b) : 0;
+	if (r < 0)
+		return r;
+	r = open_scratch(boot_dirfd, &f, &fd);
 	if (r < 0)
 		return log_err(r, "cannot write in '%s'", dir);
 	r = write_image(b, fd);
@@ -162,9 +198,10 @@ static int publish(const struct options *o, const struct build *b, const char *d
 	progress_start(&p, "publishing", plan_bytes(&b->plan));
 	r = publish_image(&spec, fd, plan_bytes(&b->plan), &result);
 	progress_end(&p);
-	if (r == 0)
-		print_published(o, b, dir, &result);
-	return r;
+	if (r < 0)
+		return r;
+	print_published(o, b, dir, &result);
+	return stamp_write(boot_dirfd, b->name, key != NULL, &stamp);
 }
 
 static int load_key(const struct options *o, struct sign_key *ret)
@@ -178,7 +215,7 @@ static int load_key(const struct options *o, struct sign_key *ret)
 	return r < 0 ? r : sign_key_load(AT_FDCWD, path, ret);
 }
 
-static int make_published(const struct options *o, const struct build *b)
+static int make_published(const struct options *o, struct build *b)
 {
 	_cleanup_sign_key_ struct sign_key key = { 0 };
 	_cleanup_close_ int boot_dirfd = FD_NONE;
@@ -209,20 +246,17 @@ static int run(void *opts, int argc, char **argv)
 		.key_dir = where_key_dir(),
 		.find_program = where_program,
 	};
-	int r = build_make(&b, &spec);
+	int r = build_gather(&b, &spec);
 
 	if (r < 0)
 		return r;
 	if (!o->raw && !b.gathered.has_init)
 		return log_err(-ENOENT, "%s: the image has no %s; name what the node starts with 'init PATH'",
 			       argv[0], b.gathered.init);
-	if (!o->quiet) {
-		r = size_print(&b);
-		putchar('\n');
-	}
+	r = show(o, &b);
 	if (r < 0)
 		return r;
-	r = o->raw ? make_raw(&b, o->raw) : make_published(o, &b);
+	r = o->raw ? make_raw(o, &b, o->raw) : make_published(o, &b);
 	if (r == 0 && fflush(stdout) != 0)
 		return log_err(-errno, "cannot write");
 	return r;

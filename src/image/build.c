@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -90,14 +91,12 @@ static int take_time(const struct manifest *m, int64_t *ret)
 	return 0;
 }
 
-static int make_plan(struct build *b)
+int build_plan(struct build *b)
 {
 	const struct manifest_entry *e = manifest_find(&b->manifest, MANIFEST_FREE);
 	struct plan_spec spec = { .label = b->name };
-	int r = take_time(&b->manifest, &spec.time_s);
 
-	if (r < 0)
-		return r;
+	spec.time_s = b->time_s;
 	if (e) {
 		spec.free_bytes = e->number;
 		spec.free_inodes = e->has_inodes ? e->inodes : e->number / BUILD_FREE_BYTES_PER_INODE;
@@ -105,7 +104,7 @@ static int make_plan(struct build *b)
 	return plan_make(b->gathered.tree, &spec, &b->plan);
 }
 
-int build_make(struct build *b, const struct build_spec *spec)
+int build_gather(struct build *b, const struct build_spec *spec)
 {
 	struct gather_spec g = {
 		.root = &b->root,
@@ -116,18 +115,29 @@ int build_make(struct build *b, const struct build_spec *spec)
 		.kernel = spec->kernel,
 		.find_program = spec->find_program,
 	};
+	struct timespec now;
 	int r = read_manifest(b, spec);
 
 	if (r == 0)
 		r = take_name(b, spec);
 	if (r == 0)
 		r = open_folder(b, spec->manifest);
+	if (r == 0)
+		r = take_time(&b->manifest, &b->time_s);
 	if (r < 0)
 		return r;
+	clock_gettime(CLOCK_REALTIME, &now);
+	b->started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	r = root_open(&b->root, spec->root ? spec->root : "/");
 	if (r < 0)
 		return log_err(r, "cannot open the root '%s'", spec->root ? spec->root : "/");
 	g.dirfd = b->dirfd;
-	r = gather(&g, &b->gathered);
-	return r < 0 ? r : make_plan(b);
+	return gather(&g, &b->gathered);
+}
+
+int build_make(struct build *b, const struct build_spec *spec)
+{
+	int r = build_gather(b, spec);
+
+	return r < 0 ? r : build_plan(b);
 }

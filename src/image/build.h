@@ -29,11 +29,17 @@ struct build {
 	struct plan plan;
 	int dirfd;
 	char name[INDEX_NAME_MAX];
+	int64_t time_s;	     /* of all files */
+	uint64_t started_ns; /* since 1970 */
 };
 
 #define BUILD() ((struct build){ .root = ROOT(), .dirfd = FD_NONE })
 #define _cleanup_build_ _cleanup_(build_clear)
 void build_clear(struct build *b);
 
-/* Read, gather, plan. Logs. @spec may go afterwards. Return: 0 or negative errno. */
+/* Read and gather, and plan what was gathered. Log. Return: 0 or negative errno. */
+_must_check_ int build_gather(struct build *b, const struct build_spec *spec);
+_must_check_ int build_plan(struct build *b);
+
+/* Both. Logs. @spec may go afterwards. Return: 0 or negative errno. */
 _must_check_ int build_make(struct build *b, const struct build_spec *spec);

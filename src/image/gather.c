@@ -158,6 +158,8 @@ int gather_source_data(struct inode *i, int dirfd, const char *path, const struc
 	i->size = (uint64_t)st->st_size;
 	i->mtime_s = st->st_mtim.tv_sec;
 	i->mtime_ns = (uint32_t)st->st_mtim.tv_nsec;
+	i->source_ino = st->st_ino;
+	i->changed_ns = (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec;
 	i->uid = st->st_uid;
 	i->gid = st->st_gid;
 	return 0;

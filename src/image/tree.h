@@ -65,6 +65,8 @@ struct inode {
 	uint8_t *data;	       /* owned; data made here */
 	int64_t mtime_s;       /* of the source when it was looked at, to see it change */
 	uint32_t mtime_ns;
+	uint64_t source_ino;   /* which file it was, and when anything about it changed: since 1970 */
+	uint64_t changed_ns;
 
 	struct inode_xattr *xattrs; /* owned; by their names */
 	size_t n_xattrs;

@@ -306,8 +306,31 @@ fi
 "$bpboot" keygen >/dev/null || not_ok keygen "failed"
 printf 'program /bin/bash\ninit /bin/bash\nfree 100K\n' >node.image
 t_says "an image is published" 0 "published in $SCRATCH/boot: node, counter 1," "$bpboot" image node.image
-t_says "its size is said to the byte" 0 " bytes (" "$bpboot" image -q node.image
-t_says "publishing the same again changes nothing" 0 "unchanged in $SCRATCH/boot: node, counter 1," "$bpboot" image -q node.image
+t_says "its size is said to the byte" 0 " bytes (" "$bpboot" image -q -n size node.image
+t_says "publishing the same again looks and writes nothing" 0 "unchanged in $SCRATCH/boot: node; nothing that it is made of" "$bpboot" image -q node.image
+rm boot/node.stamp
+t_says "publishing the same again without its stamp changes nothing" 0 "unchanged in $SCRATCH/boot: node, counter 1," "$bpboot" image -q node.image
+part=$(ls -S boot/parts | tail -n 1) && mv "boot/parts/$part" part.away
+t_says "a part that is missing is made again" 0 "unchanged in $SCRATCH/boot: node, counter 1," "$bpboot" image -q node.image
+t "and is the same" cmp part.away "boot/parts/$part"
+t_says "another level is made anew" 0 "published in $SCRATCH/boot: level, counter" \
+	eval '"$bpboot" image -q -n level node.image >/dev/null && "$bpboot" image -q -n level -l 3 node.image'
+mkdir stamped && for i in 1 2 3; do echo $i >stamped/$i; done && cp script stamped/init
+printf 'tree stamped /\ninit /init\n' >stamped.image
+old() { find stamped -exec touch -hd '-1 hour' {} + && sleep 0.1; } # older than what could change again unseen
+again() { old && "$bpboot" image -q stamped.image >again.out && grep -q "$1" again.out || { cat again.out; false; }; }
+t "a tree is published" again published
+t "a tree that did not change is known" eval '"$bpboot" image -q stamped.image | grep -q nothing'
+change() { t "$1 is noticed" eval "$2"' && again "counter"'; t "and known again" eval '"$bpboot" image -q stamped.image | grep -q nothing'; }
+change "a file that grew" 'echo 4 >>stamped/1'
+change "a file that was replaced by one of the same size and time" 'cp -p stamped/2 stamped/new && echo x >stamped/new && touch -r stamped/2 stamped/new && mv stamped/new stamped/2'
+change "a name that is new" 'echo 5 >stamped/5'
+change "a name that is gone" 'rm stamped/5'
+change "another mode" 'chmod 600 stamped/3'
+change "another line of the manifest" 'echo "free 1M" >>stamped.image'
+export SOURCE_DATE_EPOCH=1000000000
+change "another time" true
+unset SOURCE_DATE_EPOCH
 t "the index tells format and init" eval 'grep -qx "format ext2" boot/node.index && grep -qx "init /bin/bash" boot/node.index &&
 	grep -qx "arch $(uname -m)" boot/node.index'
 t "minisign accepts the signature" minisign -Vqm boot/node.index -p keys/sign.pub
