@@ -2,9 +2,10 @@
  * events.c - boot events: datagrams in, one file a machine out (wire/bootlog.h)
  *
  * Anyone can send datagrams, so each thing they make grow has a bound: the file, the events of one
- * boot, the machines that nobody listed. After a restart the file itself tells what it already
+ * boot, the machines that nobody listed, of which the oldest gives way. After a restart the file itself tells what it already
  * holds.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@
 
 #define BOOTS_DIR	"boots"
 #define BOOT_EVENTS_MAX 4096 /* of one boot */
+#define UNKNOWN_BYTES	65536u /* of the file of a machine that nobody listed */
 #define DATAGRAMS_TURN	64   /* taken before others have their turn */
 
 /* What tells an event from another one of the same boot. */
@@ -37,6 +39,7 @@ struct boot {
 	struct mac mac;
 	uint32_t boot, before; /* numbers of this boot and the one before it; 0: none known */
 	bool unknown;	       /* it has no node number */
+	bool recalled;	       /* what its file holds is known */
 	size_t bytes;	       /* of the file */
 	struct seen *seen;     /* owned */
 	size_t n_seen, cap_seen;
@@ -108,26 +111,10 @@ static void recall(const struct master *m, struct boot *b)
 	}
 }
 
-/* The boot of a machine. Return: NULL when it cannot be kept. */
-static struct boot *boot_find(struct master *m, const struct mac *mac, bool unknown)
+static struct boot *boot_new(struct master *m, const struct mac *mac, bool unknown)
 {
-	struct boot *b;
+	struct boot *b = calloc(1, sizeof(*b));
 
-	for (b = m->boots; b; b = b->next) {
-		if (mac_equal(&b->mac, mac))
-			break;
-	}
-	if (b) {
-		m->n_unknown_boots -= b->unknown && !unknown;
-		b->unknown = b->unknown && unknown;
-		return b;
-	}
-	if (unknown && m->n_unknown_boots >= MASTER_UNKNOWN_BOOTS) {
-		log_debug("boot events of more than %d unknown machines: dropped",
-			  MASTER_UNKNOWN_BOOTS);
-		return NULL;
-	}
-	b = calloc(1, sizeof(*b));
 	if (!b)
 		return NULL;
 	b->mac = *mac;
@@ -135,8 +122,80 @@ static struct boot *boot_find(struct master *m, const struct mac *mac, bool unkn
 	m->n_unknown_boots += unknown;
 	b->next = m->boots;
 	m->boots = b;
-	recall(m, b);
 	return b;
+}
+
+/* Forget the machine that nobody listed and that was heard of first, with its files. */
+static void drop_oldest_unknown(struct master *m)
+{
+	struct boot **oldest = NULL, *b;
+	char name[64];
+
+	for (struct boot **p = &m->boots; *p; p = &(*p)->next) {
+		if ((*p)->unknown)
+			oldest = p;
+	}
+	if (!oldest)
+		return;
+	b = *oldest;
+	*oldest = b->next;
+	m->n_unknown_boots--;
+	(void)unlinkat(m->boots_dirfd, file_name(&b->mac, "events", name), 0); /* it may have none */
+	(void)unlinkat(m->boots_dirfd, file_name(&b->mac, "last", name), 0);
+	free(b->seen);
+	free(b);
+}
+
+static struct boot *boot_known(const struct master *m, const struct mac *mac)
+{
+	struct boot *b = m->boots;
+
+	while (b && !mac_equal(&b->mac, mac))
+		b = b->next;
+	return b;
+}
+
+/* The boot of a machine. Return: NULL for want of memory. */
+static struct boot *boot_find(struct master *m, const struct mac *mac, bool unknown)
+{
+	struct boot *b = boot_known(m, mac);
+
+	if (!b && unknown && m->n_unknown_boots >= MASTER_UNKNOWN_BOOTS)
+		drop_oldest_unknown(m);
+	if (!b)
+		b = boot_new(m, mac, unknown);
+	if (!b)
+		return NULL;
+	m->n_unknown_boots -= b->unknown && !unknown;
+	b->unknown = b->unknown && unknown;
+	if (!b->recalled)
+		recall(m, b);
+	b->recalled = true;
+	return b;
+}
+
+/* Count what an earlier bpmaster kept of machines: those that are listed are told of later, by
+ * events_name(). */
+static int recall_unknown(struct master *m)
+{
+	int fd = dup(m->boots_dirfd);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!d) {
+		fd_close(fd);
+		return log_err(-errno, "cannot list the boot logs");
+	}
+	while ((e = readdir(d))) {
+		char text[MAC_STR_MAX];
+		struct mac mac;
+
+		snprintf(text, sizeof(text), "%.17s", e->d_name); /* MAC.events, MAC.last */
+		if (mac_parse(text, &mac) == 0 && !boot_known(m, &mac))
+			(void)boot_new(m, &mac, true); /* not counted for want of memory */
+	}
+	closedir(d);
+	return 0;
 }
 
 /* A new boot begins: the file becomes the last one. */
@@ -167,7 +226,7 @@ static int append(const struct master *m, struct boot *b, const struct report *e
 		return r;
 	n = strlen(line);
 	line[n++] = '\n';
-	if (b->bytes + n > BOOTLOG_FILE_MAX)
+	if (b->bytes + n > (b->unknown ? UNKNOWN_BYTES : BOOTLOG_FILE_MAX))
 		return -E2BIG;
 	fd = openat(m->boots_dirfd, file_name(&b->mac, "events", name), flags, 0644);
 	if (fd < 0)
@@ -271,8 +330,14 @@ static void link_name(const struct master *m, const struct member *n, const char
 
 void events_name(struct master *m, const struct member *n)
 {
+	struct boot *b = boot_known(m, &n->node.mac);
+
 	if (m->boots_dirfd < 0)
 		return;
+	if (b) {
+		m->n_unknown_boots -= b->unknown;
+		b->unknown = false;
+	}
 	link_name(m, n, "events");
 	link_name(m, n, "last");
 }
@@ -280,14 +345,22 @@ void events_name(struct master *m, const struct member *n)
 static int open_directory(struct master *m)
 {
 	_cleanup_free_ char *path = NULL;
+	struct stat st;
 	int r = path_join(m->config->state, BOOTS_DIR, &path);
 
 	if (r == 0)
 		r = path_mkdirs(AT_FDCWD, path, 0755);
 	if (r < 0)
 		return log_err(r, "cannot make the directory '%s/%s'", m->config->state, BOOTS_DIR);
-	m->boots_dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return m->boots_dirfd < 0 ? log_err(-errno, "cannot open the directory '%s'", path) : 0;
+	m->boots_dirfd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (m->boots_dirfd < 0 || fstat(m->boots_dirfd, &st) < 0)
+		return log_err(-errno, "cannot open the directory '%s'", path);
+	if ((st.st_uid != geteuid() && st.st_uid != 0) || st.st_mode & 022)
+		return log_err(-EPERM,
+			       "boot logs are not safe in '%s' (user %u, mode %03o): only the user "
+			       "that bpmaster runs as may write there",
+			       path, st.st_uid, st.st_mode & 0777u);
+	return recall_unknown(m);
 }
 
 int events_open(struct master *m)

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <netinet/tcp.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -436,6 +437,18 @@ static int prepare(struct node *n)
 	return r;
 }
 
+/* Each process costs four descriptors. The processes themselves get the limits of their callers. */
+static void raise_limits(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return;
+	l.rlim_cur = l.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &l) < 0)
+		log_warn(-errno, "cannot have more than a few files open");
+}
+
 int node_run(const struct node_config *c)
 {
 	struct node n = {
@@ -452,6 +465,7 @@ int node_run(const struct node_config *c)
 	if (!n.loop)
 		return log_err(-ENOMEM, "cannot start");
 	signal(SIGPIPE, SIG_IGN);
+	raise_limits();
 	(void)prctl(PR_SET_CHILD_SUBREAPER,
 		    1); /* orphans of our processes come to us, or to init */
 	processes_init(&n.processes, n.loop);

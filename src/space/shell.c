@@ -128,11 +128,34 @@ static void grant_error(void *owner, size_t i, uint32_t bytes)
 	grant(owner, i, 1, bytes);
 }
 
+/* A command that runs elsewhere than it was asked to may do harm: say it once, for all nodes. */
+static void say_lacking(struct shell *s)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
+
+	if (s->lacking.n > 0)
+		log_warn(0, "node%s %s %s no directory '%s': running in '/'",
+			 s->lacking.n == 1 ? "" : "s",
+			 nodeset_format(&s->lacking, &text) < 0 ? "of this set" : buffer_str(&text),
+			 s->lacking.n == 1 ? "has" : "have", s->cwd);
+	nodeset_clear(&s->lacking);
+}
+
+static void remote_settled(struct shell *s, struct remote *r)
+{
+	if (r->settled)
+		return;
+	r->settled = true;
+	if (++s->n_settled == s->n)
+		say_lacking(s);
+}
+
 static void remote_over(struct shell *s, struct remote *r)
 {
 	r->over = true;
 	r->source[0].ended = r->source[1].ended = true;
 	s->n_over++;
+	remote_settled(s, r);
 	shell_input_update(s);
 }
 
@@ -153,9 +176,12 @@ static int take_started(void *owner, struct reader *r)
 	if (e < 0)
 		return e;
 	re = remote_of(s, st.job);
-	if (re && st.cwd_missing)
-		log_debug("node %u lacks the working directory: running in /", re->node);
-	return re ? 0 : -EPROTO;
+	if (!re)
+		return -EPROTO;
+	if (st.cwd_missing)
+		e = nodeset_add(&s->lacking, re->node);
+	remote_settled(s, re);
+	return e;
 }
 
 static int take_failed(void *owner, struct reader *r)
@@ -370,6 +396,7 @@ static void watch(struct shell *s)
 
 static void shell_deinit(struct shell *s)
 {
+	say_lacking(s);
 	shell_input_stop(s);
 	stream_deinit(&s->door);
 	for (int i = 0; i < 2; i++)
@@ -385,7 +412,7 @@ static void shell_deinit(struct shell *s)
 int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec *spec,
 	      const struct shell_options *o)
 {
-	struct shell s = { .options = o };
+	struct shell s = { .options = o, .cwd = spec->cwd, .lacking = NODESET() };
 	char divider[128];
 	int r;
 

@@ -11,6 +11,7 @@
 struct remote {
 	uint32_t node;
 	bool over;	   /* exited, failed or lost: no more will come */
+	bool settled;	   /* it runs, or never will */
 	bool input_closed; /* it reads no more */
 	uint32_t credit;   /* bytes of input that it takes now */
 	struct output_source source[2];
@@ -21,7 +22,9 @@ struct shell {
 	const struct shell_options *options;
 	struct stream door;
 	struct remote *remotes; /* owned */
-	size_t n, n_over;
+	size_t n, n_over, n_settled;
+	const char *cwd;	/* borrowed */
+	struct nodeset lacking; /* nodes without it */
 	size_t current;	      /* node by node: whose turn it is */
 	uint32_t grant_bytes; /* output let out that is worth a message */
 	struct output output[2];
