@@ -20,7 +20,7 @@
 
 struct options {
 	bool compact, longer, addresses, states, numbers, total, json;
-	bool only_up;
+	bool only_up, by_number, by_state, reverse, as_given;
 	const char *host, *socket;
 };
 
@@ -194,14 +194,86 @@ static int print_chosen(const struct options *o, const struct caller_nodes *know
 	return o->longer ? print_long(known, chosen) : print_compact(known, chosen);
 }
 
+/* In the order of the options. qsort_r() wants three arguments. */
+static int compare(const void *a, const void *b, void *owner)
+{
+	const struct caller_nodes *known = owner;
+	const uint32_t *x = a, *y = b;
+	int r = strcmp(caller_node(known, *x)->state, caller_node(known, *y)->state);
+
+	return r != 0 ? r : *x < *y ? -1 : *x > *y;
+}
+
+/*
+ * The nodes asked for, in the order in which they are named: the parts of the set between commas one after
+ * the other, each node once. What a part excludes is gone from the whole @asked.
+ */
+static int order_as_given(const struct caller_nodes *known, const struct nodeset *asked, char *text,
+			  uint32_t *order)
+{
+	_cleanup_nodeset_ struct nodeset seen = NODESET();
+	size_t n = 0;
+	char *part;
+
+	while ((part = strsep(&text, ","))) {
+		_cleanup_nodeset_ struct nodeset set = NODESET();
+
+		if (*part == '!')
+			continue;
+		if (caller_nodeset(known, part, &set) < 0)
+			return -EINVAL;
+		for (size_t i = 0; i < set.n; i++) {
+			if (!nodeset_has(asked, set.numbers[i]) || nodeset_has(&seen, set.numbers[i]))
+				continue;
+			if (nodeset_add(&seen, set.numbers[i]) < 0)
+				return log_err(-ENOMEM, "cannot list the nodes");
+			order[n++] = set.numbers[i];
+		}
+	}
+	return n == asked->n ? 0 : 1; /* only exclusions: there is no order in them */
+}
+
+/* From here on @chosen is a list, no longer a sorted set. */
+static int sort(const struct options *o, const struct caller_nodes *known, const char *text,
+		struct nodeset *chosen)
+{
+	_cleanup_free_ char *copy = strdup(text);
+	_cleanup_free_ uint32_t *order = calloc(chosen->n + 1, sizeof(*order));
+	int r = 0;
+
+	if (!copy || !order)
+		return log_err(-ENOMEM, "cannot list the nodes");
+	if (o->as_given)
+		r = order_as_given(known, chosen, copy, order);
+	if (r < 0)
+		return r;
+	if (o->as_given && r == 0)
+		memcpy(chosen->numbers, order, chosen->n * sizeof(*order));
+	if (o->by_state && chosen->n > 0)
+		qsort_r(chosen->numbers, chosen->n, sizeof(*chosen->numbers), compare,
+			(void *)known);
+	for (size_t i = 0; o->reverse && i < chosen->n / 2; i++) {
+		uint32_t number = chosen->numbers[i];
+
+		chosen->numbers[i] = chosen->numbers[chosen->n - 1 - i];
+		chosen->numbers[chosen->n - 1 - i] = number;
+	}
+	return 0;
+}
+
 static int run(void *options, int argc, char **argv)
 {
 	const struct options *o = options;
 	_cleanup_caller_ struct caller c = CALLER();
 	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
 	_cleanup_nodeset_ struct nodeset asked = NODESET(), chosen = NODESET();
-	int r = caller_open(&c, o->socket);
+	int r;
 
+	if (o->by_number + o->by_state + o->as_given > 1) {
+		log_err(0, "-N, -S and -O exclude each other");
+		return COMMAND_USAGE;
+	}
+	r = caller_open(&c, o->socket);
 	if (r == 0)
 		r = caller_list(&c, &known);
 	if (r == 0 && o->host)
@@ -216,6 +288,8 @@ static int run(void *options, int argc, char **argv)
 		else if (!o->only_up || nodeset_has(&known.up, n->number))
 			r = nodeset_add(&chosen, n->number);
 	}
+	if (r == 0)
+		r = sort(o, &known, argc > 0 ? argv[0] : "all", &chosen);
 	return r < 0 ? r : print_chosen(o, &known, &chosen);
 }
 
@@ -229,6 +303,10 @@ static const struct option_row rows[] = {
 	{ "status", 's', OPTION_FLAG, NULL, "only the states, one a line", AT(states) },
 	{ "number", 'n', OPTION_FLAG, NULL, "only the numbers, one a line", AT(numbers) },
 	{ "total", 't', OPTION_FLAG, NULL, "only how many nodes", AT(total) },
+	{ "sort-number", 'N', OPTION_FLAG, NULL, "sort by number (as without it)", AT(by_number) },
+	{ "sort-status", 'S', OPTION_FLAG, NULL, "sort by state, then by number", AT(by_state) },
+	{ "sort-reverse", 'R', OPTION_FLAG, NULL, "sort the other way round", AT(reverse) },
+	{ "keep-order", 'O', OPTION_FLAG, NULL, "in the order of NODES", AT(as_given) },
 	{ "up", 'U', OPTION_FLAG, NULL, "of the nodes, those that are up", AT(only_up) },
 	{ "host", 'A', OPTION_STRING, "HOST",
 	  "address of the node with this number, name or address", AT(host) },

@@ -201,6 +201,12 @@ t "and the state says so" wait_for 5 state_is 1 error
 says "bpstat folds nodes that are alike" 0 "0-2                  up" "$bin/bpstat"
 says "bpstat -l shows the MAC and the name" 0 "third           52:54:00:00:00:02" "$bin/bpstat" -l
 t "bpstat --json is JSON" bash -c "'$bin/bpstat' --json | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d[2][\"name\"]==\"third\" and d[0][\"status\"]==\"up\"'"
+"$bin/bpctl" -S 1 -s busy
+t "bpstat -S sorts by state" test "$("$bin/bpstat" -n -S 0-2 | tr '\n' ,)" = "1,0,2,"
+t "bpstat -R turns it round" test "$("$bin/bpstat" -n -S -R 0-2 | tr '\n' ,)" = "2,0,1,"
+t "bpstat -O keeps the order given" test "$("$bin/bpstat" -n -O '2,all,!7' | tr '\n' ,)" = "2,0,1,"
+says "bpstat -N and -S exclude each other" 2 "exclude each other" "$bin/bpstat" -N -S
+"$bin/bpctl" -S 1 -s up
 says "bpstat -A finds the address" 0 "127.0.0.1" "$bin/bpstat" -A third
 
 # Who may come in.
