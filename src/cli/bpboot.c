@@ -14,6 +14,7 @@ static const struct command *const commands[] = {
 	&cmd_config,
 	&cmd_lab,
 	&cmd_log,
+	&cmd_diff,
 	&cmd_fetch,
 	&cmd_image,
 	&cmd_initrd,

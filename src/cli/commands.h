@@ -8,6 +8,7 @@
 extern const struct command cmd_config;
 extern const struct command cmd_lab;
 extern const struct command cmd_log;
+extern const struct command cmd_diff;
 extern const struct command cmd_fetch;
 extern const struct command cmd_image;
 extern const struct command cmd_initrd;

@@ -32,8 +32,7 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
-/* A name as a terminal may show it: what is not printable ASCII or UTF-8 text becomes \xNN. Caller frees. */
-static char *printable(const char *s)
+char *size_printable(const char *s)
 {
 	char *out = malloc(4 * strlen(s) + 1), *p = out;
 
@@ -54,7 +53,7 @@ static char *printable(const char *s)
 /* Why a file is in. Caller frees. */
 static char *why(const struct node *n)
 {
-	_cleanup_free_ char *by = n->needed_by ? printable(n->needed_by) : NULL;
+	_cleanup_free_ char *by = n->needed_by ? size_printable(n->needed_by) : NULL;
 	char *s = NULL;
 	int k;
 
@@ -69,7 +68,7 @@ static char *why(const struct node *n)
 
 static int print_row(const struct size_row *row)
 {
-	_cleanup_free_ char *path = printable(row->path), *reason = why(row->node);
+	_cleanup_free_ char *path = size_printable(row->path), *reason = why(row->node);
 	char size[FORMAT_SIZE_MAX];
 
 	if (!path || !reason)
@@ -119,8 +118,8 @@ int size_print(const struct build *b)
 
 static json_t *json_row(const struct size_row *row)
 {
-	_cleanup_free_ char *path = printable(row->path);
-	_cleanup_free_ char *by = row->node->needed_by ? printable(row->node->needed_by) : NULL;
+	_cleanup_free_ char *path = size_printable(row->path);
+	_cleanup_free_ char *by = row->node->needed_by ? size_printable(row->node->needed_by) : NULL;
 	bool needed = row->node->reason == REASON_NEEDED;
 
 	if (!path)
