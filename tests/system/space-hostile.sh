@@ -192,7 +192,30 @@ grown=$(($(rss $master) - before))
 t "bpmaster held no more than a few megabytes for it: $grown KiB" test $grown -lt "${GROWN_MAX:-24000}"
 used=$(cpu $master)
 t_says "and is at rest afterwards" 0 "" bash -c "sleep 1; [ \$((\$(awk '{ print \$14 + \$15 }' /proc/$master/stat) - $used)) -lt 20 ]"
-t "its log is short" test "$(wc -l <"$SCRATCH/master.log")" -lt 200
+
+# No descriptor is left.
+if command -v prlimit >/dev/null; then
+	prlimit --pid $master --nofile=$(($(ls /proc/$master/fd | wc -l) + 4))
+	python3 - "$BPBOOT_SOCKET" $master >"$SCRATCH/many" 2>&1 <<'END'
+import socket, sys, time
+def used(): return sum(int(x) for x in open("/proc/%s/stat" % sys.argv[2]).read().rsplit(")", 1)[1].split()[11:13])
+held = []
+for i in range(60):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    held.append(s)
+time.sleep(0.2)
+before = used()
+time.sleep(1)
+print("busy" if used() - before > 20 else "calm")
+END
+	t "without descriptors bpmaster turns connections away and does not spin" grep -qx calm "$SCRATCH/many"
+	t "and says so" grep -q "turning a connection away: Too many open files" "$SCRATCH/master.log"
+	t "and takes them again when there are some" wait_for 5 "$bin/bpsh" -n 0 true
+else
+	echo "skip without descriptors bpmaster turns connections away - needs prlimit"
+fi
+t "its log is short" test "$(wc -l <"$SCRATCH/master.log")" -lt 240
 
 t "a job on another node saw nothing of it" witness_lives
 exec 8>&-
