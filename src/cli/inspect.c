@@ -304,8 +304,9 @@ static int run(void *opts, int argc, char **argv)
 const struct command cmd_inspect = {
 	.name = "inspect",
 	.args = "FILE",
-	.summary = "look into an initrd or cpio archive that anyone made",
-	.details = "FILE is an initrd of any distribution, or a cpio archive (newc, crc), packed or not.\n",
+	.summary = "look into an initrd, cpio archive or ext2 image that anyone made",
+	.details = "FILE is an initrd of any distribution, a cpio archive (newc, crc), packed or not,\n"
+		   "or an ext2, ext3 or ext4 image.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.args_min = 1,

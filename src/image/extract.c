@@ -175,8 +175,10 @@ static int clear_name(int dir, const char *name)
 	return -errno;
 }
 
+/* Zeros become a hole, so that a small image cannot fill the disk with them. */
 static int copy_data(struct extract *x, struct inspect_data *data, int fd)
 {
+	off_t size = 0;
 	size_t n;
 	int r;
 
@@ -184,9 +186,13 @@ static int copy_data(struct extract *x, struct inspect_data *data, int fd)
 		r = data->read(data, x->copy, sizeof(x->copy), &n);
 		if (r < 0)
 			return r;
-		r = fd_write_all(fd, x->copy, n);
+		if (n > 0 && !x->copy[0] && !memcmp(x->copy, x->copy + 1, n - 1))
+			r = lseek(fd, (off_t)n, SEEK_CUR) < 0 ? -errno : 0;
+		else
+			r = fd_write_all(fd, x->copy, n);
+		size += (off_t)n;
 	} while (r == 0 && n > 0);
-	return r;
+	return r == 0 && ftruncate(fd, size) < 0 ? -errno : r;
 }
 
 static int set_times(int fd, int64_t mtime)

@@ -78,8 +78,8 @@ static int one_segment(struct inspect_pass *p, uint64_t *at)
 	kind = unpack_detect(magic, n);
 	if (kind == UNPACK_PLAIN && (n == 0 || magic[0] != '0')) {
 		if (p->segments == 1)
-			log_err(0, "'%s' is nothing that bpboot can look into (expected an initrd or a cpio archive, "
-				"packed or not)", p->name);
+			log_err(0, "'%s' is nothing that bpboot can look into (expected an initrd, a cpio archive or an "
+				"ext2 image)", p->name);
 		else
 			log_err(0, "'%s': what stands at offset %llu, behind segment %u, is no archive", p->name,
 				(unsigned long long)*at, p->segments - 1);
@@ -99,6 +99,8 @@ int inspect_file(int fd, const char *name, const struct inspect_visitor *v)
 	uint64_t at = 0;
 	int r;
 
+	if (inspect_is_ext2(&p))
+		return inspect_ext2(&p);
 	do {
 		r = skip_zeros(&p, &at);
 		if (r == 0)

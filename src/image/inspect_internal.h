@@ -23,3 +23,7 @@ _must_check_ int inspect_tell(struct inspect_pass *p, const struct inspect_entry
  * archive nor zeros, which *ret_end is the offset of. Logs.
  */
 _must_check_ int inspect_cpio(struct inspect_pass *p, struct unpack *u, bool plain, uint64_t start, uint64_t *ret_end);
+
+/* Is the file an ext2, ext3 or ext4 file system? Then tell of its files. Logs. */
+bool inspect_is_ext2(const struct inspect_pass *p);
+_must_check_ int inspect_ext2(struct inspect_pass *p);
