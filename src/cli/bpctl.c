@@ -124,7 +124,7 @@ static int run(void *options, int argc, char **argv)
 	if (!o->nodes || n == 0 || o->reboot + o->halt + o->poweroff > 1) {
 		log_err(0, "%s",
 			!o->nodes ? "which nodes? -S NODES"
-			: n == 0  ? "nothing to change"
+			: n == 0  ? "nothing to change; see 'bpctl --help'"
 				  : "-R, -H and -P exclude each other");
 		return COMMAND_USAGE;
 	}

@@ -120,7 +120,7 @@ static int run(void *opts, int argc, char **argv)
 		r = fd < 0 ? -errno : 0;
 	}
 	if (r < 0)
-		return log_err(r, "cannot use the key directory '%s'", dir);
+		return log_err(r, "cannot use the key directory '%s' (--dir names another)", dir);
 	if (!o->force) {
 		r = check_absent(fd, dir);
 		if (r < 0)

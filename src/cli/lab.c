@@ -53,7 +53,7 @@ static int check_choice(const char *option, const char *value, const char *const
 		if (!strcmp(value, choices[i]))
 			return 0;
 	}
-	return log_err(-EINVAL, "unknown --%s '%s'; see 'bpboot lab --help'", option, value);
+	return log_err(0, "unknown --%s '%s'; see 'bpboot lab --help'", option, value), -EINVAL;
 }
 
 /* A program of ours that may not be built: NULL then. Caller frees. */
@@ -113,7 +113,11 @@ static int up(const struct lab_options *o, pid_t until)
 	if (r < 0)
 		return COMMAND_USAGE;
 	if (!boot)
-		return log_err(-ENOENT, "no boot directory '%s'; name it with --boot", o->boot);
+		return log_err(0,
+			       "no boot directory '%s': 'bpboot initrd' and 'bpboot image' make it, "
+			       "or name another with --boot",
+			       o->boot),
+		       COMMAND_FAILED;
 	if (!has_master_key(o->keys)) {
 		log_warn(0,
 			 "no master.key in '%s': the lab runs without bpmaster ('bpboot keygen' "

@@ -497,8 +497,9 @@ int cluster_load(const char *file, struct cluster *ret)
 	int r = file_read(AT_FDCWD, file, &text);
 
 	if (r == -ENOENT)
-		return log_err(r, "no cluster file '%s': bpboot-cluster.conf(5) says how to write one",
-			       file);
+		return log_err(0, "no cluster file '%s': bpboot-cluster.conf(5) says how to write one",
+			       file),
+		       r;
 	if (r < 0)
 		return log_err(r, "cannot read cluster file '%s'", file);
 	if (file[0] != '/') {

@@ -108,7 +108,11 @@ int caller_open(struct caller *c, const char *path)
 	if (connect(c->fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
 		r = -errno;
 		if (r == -ENOENT)
-			return log_err(0, "bpmaster is not running: no socket '%s'", path), r;
+			return log_err(0,
+				       "bpmaster is not running: no socket '%s' (BPBOOT_SOCKET or "
+				       "--socket names another; a lab's: bpboot lab exec)",
+				       path),
+			       r;
 		if (r == -ECONNREFUSED)
 			return log_err(0, "bpmaster is not running: nobody listens at '%s'", path),
 			       r;
