@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -20,6 +21,8 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "init/boot.h"
+
+#define HEAP_KEPT_BYTES (4 << 20)
 
 /* In order. rd.break=NAME opens a shell before the stage of that name. */
 static const struct {
@@ -51,6 +54,16 @@ static uint32_t insecure_u32(void)
 static const char *insecure_name(void)
 {
 	return "insecure";
+}
+
+/*
+ * What is freed is used again for the next part. By default large blocks are mapped and unmapped one by one, and the
+ * kernel clears each page anew and flushes what it knows of the old ones: a tenth of the time of a transfer.
+ */
+static void setup_malloc(void)
+{
+	(void)mallopt(M_MMAP_THRESHOLD, HEAP_KEPT_BYTES);
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT_BYTES);
 }
 
 static void setup_sodium(void)
@@ -137,6 +150,7 @@ int main(int argc, char **argv, char **envp)
 			    .ramdisk = FD_NONE };
 	umask(022);
 	signal(SIGPIPE, SIG_IGN);
+	setup_malloc();
 	setup_sodium();
 	b->loop = ev_loop_new(EVFLAG_NOENV | EVFLAG_NOINOTIFY | EVBACKEND_EPOLL);
 	reporter_init(&b->reporter, insecure_u32());

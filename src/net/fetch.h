@@ -56,7 +56,7 @@ struct fetch_tuning {
 	uint32_t patience_ms; /* with servers that are silent; 0: 60000 */
 };
 
-#define FETCH_SESSIONS 8
+#define FETCH_SESSIONS 12
 
 /* --- one file --- */
 
