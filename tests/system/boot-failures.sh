@@ -18,7 +18,9 @@ prepare() {
 		"$bpboot" keygen --dir "$sets/keys" &&
 		"$bpboot" keygen --dir "$sets/other" &&
 		"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --key "$sets/keys/sign.pub" \
-			--output "$sets/initrd.img" --quiet || return 1
+			--output "$sets/initrd.img" --quiet &&
+		"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --key "$sets/keys/sign.pub" \
+			--shell --output "$sets/shell.img" --quiet || return 1
 	printf '#!/bin/busybox sh\necho "the root runs"\n/bin/busybox sleep 1\n/bin/busybox poweroff -f\n' >"$sets/init"
 	head -c 12000000 /dev/urandom >"$sets/ballast"
 	cat >"$sets/small.image" <<-EOT &&
@@ -228,23 +230,30 @@ case_no_init() {
 	silent "a root without its init: nothing is left in the way" 'cannot (remove|unmount|load)'
 }
 
-# The serial line is a pair of fifos here, so that the test can type.
-case_shell() {
+# boot_typing INITRD APPEND: the serial line is a pair of fifos here, so that the test can type.
+boot_typing() {
 	mkfifo "$VM/serial.in" "$VM/serial.out"
 	cat "$VM/serial.out" >"$VM/consoles/$VM_MAC.log" &
 	vm_pids+=($!)
 	exec {keys}<>"$VM/serial.in"
 	# shellcheck disable=SC2046
-	vm_start "$sets/initrd.img" "$quick rd.shell" -m 160 $(vm_nic virtio-net-pci) \
+	vm_start "$sets/$1" "$quick $2" -m 160 $(vm_nic virtio-net-pci) \
 		-chardev pipe,id=s,path="$VM/serial" -serial chardev:s
 	vm_monitor cont
+}
+type_line() { printf '%s\r' "$*" >&"$keys"; }
+
+case_shell() {
+	boot_typing initrd.img "rd.shell"
 	console "rd.shell opens a prompt and says so" 'shell begin: rd.shell is given; opening the built-in prompt'
-	printf 'help\rlinks\revents\rnonsense\r' >&"$keys"
+	type_line help
+	type_line links
+	type_line events
+	type_line nonsense
 	console "the prompt knows its commands" '^dmesg +the kernel'
 	console "the prompt shows links" "^eth0 +$VM_MAC .* carrier"
 	console "the prompt says what it does not know" "there is no command 'nonsense'"
-	printf 'retry\r' >&"$keys"
-	wait_for 60 test "$(grep -ac 'link ok' "$VM/consoles/$VM_MAC.log")" -ge 1
+	type_line retry
 	if wait_for 60 sh -c "[ \$(grep -ac 'dhcp fail' '$VM/consoles/$VM_MAC.log') -ge 2 ]"; then
 		ok "retry at the prompt tries again"
 	else
@@ -252,7 +261,93 @@ case_shell() {
 	fi
 }
 
-cases="server_stops no_driver link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell"
+case_break() {
+	vm_dnsmasq "$sets/boot" --dhcp-boot=small.index
+	boot_typing shell.img "rd.break=fetch"
+	console "rd.break stops before its stage, with the shell of the initrd" \
+		'shell begin: rd.break=fetch; opening /bin/sh on the console'
+	silent "rd.break stops before its stage: nothing was fetched" 'fetch begin'
+	type_line 'echo answer-$((40 + 2))'
+	console "the initrd's /bin/sh runs commands" '^answer-42'
+	type_line exit
+	console "leaving the shell goes on with the boot" 'the root runs'
+}
+
+case_panic() {
+	boot 160 virtio-net-pci "panic=1"
+	console "panic= says that it reboots" 'retry begin: rebooting in 1 s \(panic=1\)'
+	t "panic= reboots the machine" wait_for 30 sh -c "! kill -0 $vm_pid" # -no-reboot ends QEMU
+}
+
+# The first NIC leads nowhere.
+case_second_nic() {
+	vm_dnsmasq "$sets/boot" --dhcp-boot=small.index
+	# shellcheck disable=SC2046
+	vm_start "$sets/initrd.img" "$quick" -m 160 -netdev hubport,id=nowhere,hubid=1 \
+		-device virtio-net-pci,netdev=nowhere,mac=52:54:00:77:00:09,romfile= $(vm_nic virtio-net-pci) \
+		-serial "$(vm_serial)"
+	vm_monitor cont
+	console "two NICs, only the second with a server: it boots from the second" 'the root runs'
+	silent "two NICs, only the second with a server: in the first attempt" 'retry begin'
+	t "two NICs, only the second with a server: the first had its link" \
+		vm_says 1 'link ok: eth[01]: link up \(52:54:00:77:00:09\)'
+}
+
+case_late_nic() {
+	local nic
+
+	vm_dnsmasq "$sets/boot" --dhcp-boot=small.index
+	nic=$(vm_nic virtio-net-pci)
+	# shellcheck disable=SC2086
+	vm_start "$sets/initrd.img" "$quick bpboot.link=30" -m 160 ${nic%% -device*} -serial "$(vm_serial)"
+	vm_monitor cont
+	console "a NIC that is plugged in late: init waits for one" 'start ok'
+	vm_monitor "device_add virtio-net-pci,netdev=n,mac=$VM_MAC,romfile="
+	console "a NIC that is plugged in late: it is found and booted from" 'the root runs'
+	silent "a NIC that is plugged in late: in the first attempt" 'retry begin'
+}
+
+# From outside: a machine with hardly more memory than the memory check asks for boots.
+case_memory() {
+	local image peak need free name="an image of 14 MB"
+
+	vm_dnsmasq "$sets/boot" --dhcp-boot=large.index
+	boot 96 virtio-net-pci ""
+	console "$name boots with little more memory than it asks for" 'the root runs'
+	silent "$name: no process was killed" 'Out of memory|oom-kill|invoked oom'
+	read -r need free < <(sed -nE 's/.*memory ok: .* needs ([0-9.]+) MB, ([0-9.]+) MB of memory are free.*/\1 \2/p' \
+		"$VM/consoles/$VM_MAC.log" | head -n 1)
+	t "$name: at most 20 MB were to spare (needs ${need:-?} MB of ${free:-?} MB)" \
+		awk "BEGIN { exit !(${free:-99} - ${need:-0} <= 20) }"
+	image=$(sed -n 's/^size //p' "$sets/boot/large.index")
+	peak=$(sed -nE 's/.*root ok: .*peak memory ([0-9]+) bytes.*/\1/p' "$VM/consoles/$VM_MAC.log" | head -n 1)
+	t "$name: init's peak of ${peak:-?} bytes is at most the image and 8 MB" \
+		test "${peak:-999999999}" -le $((image + 8000000))
+}
+
+hostile_dhcp() { # MODE
+	"$BUILD/tests/tools/dhcp-hostile" tap0 $VM_SERVER "$1" </dev/null >"$VM/hostile.log" 2>&1 &
+	vm_pids+=($!)
+	wait_for 10 grep -q ready "$VM/hostile.log"
+}
+
+case_naks() {
+	hostile_dhcp nak
+	boot 160 virtio-net-pci ""
+	console "a DHCP server that refuses for ever" 'dhcp fail: .*DHCP server 10.77.0.1 refused .*, [0-9]{1,2} times'
+	retries "a DHCP server that refuses for ever"
+}
+
+case_options() {
+	hostile_dhcp options
+	boot 160 virtio-net-pci ""
+	retries "a DHCP answer full of traps"
+	silent "a DHCP answer full of traps: nothing of it controls the terminal" $'\033|\007|kernel: panic'
+	silent "a DHCP answer full of traps: init lives" 'Attempted to kill init|segfault|mount ok'
+}
+
+cases="server_stops no_driver link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell
+	break panic second_nic late_nic memory naks options"
 
 if [ "${1-}" = --case ]; then
 	VM=$SCRATCH/$2
