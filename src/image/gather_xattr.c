@@ -9,11 +9,14 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "image/gather_internal.h"
 
+#define SYS_LISTXATTRAT 465 /* on every machine; Debian 12's headers do not have it */
 #define NAMES_MAX 65536u /* bytes of all names of a file, as Linux has it */
 #define VALUE_MAX 65536u
 
@@ -69,27 +72,48 @@ static int take_names(struct inode *i, const char *proc, const char *names, size
 	return 0;
 }
 
+/* The path of @path below @dirfd for calls that take no descriptor. */
+static void proc_path(int dirfd, const char *path, char *to, size_t n)
+{
+	if (path[0] == '/' || dirfd == AT_FDCWD)
+		snprintf(to, n, "%s", path);
+	else
+		snprintf(to, n, "/proc/self/fd/%d/%s", dirfd, path);
+}
+
+/* listxattrat(2), which is new in Linux 6.13 and takes half the time of a path through /proc. */
+static ssize_t list_names(int dirfd, const char *path, char *to, size_t n)
+{
+	static bool missing;
+	char proc[PATH_MAX + 32];
+	long k;
+
+	if (!missing) {
+		k = syscall(SYS_LISTXATTRAT, dirfd, path, 0, to, n);
+		if (k >= 0 || (errno != ENOSYS && errno != EPERM))
+			return k;
+		missing = true; /* or forbidden by a sandbox that does not know it */
+	}
+	proc_path(dirfd, path, proc, sizeof(proc));
+	return listxattr(proc, to, n);
+}
+
 int gather_xattrs(struct inode *i, int dirfd, const char *path)
 {
 	char few[1024], proc[PATH_MAX + 32];
 	_cleanup_free_ char *many = NULL;
-	ssize_t n;
+	ssize_t n = list_names(dirfd, path, few, sizeof(few));
 	int r;
 
-	/* There is no listxattrat() before Linux 6.13. */
-	if (path[0] == '/' || dirfd == AT_FDCWD)
-		snprintf(proc, sizeof(proc), "%s", path);
-	else
-		snprintf(proc, sizeof(proc), "/proc/self/fd/%d/%s", dirfd, path);
-	n = listxattr(proc, few, sizeof(few));
 	if (n == 0 || (n < 0 && errno == EOPNOTSUPP))
 		return 0;
 	if (n < 0 && errno == ERANGE) {
 		many = malloc(NAMES_MAX);
 		if (!many)
 			return log_err(-ENOMEM, "cannot take '%s'", path);
-		n = listxattr(proc, many, NAMES_MAX);
+		n = list_names(dirfd, path, many, NAMES_MAX);
 	}
+	proc_path(dirfd, path, proc, sizeof(proc));
 	r = n < 0 ? -errno : take_names(i, proc, many ? many : few, (size_t)n);
 	return r < 0 ? log_err(r, "cannot read the extended attributes of '%s'", path) : 0;
 }

@@ -80,34 +80,44 @@ static int scan_bytes(struct inode *i, uint64_t block, const uint8_t *p, size_t 
 	return 0;
 }
 
-/* Read what lies between holes that the file system knows; those need no look. */
+/*
+ * Read the file; where a whole piece was zeros, ask the file system how far its hole goes: that needs no look. Whether the
+ * file changed is seen when it is read for the image.
+ */
 static int scan_fd(struct inode *i, int fd, uint8_t *buf)
 {
 	uint64_t at = 0;
 
 	while (at < i->size) {
-		off_t data = lseek(fd, (off_t)at, SEEK_DATA);
-		size_t n = 0, want;
+		size_t want = (size_t)MIN((uint64_t)SCAN_BYTES, i->size - at), n = 0, before = i->n_runs;
+		uint32_t counted = before ? i->runs[before - 1].count : 0;
+		off_t data;
 		int r;
 
-		if (data < 0 && errno == ENXIO)
-			break;
-		if (data > 0 && (uint64_t)data > at)
-			at = (uint64_t)data / BLOCK_BYTES * BLOCK_BYTES;
-		want = (size_t)MIN((uint64_t)SCAN_BYTES, i->size - at);
-		if (lseek(fd, (off_t)at, SEEK_SET) < 0)
-			return log_err(-errno, "cannot read '%s'", i->source);
-		r = fd_read_full(fd, buf, want, &n);
-		if (r < 0)
-			return log_err(r, "cannot read '%s'", i->source);
-		if (n < want)
-			return source_changed(i);
+		while (n < want) {
+			ssize_t k = pread(fd, buf + n, want - n, (off_t)(at + n));
+
+			if (k < 0 && errno == EINTR)
+				continue;
+			if (k < 0)
+				return log_err(-errno, "cannot read '%s'", i->source);
+			if (k == 0)
+				return source_changed(i);
+			n += (size_t)k;
+		}
 		r = scan_bytes(i, at / BLOCK_BYTES, buf, n);
 		if (r < 0)
 			return log_err(r, "cannot keep the holes of '%s'", i->source);
 		at += n;
+		if (at == i->size || i->n_runs != before || (before && i->runs[before - 1].count != counted))
+			continue;
+		data = lseek(fd, (off_t)at, SEEK_DATA);
+		if (data < 0 && errno == ENXIO)
+			break;
+		if (data > 0 && (uint64_t)data > at)
+			at = (uint64_t)data / BLOCK_BYTES * BLOCK_BYTES;
 	}
-	return source_check(i, fd);
+	return 0;
 }
 
 int source_scan(struct inode *i)
