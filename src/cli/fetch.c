@@ -52,6 +52,26 @@ static int on_data(void *ctx, const void *p, size_t n)
 	return r;
 }
 
+/* What came before must be what comes now: else the file changed in between. */
+static int is_same(int fd, uint64_t at, const void *p, size_t n)
+{
+	uint8_t buf[65536];
+	ssize_t r = n <= sizeof(buf) ? pread(fd, buf, n, (off_t)at) : -1;
+
+	return r == (ssize_t)n && memcmp(buf, p, n) == 0 ? 0 : -ESTALE;
+}
+
+static int on_data_at(void *ctx, uint64_t at, const void *p, size_t n, bool again)
+{
+	struct fetch *f = ctx;
+
+	if (again)
+		return is_same(f->fd, at, p, n);
+	f->bytes = MAX(f->bytes, at + n);
+	progress_update(&f->progress, f->bytes);
+	return pwrite(f->fd, p, n, (off_t)at) == (ssize_t)n ? 0 : -errno;
+}
+
 static void on_done(void *ctx, int err, const char *why)
 {
 	struct fetch *f = ctx;
@@ -64,6 +84,12 @@ static void on_done(void *ctx, int err, const char *why)
 static const struct tftp_client_ops fetch_ops = {
 	.size = on_size,
 	.data = on_data,
+	.done = on_done,
+};
+static const struct tftp_client_ops fetch_file_ops = { /* standard output has no places */
+	.size = on_size,
+	.data = on_data,
+	.data_at = on_data_at,
 	.done = on_done,
 };
 
@@ -90,7 +116,8 @@ static int transfer(struct fetch *f, const struct fetch_options *o, const struct
 	f->loop = ev_loop_new(EVFLAG_AUTO);
 	if (!f->loop)
 		return log_err(-ENOMEM, "cannot set up an event loop");
-	r = transfer_new(f->loop, u, &config, &fetch_ops, f, &client);
+	r = transfer_new(f->loop, u, &config, f->fd == STDOUT_FILENO ? &fetch_ops : &fetch_file_ops,
+			 f, &client);
 	if (r == 0) {
 		ev_run(f->loop, 0);
 		r = f->err;

@@ -160,6 +160,21 @@ static int on_data(void *ctx, const void *p, size_t n)
 	return 0;
 }
 
+static int on_data_at(void *ctx, uint64_t at, const void *p, size_t n, bool again)
+{
+	struct slot *s = ctx;
+	size_t room = s->f->index->parts[s->part].stored_bytes;
+
+	if (at > room || n > room - at)
+		return -E2BIG;
+	memcpy(s->buf + at, p, n);
+	s->len = MAX(s->len, (size_t)at + n);
+	s->f->new_at = ev_now(s->f->loop);
+	s->f->silence_told = false;
+	s->late = false;
+	return 0;
+}
+
 static void on_late(void *ctx)
 {
 	struct slot *s = ctx;
@@ -271,6 +286,7 @@ static void on_done(void *ctx, int err, const char *why)
 
 static const struct tftp_client_ops client_ops = {
 	.data = on_data,
+	.data_at = on_data_at,
 	.late = on_late,
 	.done = on_done,
 };

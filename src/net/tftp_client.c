@@ -9,6 +9,9 @@
  * once for each gap; and a block that came already, if it is the last one and our acknowledgement of it is older than
  * half of the timer, so that two sides never answer each other's duplicates for ever (the Sorcerer's Apprentice).
  *
+ * From a server without windows a file is read ahead of its blocks when the caller takes them in any order
+ * (tftp_ahead.h); where that does not work, all begins again in lock-step.
+ *
  * The timer is not started anew for each packet: it looks, when it runs out, at what happened since.
  */
 #include <errno.h>
@@ -19,7 +22,7 @@
 
 #include "base/addr.h"
 #include "base/fd.h"
-#include "net/tftp_client.h"
+#include "net/tftp_client_internal.h"
 #include "net/tftp_socket.h"
 #include "wire/tftp.h"
 
@@ -29,39 +32,6 @@
 #define STALL_MS	   10000
 #define PACKETS_PER_WAKE   64	 /* then others have their turn */
 #define STRANGERS_MAX	   16	 /* packets from elsewhere that we answer in one transfer */
-
-enum state { STATE_REQUEST, STATE_DATA, STATE_DONE };
-
-struct tftp_client {
-	struct ev_loop *loop;
-	struct ev_io io;
-	struct ev_timer timer;
-	const struct tftp_client_ops *ops;
-	void *ctx;
-	int fd;
-	enum state state;
-	char path[TFTP_PATH_MAX];
-	struct sockaddr_in server; /* where requests go */
-	struct sockaddr_in peer;   /* the transfer's other end, once known */
-	struct in_addr stranger;   /* who else answered, for the error text */
-	unsigned strangers;
-	uint64_t max_bytes, bytes;
-	struct tftp_options asked; /* empty after the server refused options */
-	uint16_t blksize, windowsize;
-	uint16_t block;	    /* last one in order */
-	uint16_t in_window; /* blocks since the last acknowledgement */
-	bool gap_told;	    /* the gap in front of us was acknowledged */
-	bool sent_twice;    /* what was said last: no round trip can be measured by it */
-	ev_tstamp sent_at;  /* when we said something last */
-	ev_tstamp active_at; /* when we said something or something new came, last */
-	ev_tstamp new_at;   /* when something new came last */
-	double srtt, rttvar; /* seconds; srtt 0: not measured */
-	double rto, rto_min; /* seconds */
-	double stall;	    /* seconds */
-	bool *ended;	    /* of the reading loop below us: set when the transfer ends, as c may be gone then */
-	size_t buf_bytes;
-	uint8_t *buf; /* owned; one packet */
-};
 
 /* --- the end --- */
 
@@ -75,7 +45,7 @@ static void stop(struct tftp_client *c)
 }
 
 /* The last thing done with @c: the caller may free it in there. */
-static void finish(struct tftp_client *c, int err, const char *why)
+void tftp_client_finish(struct tftp_client *c, int err, const char *why)
 {
 	stop(c);
 	if (c->ended)
@@ -89,8 +59,8 @@ static void send_to(struct tftp_client *c, const struct sockaddr_in *to, const v
 	(void)sendto(c->fd, p, n, MSG_DONTWAIT, (const struct sockaddr *)to, sizeof(*to));
 }
 
-static void send_error(struct tftp_client *c, const struct sockaddr_in *to, uint16_t error,
-		       const char *message)
+void tftp_client_send_error(struct tftp_client *c, const struct sockaddr_in *to, uint16_t error,
+			    const char *message)
 {
 	struct tftp_packet p = { .op = TFTP_ERROR, .error = error };
 	uint8_t buf[TFTP_MESSAGE_MAX + TFTP_HEADER_BYTES];
@@ -99,73 +69,6 @@ static void send_error(struct tftp_client *c, const struct sockaddr_in *to, uint
 	snprintf(p.message, sizeof(p.message), "%s", message);
 	if (tftp_packet_format(&p, buf, sizeof(buf), &n) == 0)
 		send_to(c, to, buf, n);
-}
-
-/* The server broke the protocol: tell it and give up. */
-static void fail_proto(struct tftp_client *c, uint16_t error, const char *what)
-{
-	char server[INET_ADDRSTRLEN], why[TFTP_CLIENT_WHY_MAX];
-
-	send_error(c, &c->peer, error, what);
-	snprintf(why, sizeof(why), "the TFTP server %s breaks the protocol with '%.80s': %s",
-		 ipv4_format(c->server.sin_addr, server), c->path, what);
-	finish(c, -EPROTO, why);
-}
-
-static void fail_too_long(struct tftp_client *c, uint64_t bytes)
-{
-	char why[TFTP_CLIENT_WHY_MAX];
-
-	send_error(c, &c->peer, TFTP_ENOSPACE, "file is longer than expected");
-	snprintf(why, sizeof(why), "'%.100s' is too long: %llu bytes or more, expected at most %llu",
-		 c->path, (unsigned long long)bytes, (unsigned long long)c->max_bytes);
-	finish(c, -E2BIG, why);
-}
-
-static void fail_timeout(struct tftp_client *c)
-{
-	char server[INET_ADDRSTRLEN], other[INET_ADDRSTRLEN], why[TFTP_CLIENT_WHY_MAX];
-	const char *s = ipv4_format(c->server.sin_addr, server);
-
-	if (c->state == STATE_DATA)
-		snprintf(why, sizeof(why),
-			 "the TFTP server %s fell silent for %.0f s in '%.80s' after %llu bytes", s,
-			 c->stall, c->path, (unsigned long long)c->bytes);
-	else if (c->stranger.s_addr)
-		snprintf(why, sizeof(why),
-			 "no answer from the TFTP server %s to '%.80s' in %.0f s, but one from %s, "
-			 "which was not asked",
-			 s, c->path, c->stall, ipv4_format(c->stranger, other));
-	else
-		snprintf(why, sizeof(why), "no answer from the TFTP server %s to '%.80s' in %.0f s",
-			 s, c->path, c->stall);
-	if (c->state == STATE_DATA)
-		send_error(c, &c->peer, TFTP_EUNDEF, "timed out");
-	finish(c, -ETIMEDOUT, why);
-}
-
-static void fail_refused(struct tftp_client *c)
-{
-	char server[INET_ADDRSTRLEN], why[TFTP_CLIENT_WHY_MAX];
-
-	ipv4_format(c->server.sin_addr, server);
-	if (c->state == STATE_DATA)
-		snprintf(why, sizeof(why), "the TFTP server %s stopped in '%.80s' after %llu bytes",
-			 server, c->path, (unsigned long long)c->bytes);
-	else
-		snprintf(why, sizeof(why), "no TFTP server at %s port %u", server,
-			 ntohs(c->server.sin_port));
-	finish(c, -ECONNREFUSED, why);
-}
-
-static void fail_remote(struct tftp_client *c, const struct tftp_packet *p)
-{
-	char why[TFTP_CLIENT_WHY_MAX];
-	int err = p->error == TFTP_ENOENT ? -ENOENT : p->error == TFTP_EACCESS ? -EACCES : -EREMOTEIO;
-
-	snprintf(why, sizeof(why), "%s on the server: '%.80s' (TFTP error %u%s%.80s)",
-		 tftp_error_name(p->error), c->path, p->error, *p->message ? ": " : "", p->message);
-	finish(c, err, why);
 }
 
 /* --- saying --- */
@@ -180,6 +83,8 @@ static void timer_arm(struct tftp_client *c, double after)
 static void said(struct tftp_client *c, bool again)
 {
 	c->sent_at = c->active_at = ev_now(c->loop);
+	if (!c->measured || again)
+		c->asked_at = c->sent_at;
 	c->sent_twice = again;
 }
 
@@ -209,6 +114,65 @@ static int send_request(struct tftp_client *c, bool again)
 		      sizeof(c->server)) < 0 ? -errno : 0;
 }
 
+/* Say what @n acknowledgements from @first on say. */
+static void send_acks(struct tftp_client *c, uint32_t first, uint32_t n, bool again)
+{
+	uint16_t kept = c->block;
+
+	if (again)
+		c->measured = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		c->block = (uint16_t)(first + i);
+		send_ack(c, again);
+	}
+	c->block = kept;
+	if (!again && !c->measured)
+		c->measured = first + n;
+}
+
+/* Ask for the file once more, as a new transfer: to fill holes, or in lock-step. */
+static void ask_anew(struct tftp_client *c)
+{
+	struct tftp_options asked = c->asked;
+	int fd = tftp_socket_open(&c->server, asked.blksize, MAX(asked.windowsize, (uint16_t)1), &asked);
+
+	if (fd < 0) {
+		tftp_client_finish(c, fd, "cannot ask again");
+		return;
+	}
+	ev_io_stop(c->loop, &c->io);
+	fd_close(c->fd);
+	c->fd = fd;
+	ev_io_set(&c->io, fd, EV_READ);
+	ev_io_start(c->loop, &c->io);
+	c->state = STATE_REQUEST;
+	c->block = c->in_window = 0;
+	c->measured = 0;
+	c->bytes = 0;
+	c->rto = RETRY_FIRST_MS / 1e3;
+	timer_arm(c, c->rto);
+	(void)send_request(c, false); /* as a lost packet: the timer sees to it */
+}
+
+/* The server or the file is not made for acknowledgements ahead. */
+static void ahead_give_up(struct tftp_client *c, bool tell)
+{
+	if (tell)
+		tftp_client_send_error(c, &c->peer, TFTP_EUNDEF, "stopped");
+	free(TAKE_PTR(c->ahead));
+	c->ahead_off = true;
+	ask_anew(c);
+}
+
+/* A pass is over, as far as it goes. */
+static void ahead_end_pass(struct tftp_client *c)
+{
+	if (c->ahead->missing == 0)
+		tftp_client_finish(c, 0, "");
+	else
+		ask_anew(c);
+}
+
 static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct tftp_client *c = w->data;
@@ -220,10 +184,18 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 		return;
 	}
 	if (now - c->new_at >= c->stall) {
-		fail_timeout(c);
+		tftp_fail_timeout(c);
 		return;
 	}
-	if (c->state == STATE_DATA)
+	if (c->state == STATE_DATA && c->ahead) {
+		uint32_t first, n = tftp_ahead_late(c->ahead, &first);
+
+		if (n == 0) {
+			ahead_end_pass(c);
+			return;
+		}
+		send_acks(c, first, n, true);
+	} else if (c->state == STATE_DATA)
 		send_ack(c, true);
 	else
 		(void)send_request(c, true); /* no route now may be one later; stall ends it */
@@ -234,13 +206,13 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 		c->ops->late(c->ctx);
 }
 
-/* Something new has come: take the round trip, reset what counts its absence. */
-static void progressed(struct tftp_client *c)
+/* Something new has come: take the round trip when it @answers what was said at asked_at, reset what counts its absence. */
+static void progressed(struct tftp_client *c, bool answers)
 {
 	ev_tstamp now = ev_now(c->loop);
-	double rtt = now - c->sent_at, rto;
+	double rtt = now - c->asked_at, rto;
 
-	if (!c->sent_twice && c->in_window == 0) {
+	if (answers && !c->sent_twice) {
 		double off = rtt > c->srtt ? rtt - c->srtt : c->srtt - rtt;
 
 		c->rttvar = c->srtt > 0 ? c->rttvar * 0.75 + off * 0.25 : rtt / 2;
@@ -272,6 +244,37 @@ static const char *oack_check(const struct tftp_client *c, const struct tftp_opt
 	return NULL;
 }
 
+/* Whether to run ahead of this server: it has no windows, and said where the file ends. */
+static bool ahead_wanted(const struct tftp_client *c, const struct tftp_options *o)
+{
+	return c->ops->data_at && !c->ahead_off && c->asked.windowsize > 1 && !o->windowsize &&
+	       o->has_tsize;
+}
+
+static void ahead_oack(struct tftp_client *c, uint64_t bytes)
+{
+	uint32_t first, n;
+	int r;
+
+	if (c->ahead) {
+		r = tftp_ahead_pass(c->ahead, bytes, c->blksize);
+	} else {
+		c->ahead = malloc(sizeof(*c->ahead));
+		r = c->ahead ? tftp_ahead_begin(c->ahead, bytes, c->blksize, c->asked.windowsize)
+			     : -ENOMEM;
+	}
+	if (r == -ERANGE || r == -ENOMEM) {
+		free(TAKE_PTR(c->ahead));
+		c->ahead_off = true;
+		send_ack(c, false);
+	} else if (r < 0) {
+		ahead_give_up(c, true);
+	} else {
+		n = tftp_ahead_acks(c->ahead, &first);
+		send_acks(c, first, n, false);
+	}
+}
+
 static void on_oack(struct tftp_client *c, const struct tftp_packet *p)
 {
 	const char *wrong;
@@ -284,20 +287,23 @@ static void on_oack(struct tftp_client *c, const struct tftp_packet *p)
 	}
 	wrong = oack_check(c, &p->options);
 	if (wrong) {
-		fail_proto(c, TFTP_EBADOPT, wrong);
+		tftp_fail_proto(c, TFTP_EBADOPT, wrong);
 		return;
 	}
 	c->blksize = p->options.blksize ? p->options.blksize : TFTP_BLKSIZE_DEFAULT;
 	c->windowsize = p->options.windowsize ? p->options.windowsize : 1;
 	if (p->options.has_tsize && c->max_bytes && p->options.tsize > c->max_bytes) {
-		fail_too_long(c, p->options.tsize);
+		tftp_fail_too_long(c, p->options.tsize);
 		return;
 	}
 	if (p->options.has_tsize && c->ops->size)
 		c->ops->size(c->ctx, p->options.tsize);
-	progressed(c);
+	progressed(c, true);
 	c->state = STATE_DATA;
-	send_ack(c, false);
+	if (ahead_wanted(c, &p->options))
+		ahead_oack(c, p->options.tsize);
+	else
+		send_ack(c, false);
 }
 
 /* Whether this block is the next one. A lock-step server may count 65535, 1 as well as 65535, 0. */
@@ -319,9 +325,55 @@ static void on_block_elsewhere(struct tftp_client *c, uint16_t block)
 	}
 }
 
+static int deliver(struct tftp_client *c, uint64_t at, const struct tftp_packet *p, bool again)
+{
+	if (p->data_bytes == 0)
+		return 0;
+	return c->ops->data_at ? c->ops->data_at(c->ctx, at, p->data, p->data_bytes, again)
+			       : c->ops->data(c->ctx, p->data, p->data_bytes);
+}
+
+/* A block of a file that is read ahead. */
+static void on_data_ahead(struct tftp_client *c, const struct tftp_packet *p)
+{
+	struct tftp_ahead *a = c->ahead;
+	bool answers = c->measured && p->block >= c->measured;
+	uint32_t first, n, high = a->high;
+	int r = tftp_ahead_take(a, p->block, (uint32_t)p->data_bytes);
+
+	if (r < 0) {
+		ahead_give_up(c, true);
+		return;
+	}
+	r = deliver(c, (uint64_t)(p->block - 1u) * c->blksize, p, r == TFTP_AHEAD_AGAIN);
+	if (r < 0) {
+		tftp_client_send_error(c, &c->peer, TFTP_EUNDEF, "stopped");
+		tftp_client_finish(c, r, "");
+		return;
+	}
+	if (a->high > high)
+		progressed(c, answers);
+	if (answers)
+		c->measured = 0;
+	c->bytes = MIN((uint64_t)high * c->blksize, a->bytes);
+	n = a->missing > 0 || a->high == a->n_blocks ? tftp_ahead_acks(a, &first) : 0;
+	if (n > 0)
+		send_acks(c, first, n, false);
+	if (a->missing == 0 && a->high < a->n_blocks)
+		tftp_client_send_error(c, &c->peer, TFTP_EUNDEF, "stopped"); /* the last hole is filled */
+	if (a->missing == 0 || a->high == a->n_blocks)
+		ahead_end_pass(c);
+}
+
 static void on_data(struct tftp_client *c, const struct tftp_packet *p)
 {
 	int r;
+
+	if (c->ahead && c->state == STATE_DATA) {
+		on_data_ahead(c, p);
+		return;
+	}
+	free(TAKE_PTR(c->ahead)); /* options were granted before, and are not now */
 
 	if (c->state == STATE_REQUEST) { /* a server without options */
 		c->blksize = TFTP_BLKSIZE_DEFAULT;
@@ -329,7 +381,7 @@ static void on_data(struct tftp_client *c, const struct tftp_packet *p)
 		c->state = STATE_DATA;
 	}
 	if (p->data_bytes > c->blksize) {
-		fail_proto(c, TFTP_EBADOP, "a block is longer than the blksize agreed");
+		tftp_fail_proto(c, TFTP_EBADOP, "a block is longer than the blksize agreed");
 		return;
 	}
 	if (!block_is_next(c, p->block)) {
@@ -337,24 +389,22 @@ static void on_data(struct tftp_client *c, const struct tftp_packet *p)
 		return;
 	}
 	if (c->max_bytes && c->bytes + p->data_bytes > c->max_bytes) {
-		fail_too_long(c, c->bytes + p->data_bytes);
+		tftp_fail_too_long(c, c->bytes + p->data_bytes);
 		return;
 	}
-	if (p->data_bytes > 0) {
-		r = c->ops->data(c->ctx, p->data, p->data_bytes);
-		if (r < 0) {
-			send_error(c, &c->peer, TFTP_EUNDEF, "stopped");
-			finish(c, r, "");
-			return;
-		}
+	r = deliver(c, c->bytes, p, false);
+	if (r < 0) {
+		tftp_client_send_error(c, &c->peer, TFTP_EUNDEF, "stopped");
+		tftp_client_finish(c, r, "");
+		return;
 	}
-	progressed(c);
+	progressed(c, c->in_window == 0);
 	c->bytes += p->data_bytes;
 	c->block = p->block;
 	c->gap_told = false;
 	if (p->data_bytes < c->blksize) {
 		send_ack(c, false);
-		finish(c, 0, "");
+		tftp_client_finish(c, 0, "");
 	} else if (++c->in_window >= c->windowsize) {
 		send_ack(c, false);
 	}
@@ -369,7 +419,10 @@ static void on_error_packet(struct tftp_client *c, const struct tftp_packet *p)
 		(void)send_request(c, false); /* as a lost packet: the timer sees to it */
 		return;
 	}
-	fail_remote(c, p);
+	if (c->ahead && c->state == STATE_DATA) /* perhaps it cannot bear what it did not expect */
+		ahead_give_up(c, false);
+	else
+		tftp_fail_remote(c, p);
 }
 
 /* A packet from another address or port than the transfer's: answered, else ignored (RFC 1350, section 4). */
@@ -378,7 +431,7 @@ static void on_stranger(struct tftp_client *c, const struct sockaddr_in *from, b
 	if (from->sin_addr.s_addr != c->server.sin_addr.s_addr)
 		c->stranger = from->sin_addr;
 	if (c->state == STATE_DATA && !is_error && c->strangers++ < STRANGERS_MAX)
-		send_error(c, from, TFTP_EBADID, "unknown transfer id");
+		tftp_client_send_error(c, from, TFTP_EBADID, "unknown transfer id");
 }
 
 static void on_packet(struct tftp_client *c, const struct sockaddr_in *from, size_t n)
@@ -392,7 +445,7 @@ static void on_packet(struct tftp_client *c, const struct sockaddr_in *from, siz
 			on_stranger(c, from, false);
 		else if (c->state == STATE_REQUEST && n >= 2 && c->buf[1] == TFTP_OACK) {
 			c->peer = *from;
-			fail_proto(c, TFTP_EBADOPT, "its option acknowledgement is malformed");
+			tftp_fail_proto(c, TFTP_EBADOPT, "its option acknowledgement is malformed");
 		}
 		return;
 	}
@@ -436,7 +489,10 @@ static int receive(struct tftp_client *c)
 		return 0;
 	if (!tftp_socket_refused(c->fd, c->state == STATE_DATA ? &c->peer : &c->server)) /* "unreachable for now": the timer decides */
 		return 1;
-	fail_refused(c);
+	if (c->ahead && c->state == STATE_DATA)
+		ahead_end_pass(c); /* it closed this session: a new request tells whether it is there */
+	else
+		tftp_fail_refused(c);
 	return 0;
 }
 
@@ -447,7 +503,7 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
 
 	c->ended = &ended;
 	for (int i = 0; i < PACKETS_PER_WAKE; i++) {
-		bool lock_step = c->windowsize <= 1; /* then no second packet is there */
+		bool lock_step = c->windowsize <= 1 && !c->ahead; /* then no second packet is there */
 
 		if (receive(c) == 0 || ended || lock_step)
 			break;
@@ -524,8 +580,9 @@ void tftp_client_free(struct tftp_client *c)
 	if (!c)
 		return;
 	if (c->state == STATE_DATA)
-		send_error(c, &c->peer, TFTP_EUNDEF, "stopped");
+		tftp_client_send_error(c, &c->peer, TFTP_EUNDEF, "stopped");
 	stop(c);
+	free(c->ahead);
 	free(c->buf);
 	free(c);
 }

@@ -41,6 +41,12 @@ struct tftp_client_ops {
 	int (*data)(void *ctx, const void *p, size_t n);
 
 	/*
+	 * Bytes of the file at @at, in any order, instead of data(). With it a server without windows is read faster
+	 * (tftp_ahead.h). @again: they were delivered before, and should be the same. May be NULL. HTTP does not use it.
+	 */
+	int (*data_at)(void *ctx, uint64_t at, const void *p, size_t n, bool again);
+
+	/*
 	 * A round trip has passed several times over and nothing new came: a packet was lost, or the server is slow. The
 	 * transfer goes on by itself; the caller may do something else meanwhile. May be NULL.
 	 */
