@@ -20,7 +20,9 @@
 #include "init/boot.h"
 #include "init/ramdisk.h"
 
-#define PARAMS_MAX 64
+#define PARAMS_MAX   64
+#define FLIGHT_BYTES (2u << 20) /* of parts in flight, unless bpboot.sessions= says otherwise */
+#define SESSIONS_MIN 4
 
 struct transfer {
 	struct boot *b;
@@ -130,6 +132,18 @@ static void tell(struct transfer *t)
 		 b->index.n_parts, format_size(b->index.image_bytes, image));
 }
 
+/* As many as the command line says; else as many as keep parts in flight, and so the memory for them, within bounds. */
+static uint32_t sessions(const struct boot *b)
+{
+	uint32_t largest = 1;
+
+	if (b->cmdline.sessions)
+		return MIN(b->cmdline.sessions, (uint32_t)FETCH_SESSIONS_MAX);
+	for (size_t i = 0; i < b->index.n_parts; i++)
+		largest = MAX(largest, b->index.parts[i].stored_bytes);
+	return MIN(MAX(FLIGHT_BYTES / largest, (uint32_t)SESSIONS_MIN), (uint32_t)FETCH_SESSIONS);
+}
+
 int fetch_stage(struct boot *b)
 {
 	static const struct fetch_parts_ops ops = {
@@ -138,7 +152,7 @@ int fetch_stage(struct boot *b)
 	const struct cmdline *c = &b->cmdline;
 	struct fetch_tuning tuning = { .blksize = (uint16_t)c->blksize,
 				       .windowsize = (uint16_t)c->windowsize,
-				       .sessions = MIN(c->sessions, (uint32_t)FETCH_SESSIONS_MAX),
+				       .sessions = sessions(b),
 				       .patience_ms = c->fetch_s * 1000 };
 	struct transfer t = { .b = b, .disk = { .fd = FD_NONE }, .start_us = clock_us() };
 	struct fetch_parts *f = NULL;
