@@ -43,6 +43,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (strlen(e.needed[i]) >= ELF_STRING_MAX)
 			abort();
 	}
+	if (e.n_dlopens > ELF_DLOPEN_MAX)
+		abort();
+	for (size_t i = 0; i < e.n_dlopens; i++) { /* names up to an empty one, and at least one of them */
+		const char *name = e.dlopens[i].sonames;
+
+		if (!*name)
+			abort();
+		while (*name)
+			name += strlen(name) + 1;
+		if (name - e.dlopens[i].sonames >= ELF_STRING_MAX)
+			abort();
+	}
 	elf_clear(&e);
 	return 0;
 }
