@@ -47,6 +47,7 @@ bpboot() { # as installed, but for the kernel
 }
 edit() {
 	readme_block '^# /etc/bpboot/cluster.conf' >"$1"
+	echo cmdline=no_timer_check >>"$1" # see lib.sh
 	readme_block '^# /etc/bpboot/nodes' >"$2"
 }
 # As Debian's service runs it; and with the lines that answer for an IPv6 router, which spare 16 s.

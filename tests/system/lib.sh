@@ -100,14 +100,15 @@ vm_dnsmasq() {
 	vm_dnsmasq_pid=$!
 	vm_pids+=($!)
 }
-# vm_start INITRD APPEND OPTIONS...: a machine that is paused until `vm_monitor cont`.
+# vm_start INITRD APPEND OPTIONS...: a machine that is paused until `vm_monitor cont`. no_timer_check: a busy machine
+# emulates too few timer interrupts, for which Linux panics else ("IO-APIC + timer doesn't work").
 vm_start() {
 	local initrd=$1 append=$2 kernel
 	shift 2
 	kernel=$(echo "$KERNEL_CLOUD"/boot/vmlinuz-*)
 	mkfifo "$VM/monitor" && exec {vm_monitor}<>"$VM/monitor"
 	qemu-system-x86_64 -accel tcg -nodefaults -display none -no-reboot -S -monitor stdio \
-		-kernel "$kernel" -initrd "$initrd" -append "console=ttyS0 $append" "$@" \
+		-kernel "$kernel" -initrd "$initrd" -append "console=ttyS0 no_timer_check $append" "$@" \
 		<"$VM/monitor" >"$VM/qemu.log" 2>&1 &
 	vm_pid=$!
 	vm_pids+=($!)
