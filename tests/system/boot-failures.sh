@@ -312,17 +312,24 @@ case_memory() {
 	local image peak need free name="an image of 14 MB"
 
 	vm_dnsmasq "$sets/boot" --dhcp-boot=large.index
-	boot 96 virtio-net-pci ""
+	boot 84 virtio-net-pci ""
 	console "$name boots with little more memory than it asks for" 'the root runs'
 	silent "$name: no process was killed" 'Out of memory|oom-kill|invoked oom'
 	read -r need free < <(sed -nE 's/.*memory ok: .* needs ([0-9.]+) MB, ([0-9.]+) MB of memory are free.*/\1 \2/p' \
 		"$VM/consoles/$VM_MAC.log" | head -n 1)
-	t "$name: at most 20 MB were to spare (needs ${need:-?} MB of ${free:-?} MB)" \
-		awk "BEGIN { exit !(${free:-99} - ${need:-0} <= 20) }"
+	t "$name: at most 8 MB were to spare (needs ${need:-?} MB of ${free:-?} MB)" \
+		awk "BEGIN { exit !(${free:-99} - ${need:-0} <= 8) }"
 	image=$(sed -n 's/^size //p' "$sets/boot/large.index")
 	peak=$(sed -nE 's/.*root ok: .*peak memory ([0-9]+) bytes.*/\1/p' "$VM/consoles/$VM_MAC.log" | head -n 1)
 	t "$name: init's peak of ${peak:-?} bytes is at most the image and 8 MB" \
 		test "${peak:-999999999}" -le $((image + 8000000))
+}
+
+case_malformed() {
+	hostile_dhcp malformed
+	boot 160 virtio-net-pci ""
+	console "a DHCP answer that runs off its end" 'dhcp fail: no DHCP answer on eth0 that can be used \([0-9]+ malformed\)'
+	retries "a DHCP answer that runs off its end"
 }
 
 hostile_dhcp() { # MODE
@@ -340,14 +347,14 @@ case_naks() {
 
 case_options() {
 	hostile_dhcp options
-	boot 160 virtio-net-pci ""
+	boot 160 virtio-net-pci "bpboot.fetch=2"
 	retries "a DHCP answer full of traps"
 	silent "a DHCP answer full of traps: nothing of it controls the terminal" $'\033|\007|kernel: panic'
 	silent "a DHCP answer full of traps: init lives" 'Attempted to kill init|segfault|mount ok'
 }
 
 cases="server_stops no_driver link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell
-	break panic second_nic late_nic memory naks options"
+	break panic second_nic late_nic memory naks options malformed"
 
 if [ "${1-}" = --case ]; then
 	VM=$SCRATCH/$2

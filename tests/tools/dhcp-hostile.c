@@ -6,10 +6,10 @@
  * Answers every client on INTERFACE, as the server ADDRESS, with an offer of the address behind its own.
  *   nak      refuses each request, at once and for ever
  *   options  acknowledges, with options that a careless client would choke on, print or run
+ *   malformed  offers, with the last of such options longer than the message
  * Prints "ready".
  */
 #include <arpa/inet.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -67,14 +67,20 @@ static void hostile_options(struct message *m)
 	text_option(m, 15, "\033]0;owned\007");
 	text_option(m, 17, "tftp://10.77.0.1/../../etc/\033[31m%s%n.index");
 	text_option(m, 66, "\n<0>kernel: panic");
-	option(m, 52, "\3", 1); /* file and sname hold options, too: they do not end */
+}
+
+/* Options go on in the file and server name, and in neither place end. */
+static void run_off(struct message *m)
+{
+	option(m, 52, "\3", 1);
+	memset(m->b + 44, 12, 192);
 	m->b[m->n++] = 6;
-	m->b[m->n++] = 250; /* runs off the end */
+	m->b[m->n++] = 250;
 	m->b[m->n++] = 1;
 }
 
 static void answer(struct message *m, const unsigned char *q, struct in_addr own, unsigned type,
-		   bool hostile)
+		   const char *mode)
 {
 	unsigned char kind = (unsigned char)type;
 	struct in_addr offered = { htonl(ntohl(own.s_addr) + 1) };
@@ -86,13 +92,14 @@ static void answer(struct message *m, const unsigned char *q, struct in_addr own
 	if (type != TYPE_NAK)
 		memcpy(m->b + 16, &offered, 4);
 	memcpy(m->b + 20, &own, 4);
-	memset(m->b + 44, hostile ? 12 : 0, 192);
 	memcpy(m->b + 236, "\x63\x82\x53\x63", 4);
 	option(m, 53, &kind, 1);
 	option(m, 54, &own, 4);
 	option(m, 51, lease, sizeof(lease));
-	if (hostile)
+	if (strcmp(mode, "nak"))
 		hostile_options(m);
+	if (!strcmp(mode, "malformed"))
+		run_off(m);
 	else
 		m->b[m->n++] = 255;
 }
@@ -105,13 +112,11 @@ int main(int argc, char **argv)
 				  .sin_addr.s_addr = htonl(INADDR_BROADCAST) };
 	int fd = socket(AF_INET, SOCK_DGRAM, 0), on = 1;
 	struct in_addr own;
-	bool hostile;
 
 	if (argc != 4 || inet_pton(AF_INET, argv[2], &own) != 1) {
-		fprintf(stderr, "usage: dhcp-hostile INTERFACE ADDRESS nak|options\n");
+		fprintf(stderr, "usage: dhcp-hostile INTERFACE ADDRESS nak|options|malformed\n");
 		return 2;
 	}
-	hostile = !strcmp(argv[3], "options");
 	if (setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, argv[1], (socklen_t)strlen(argv[1])) < 0 ||
 	    bind(fd, (struct sockaddr *)&a, sizeof(a)) < 0) {
@@ -129,7 +134,10 @@ int main(int argc, char **argv)
 		if (type != TYPE_DISCOVER && type != TYPE_REQUEST)
 			continue;
 		answer(&m, q, own,
-		       type == TYPE_DISCOVER ? TYPE_OFFER : hostile ? TYPE_ACK : TYPE_NAK, hostile);
+		       type == TYPE_DISCOVER	   ? TYPE_OFFER
+		       : !strcmp(argv[3], "nak") ? TYPE_NAK
+						   : TYPE_ACK,
+		       argv[3]);
 		if (sendto(fd, m.b, m.n, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
 			perror("dhcp-hostile");
 	}
