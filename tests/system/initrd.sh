@@ -132,8 +132,8 @@ compare_kernel() {
 }
 compare_kernel "the cloud kernel's closures are modprobe's" "$kernel" net
 cloud_net=$(ls "$SCRATCH/full/lib/bpboot/modules" | sed 's/\.ko$//' | sort)
-if [ -d "${KERNEL_FULL-}/lib/modules" ]; then
-	compare_kernel "the full kernel's closures are modprobe's" "${KERNEL_FULL-}" net
+if [ -d "${KERNEL_FULL:-/nowhere}/lib/modules" ]; then
+	compare_kernel "the full kernel's closures are modprobe's" "$KERNEL_FULL" net
 	full=$(ls "$KERNEL_FULL/lib/modules")
 	mkdir -p "$SCRATCH/fw/rtl_nic" && echo firmware >"$SCRATCH/fw/rtl_nic/rtl8168g-2.fw"
 	t_says "firmware that is missing is listed" 0 "rtl_nic/rtl8168h-2.fw" "$bp" initrd --kernel "$KERNEL_FULL" \
