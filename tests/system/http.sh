@@ -94,11 +94,11 @@ if [ -x "$stock/usr/sbin/nginx" ]; then
 		"$bpboot" fetch --output "$SCRATCH/nix" http://127.0.0.1:8080/no/x
 	: >"$SCRATCH/access.log"
 	t "nginx: image by parts" parts
-	few_connections() { # 32 parts by 8 sessions, with connections kept
+	few_connections() { # 32 parts by 8 sessions and as many for late ones, with connections kept
 		local n
 		n=$(grep 'GET /parts/' "$SCRATCH/access.log" | cut -d' ' -f1 | sort -u | wc -l)
 		echo "$n connections"
-		[ "$n" -le 8 ] && [ "$(grep -c 'GET /parts/' "$SCRATCH/access.log")" = 32 ]
+		[ "$n" -le 16 ] && [ "$(grep -c "GET /parts/" "$SCRATCH/access.log")" -ge 32 ]
 	}
 	t "nginx: parts share connections" wait_for 3 few_connections
 	t "nginx: image by parts, 32 sessions" parts --sessions 32
