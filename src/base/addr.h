@@ -28,6 +28,8 @@ bool mac_equal(const struct mac *a, const struct mac *b);
 _must_check_ int ipv4_parse(const char *s, struct in_addr *ret);
 const char *ipv4_format(struct in_addr a, char ret[static INET_ADDRSTRLEN]);
 
-/* Netmask of a prefix length of 0 to 32, in network order; and back (-EINVAL: holes in the mask). */
+/*
+ * Netmask of a prefix length of 0 to 32, in network order; and back (-EINVAL: holes in the mask).
+ */
 struct in_addr ipv4_mask(unsigned prefix);
 _must_check_ int ipv4_prefix(struct in_addr mask, unsigned *ret);

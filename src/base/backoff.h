@@ -1,7 +1,8 @@
 /*
  * backoff.h - how long to wait before trying again: doubling, bounded, jittered
  *
- * Many nodes fail at the same moment (a switch, a server, a power cut) and must not come back at the same moment.
+ * Many nodes fail at the same moment (a switch, a server, a power cut) and must not come back at
+ * the same moment.
  */
 #pragma once
 

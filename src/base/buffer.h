@@ -1,8 +1,9 @@
 /*
  * buffer.h - a byte buffer that grows up to a named maximum
  *
- * Append at the end, consume at the front. What it holds is always followed by a NUL that is not counted, so that
- * text can be used in place. `struct buffer b = BUFFER(max);` needs no call before use.
+ * Append at the end, consume at the front. What it holds is always followed by a NUL that is not
+ * counted, so that text can be used in place. `struct buffer b = BUFFER(max);` needs no call before
+ * use.
  */
 #pragma once
 
@@ -18,13 +19,16 @@ struct buffer {
 	size_t max;    /* bytes it may ever hold */
 };
 
-#define BUFFER(limit) ((struct buffer){ .max = (limit) })
+#define BUFFER(limit)	 ((struct buffer){ .max = (limit) })
 #define _cleanup_buffer_ _cleanup_(buffer_clear)
 
 /* Free the memory; the buffer is empty and reusable with the same maximum. */
 void buffer_clear(struct buffer *b);
 
-/* Room for @n more bytes behind the end; the caller fills it and adds to len. Return: 0, -E2BIG, -ENOMEM. */
+/*
+ * Room for @n more bytes behind the end; the caller fills it and adds to len. Return: 0, -E2BIG,
+ * -ENOMEM.
+ */
 _must_check_ int buffer_reserve(struct buffer *b, size_t n);
 _must_check_ int buffer_append(struct buffer *b, const void *p, size_t n);
 _must_check_ int buffer_printf(struct buffer *b, const char *fmt, ...) _printf_(2, 3);

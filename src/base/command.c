@@ -94,7 +94,8 @@ static const struct option_row *option_find(const struct command *c, const char 
 					    char letter)
 {
 	for (const struct option_row *o = c->options; o->name; o++) {
-		if (letter ? o->letter == letter : strlen(o->name) == n && !memcmp(o->name, name, n))
+		if (letter ? o->letter == letter
+			   : strlen(o->name) == n && !memcmp(o->name, name, n))
 			return o;
 	}
 	return NULL;
@@ -158,7 +159,10 @@ static int take_short(struct cursor *k, const char *word)
 	return 0;
 }
 
-/* Take the options; other arguments are moved to the front of argv. Return: 0, PARSE_HELP or -EINVAL (logged). */
+/*
+ * Take the options; other arguments are moved to the front of argv. Return: 0, PARSE_HELP or
+ * -EINVAL (logged).
+ */
 static int take_all(struct cursor *k, int *ret_n)
 {
 	int n = 0;
@@ -189,7 +193,9 @@ static int take_all(struct cursor *k, int *ret_n)
 int command_run(const struct command *c, const char *prefix, int argc, char **argv)
 {
 	_cleanup_free_ void *options = calloc(1, MAX(c->options_size, (size_t)1));
-	struct cursor k = { .c = c, .prefix = prefix, .options = options, .argc = argc, .argv = argv };
+	struct cursor k = {
+		.c = c, .prefix = prefix, .options = options, .argc = argc, .argv = argv
+	};
 	int n = 0, r;
 
 	if (!options) {

@@ -1,9 +1,9 @@
 /*
  * command.h - commands and their options as tables
  *
- * A row of a table is the option, its help and its place in the manual (a test holds `--help` against the man
- * page). Options are --name VALUE, --name=VALUE, -n VALUE, -nVALUE; flags may be put together (-pn); "--" ends
- * them. --help and --version need no row.
+ * A row of a table is the option, its help and its place in the manual (a test holds `--help`
+ * against the man page). Options are --name VALUE, --name=VALUE, -n VALUE, -nVALUE; flags may be
+ * put together (-pn); "--" ends them. --help and --version need no row.
  */
 #pragma once
 
@@ -40,16 +40,19 @@ enum {
 };
 
 struct command {
-	const char *name;	/* as typed: "image"; for a program of its own its name, "bpsh" */
-	const char *args;	/* behind the options in the usage line: "MANIFEST" */
-	const char *summary;	/* one line, lower case, no full stop */
-	const char *details;	/* further lines of --help, each ending in \n; or NULL */
+	const char *name;    /* as typed: "image"; for a program of its own its name, "bpsh" */
+	const char *args;    /* behind the options in the usage line: "MANIFEST" */
+	const char *summary; /* one line, lower case, no full stop */
+	const char *details; /* further lines of --help, each ending in \n; or NULL */
 	const struct option_row *options; /* ends with a row without a name */
-	size_t options_size;	/* bytes of the options struct, which starts zeroed */
+	size_t options_size;		  /* bytes of the options struct, which starts zeroed */
 	void (*defaults)(void *options);  /* or NULL */
-	int args_min, args_max; /* number of other arguments; args_max -1: any */
-	bool first_arg_ends;	/* options end at the first other argument (bpsh NODES COMMAND ...) */
-	/* Return: an exit status of 0 to 255, or a negative errno that was logged already (status 1). */
+	int args_min, args_max;		  /* number of other arguments; args_max -1: any */
+	bool first_arg_ends; /* options end at the first other argument (bpsh NODES COMMAND ...) */
+	/*
+	 * Return: an exit status of 0 to 255, or a negative errno that was logged already (status
+	 * 1).
+	 */
 	int (*run)(void *options, int argc, char **argv);
 };
 

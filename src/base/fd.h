@@ -12,7 +12,7 @@
 
 #include "base/lang.h"
 
-#define FD_NONE (-EBADF)
+#define FD_NONE		(-EBADF)
 #define _cleanup_close_ _cleanup_(fd_closep)
 
 /* Close @fd when it is one, and return FD_NONE: `fd = fd_close(fd)`. Keeps errno; never retries. */
@@ -20,11 +20,11 @@ int fd_close(int fd);
 void fd_closep(int *fd);
 
 /* Hand over a descriptor: yields it and leaves FD_NONE. */
-#define TAKE_FD(fd)                                                                                \
-	({                                                                                         \
-		int taken_ = (fd);                                                                 \
-		(fd) = FD_NONE;                                                                    \
-		taken_;                                                                            \
+#define TAKE_FD(fd)                \
+	({                         \
+		int taken_ = (fd); \
+		(fd) = FD_NONE;    \
+		taken_;            \
 	})
 
 /* Write all @n bytes, however many calls it takes. Return: 0 or negative errno. */

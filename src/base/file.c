@@ -16,9 +16,9 @@
 #include "base/file.h"
 
 /*
- * Files on their way, so that an interrupted program leaves none behind. A file is made and known in one step under a
- * lock that a signal handler can take: who holds it has its signals blocked, so that the handler never waits for the
- * thread that it interrupted.
+ * Files on their way, so that an interrupted program leaves none behind. A file is made and known
+ * in one step under a lock that a signal handler can take: who holds it has its signals blocked, so
+ * that the handler never waits for the thread that it interrupted.
  */
 static struct {
 	int dirfd;
@@ -31,7 +31,8 @@ static void known_lock(sigset_t *ret_before)
 	sigset_t all;
 
 	sigfillset(&all);
-	(void)pthread_sigmask(SIG_BLOCK, &all, ret_before); /* fails only for a wrong first argument */
+	(void)pthread_sigmask(SIG_BLOCK, &all,
+			      ret_before); /* fails only for a wrong first argument */
 	while (atomic_flag_test_and_set(&newfile_lock))
 		sched_yield();
 }
@@ -84,7 +85,8 @@ void newfile_drop_all(void)
 	known_lock(&before); /* and never let go: no other thread makes one more */
 	for (size_t i = 0; i < NEWFILE_OPEN_MAX; i++) {
 		if (newfile_known[i].temp)
-			(void)unlinkat(newfile_known[i].dirfd, newfile_known[i].temp, 0); /* best effort */
+			(void)unlinkat(newfile_known[i].dirfd, newfile_known[i].temp,
+				       0); /* best effort */
 	}
 }
 
@@ -124,7 +126,8 @@ int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode)
 	int r = -ENOMEM;
 
 	*f = NEWFILE();
-	if (fstatat(dirfd, path, &st, 0) == 0 && !S_ISREG(st.st_mode)) /* never rename over /dev/null */
+	if (fstatat(dirfd, path, &st, 0) == 0 &&
+	    !S_ISREG(st.st_mode)) /* never rename over /dev/null */
 		return S_ISDIR(st.st_mode) ? -EISDIR : -EOPNOTSUPP;
 	f->dirfd = dirfd;
 	f->path = strdup(path);

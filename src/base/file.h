@@ -1,8 +1,9 @@
 /*
  * file.h - whole files in, whole files out
  *
- * A file is never seen half-written: it is written aside under a name of its own in the same directory, synced,
- * and renamed over the old one. Paths are relative to a directory descriptor (AT_FDCWD for the current one).
+ * A file is never seen half-written: it is written aside under a name of its own in the same
+ * directory, synced, and renamed over the old one. Paths are relative to a directory descriptor
+ * (AT_FDCWD for the current one).
  */
 #pragma once
 
@@ -13,21 +14,27 @@
 #include "base/fd.h"
 #include "base/lang.h"
 
-/* Append the file to @to. Return: 0, -E2BIG when it does not fit below @to's maximum, or another errno. */
+/*
+ * Append the file to @to. Return: 0, -E2BIG when it does not fit below @to's maximum, or another
+ * errno.
+ */
 _must_check_ int file_read(int dirfd, const char *path, struct buffer *to);
 
-/* Write @n bytes aside and rename to @path with exactly @mode. On an error the old file is untouched. */
+/*
+ * Write @n bytes aside and rename to @path with exactly @mode. On an error the old file is
+ * untouched.
+ */
 _must_check_ int file_write(int dirfd, const char *path, const void *data, size_t n, mode_t mode);
 
 /* A file on its way: write to fd, then newfile_commit(). */
 struct newfile {
-	int fd;     /* open for reading and writing; owned */
+	int fd;	    /* open for reading and writing; owned */
 	int dirfd;  /* borrowed */
 	char *path; /* where it will be; owned */
 	char *temp; /* where it is now; owned */
 };
 
-#define NEWFILE() ((struct newfile){ .fd = FD_NONE, .dirfd = FD_NONE })
+#define NEWFILE()	  ((struct newfile){ .fd = FD_NONE, .dirfd = FD_NONE })
 #define _cleanup_newfile_ _cleanup_(newfile_drop)
 
 /* Return: 0; -EISDIR or -EOPNOTSUPP when @path is there and not a regular file; another errno. */
@@ -40,8 +47,9 @@ _must_check_ int newfile_commit(struct newfile *f);
 void newfile_drop(struct newfile *f);
 
 /*
- * Remove every half-written file of newfile_open(). For a signal handler just before the process ends, in whichever
- * thread: from then on newfile_open() waits for ever. At most NEWFILE_OPEN_MAX are known at a time.
+ * Remove every half-written file of newfile_open(). For a signal handler just before the process
+ * ends, in whichever thread: from then on newfile_open() waits for ever. At most NEWFILE_OPEN_MAX
+ * are known at a time.
  */
 #define NEWFILE_OPEN_MAX 16
 void newfile_drop_all(void);

@@ -25,7 +25,8 @@ static void sink_stderr(enum log_level level, const char *line)
 	int n = snprintf(out, sizeof(out), "%s: %s%s\n", log_name, words[level], line);
 
 	if (n > 0)
-		(void)!write(STDERR_FILENO, out, MIN((size_t)n, sizeof(out) - 1)); /* nowhere to say so */
+		(void)!write(STDERR_FILENO, out,
+			     MIN((size_t)n, sizeof(out) - 1)); /* nowhere to say so */
 }
 
 static log_sink log_current = sink_stderr;

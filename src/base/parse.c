@@ -136,7 +136,10 @@ const char *format_size(uint64_t bytes, char ret[static FORMAT_SIZE_MAX])
 
 	for (; v >= 999.5 && u + 1 < ARRAY_SIZE(units); u++)
 		v /= 1000;
-	snprintf(ret, FORMAT_SIZE_MAX, "%.*f %s", u == 0 || v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2, v,
-		 units[u]);
+	snprintf(ret, FORMAT_SIZE_MAX, "%.*f %s",
+		 u == 0 || v >= 99.95 ? 0
+		 : v >= 9.995	      ? 1
+				      : 2,
+		 v, units[u]);
 	return ret;
 }

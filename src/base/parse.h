@@ -1,8 +1,8 @@
 /*
  * parse.h - text to numbers and addresses, strictly
  *
- * Each takes a whole string: no blanks, signs or trailing text. Return: 0, -EINVAL (not of that form) or -ERANGE
- * (of that form, outside the range). Outputs are written on success only.
+ * Each takes a whole string: no blanks, signs or trailing text. Return: 0, -EINVAL (not of that
+ * form) or -ERANGE (of that form, outside the range). Outputs are written on success only.
  */
 #pragma once
 

@@ -9,9 +9,9 @@
 #include "base/lang.h"
 
 /*
- * Make @s absolute and plain: one slash between names, no ".", no trailing slash; ".." takes the name before it
- * and stops at the root. Text only, no symlink is followed.
- * Return: 0, or -ENAMETOOLONG when the result needs more than PATH_MAX bytes. Caller frees *ret.
+ * Make @s absolute and plain: one slash between names, no ".", no trailing slash; ".." takes the
+ * name before it and stops at the root. Text only, no symlink is followed. Return: 0, or
+ * -ENAMETOOLONG when the result needs more than PATH_MAX bytes. Caller frees *ret.
  */
 _must_check_ int path_normalize(const char *s, char **ret);
 

@@ -36,7 +36,8 @@ void progress_update(struct progress *p, uint64_t done_bytes)
 	else
 		fprintf(stderr, "\r%s: %3.0f %%, %s, %s/s, %.0f s left\033[K", p->label,
 			(double)done_bytes * 100 / (double)p->total, done, rate,
-			per_s > 0 && p->total > done_bytes ? (double)(p->total - done_bytes) / per_s : 0);
+			per_s > 0 && p->total > done_bytes ? (double)(p->total - done_bytes) / per_s
+							   : 0);
 }
 
 void progress_end(struct progress *p)

@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 struct progress {
-	const char *label;	/* borrowed */
-	uint64_t total;		/* bytes; 0 when not known */
+	const char *label; /* borrowed */
+	uint64_t total;	   /* bytes; 0 when not known */
 	uint64_t start_us;
-	uint64_t drawn_us;	/* when it was last drawn */
+	uint64_t drawn_us; /* when it was last drawn */
 	bool terminal;
 };
 

@@ -1,8 +1,9 @@
 /*
  * reader.h - bounds-checked reader over a borrowed buffer
  *
- * Errors are sticky: after the first short read every later reader_*() yields zero or NULL, so a decoder reads a
- * whole record and asks reader_end() once. Never allocates, blocks or logs; safe on hostile bytes.
+ * Errors are sticky: after the first short read every later reader_*() yields zero or NULL, so a
+ * decoder reads a whole record and asks reader_end() once. Never allocates, blocks or logs; safe on
+ * hostile bytes.
  */
 #pragma once
 
@@ -13,8 +14,8 @@
 
 struct reader {
 	const uint8_t *p; /* next byte; borrowed */
-	size_t left;      /* bytes that remain */
-	int err;          /* 0, or -EBADMSG since the first short read */
+	size_t left;	  /* bytes that remain */
+	int err;	  /* 0, or -EBADMSG since the first short read */
 };
 
 #define READER(buf, n) ((struct reader){ .p = (const uint8_t *)(buf), .left = (n) })

@@ -28,8 +28,8 @@ void writer_be64(struct writer *w, uint64_t v);
 void writer_le16(struct writer *w, uint16_t v);
 void writer_le32(struct writer *w, uint32_t v);
 void writer_le64(struct writer *w, uint64_t v);
-void writer_cstr(struct writer *w, const char *s);	/* with its NUL */
-void writer_text(struct writer *w, const char *s);	/* without */
+void writer_cstr(struct writer *w, const char *s);			   /* with its NUL */
+void writer_text(struct writer *w, const char *s);			   /* without */
 void writer_printf(struct writer *w, const char *fmt, ...) _printf_(2, 3); /* without NUL */
 
 /* Return: 0 with *ret_len set, or -E2BIG. */

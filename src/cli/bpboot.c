@@ -11,25 +11,15 @@
 #include "cli/commands.h"
 
 static const struct command *const commands[] = {
-	&cmd_config,
-	&cmd_lab,
-	&cmd_log,
-	&cmd_diff,
-	&cmd_fetch,
-	&cmd_image,
-	&cmd_initrd,
-	&cmd_inspect,
-	&cmd_keygen,
-	&cmd_needs,
-	&cmd_size,
-	&cmd_verify,
-	NULL,
+	&cmd_config,  &cmd_lab,	   &cmd_log,   &cmd_diff, &cmd_fetch,  &cmd_image, &cmd_initrd,
+	&cmd_inspect, &cmd_keygen, &cmd_needs, &cmd_size, &cmd_verify, NULL,
 };
 
 static int help(FILE *to)
 {
-	fprintf(to, "usage: bpboot COMMAND [OPTIONS] ...\n\n"
-		    "boot diskless Linux nodes into RAM, and run them as one machine\n\nCommands:\n");
+	fprintf(to,
+		"usage: bpboot COMMAND [OPTIONS] ...\n\n"
+		"boot diskless Linux nodes into RAM, and run them as one machine\n\nCommands:\n");
 	for (size_t i = 0; i < ARRAY_SIZE(commands) && commands[i]; i++)
 		fprintf(to, "  %-10s %s\n", commands[i]->name, commands[i]->summary);
 	fprintf(to, "\n'bpboot COMMAND --help' explains one of them.\n");

@@ -181,7 +181,9 @@ static int configure(struct running *run, struct master_config *c)
 	const char *config = o->config ? o->config : CONFIG_DEFAULT;
 	bool accept = false;
 
-	/* Without any option it is the site's, and one that has no cluster file would serve nobody. */
+	/*
+	 * Without any option it is the site's, and one that has no cluster file would serve nobody.
+	 */
 	if (o->config || (!o->nodes.n && !o->state && (!o->unknown || access(config, F_OK) == 0))) {
 		int r = cluster_load(config, &run->cluster);
 

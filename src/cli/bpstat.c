@@ -205,8 +205,8 @@ static int compare(const void *a, const void *b, void *owner)
 }
 
 /*
- * The nodes asked for, in the order in which they are named: the parts of the set between commas one after
- * the other, each node once. What a part excludes is gone from the whole @asked.
+ * The nodes asked for, in the order in which they are named: the parts of the set between commas
+ * one after the other, each node once. What a part excludes is gone from the whole @asked.
  */
 static int order_as_given(const struct caller_nodes *known, const struct nodeset *asked, char *text,
 			  uint32_t *order)
@@ -223,7 +223,8 @@ static int order_as_given(const struct caller_nodes *known, const struct nodeset
 		if (caller_nodeset(known, part, &set) < 0)
 			return -EINVAL;
 		for (size_t i = 0; i < set.n; i++) {
-			if (!nodeset_has(asked, set.numbers[i]) || nodeset_has(&seen, set.numbers[i]))
+			if (!nodeset_has(asked, set.numbers[i]) ||
+			    nodeset_has(&seen, set.numbers[i]))
 				continue;
 			if (nodeset_add(&seen, set.numbers[i]) < 0)
 				return log_err(-ENOMEM, "cannot list the nodes");

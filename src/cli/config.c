@@ -171,7 +171,8 @@ static int install(const struct config_options *o, const struct site_text *s)
 	if (r == 0)
 		r = install_text(s, KIND_DNSMASQ, o->dnsmasq);
 	if (r == -ENOENT)
-		log_err(0, "is Debian's package dnsmasq installed? Else name a file: --dnsmasq FILE");
+		log_err(0,
+			"is Debian's package dnsmasq installed? Else name a file: --dnsmasq FILE");
 	if (r == 0)
 		r = install_text(s, KIND_IPXE, script);
 	if (r < 0)
@@ -224,8 +225,8 @@ static void config_defaults(void *options)
 static const struct option_row config_options[] = {
 #define AT(field) offsetof(struct config_options, field)
 	{ "cluster", 'c', OPTION_STRING, "FILE", "cluster file (" CLUSTER_FILE ")", AT(cluster) },
-	{ "dnsmasq", 0, OPTION_STRING, "FILE",
-	  "what install writes for dnsmasq (" DNSMASQ_FILE ")", AT(dnsmasq) },
+	{ "dnsmasq", 0, OPTION_STRING, "FILE", "what install writes for dnsmasq (" DNSMASQ_FILE ")",
+	  AT(dnsmasq) },
 	{ "programs", 0, OPTION_STRING, "DIR",
 	  "where install finds iPXE's boot programs (" PROGRAMS_DIR ")", AT(programs) },
 	{ 0 },

@@ -25,25 +25,42 @@ struct options {
 };
 
 static const struct option_row options[] = {
-	{ .name = "kernel", .letter = 'k', .type = OPTION_STRING, .arg = "KERNEL",
+	{ .name = "kernel",
+	  .letter = 'k',
+	  .type = OPTION_STRING,
+	  .arg = "KERNEL",
 	  .help = "version below /lib/modules, or an unpacked kernel package, for 'module' lines",
 	  .offset = offsetof(struct options, kernel) },
-	{ .name = "root", .letter = 'R', .type = OPTION_STRING, .arg = "DIR",
+	{ .name = "root",
+	  .letter = 'R',
+	  .type = OPTION_STRING,
+	  .arg = "DIR",
 	  .help = "tree of another system that programs and libraries are taken from (/)",
 	  .offset = offsetof(struct options, root) },
 	{ 0 },
 };
 
 /* What happened to a name. */
-enum change { CHANGE_IN, CHANGE_OUT, CHANGE_GROWN, CHANGE_SHRUNK, CHANGE_DATA, CHANGE_OTHER, CHANGE_MAX_ };
+enum change {
+	CHANGE_IN,
+	CHANGE_OUT,
+	CHANGE_GROWN,
+	CHANGE_SHRUNK,
+	CHANGE_DATA,
+	CHANGE_OTHER,
+	CHANGE_MAX_
+};
 
 static const struct {
 	char sign;
 	const char *word;
 } changes[CHANGE_MAX_] = {
-	[CHANGE_IN] = { '+', "in" },	   [CHANGE_OUT] = { '-', "out" },
-	[CHANGE_GROWN] = { '>', "grown" }, [CHANGE_SHRUNK] = { '<', "shrunk" },
-	[CHANGE_DATA] = { '~', "changed" }, [CHANGE_OTHER] = { '*', "with another kind, mode, owner or target" },
+	[CHANGE_IN] = { '+', "in" },
+	[CHANGE_OUT] = { '-', "out" },
+	[CHANGE_GROWN] = { '>', "grown" },
+	[CHANGE_SHRUNK] = { '<', "shrunk" },
+	[CHANGE_DATA] = { '~', "changed" },
+	[CHANGE_OTHER] = { '*', "with another kind, mode, owner or target" },
 };
 
 struct totals {
@@ -102,7 +119,8 @@ static int tell(struct totals *t, enum change c, const char *path, uint64_t byte
 static bool same_attributes(const struct listing_row *a, const struct listing_row *b)
 {
 	return a->mode == b->mode && a->uid == b->uid && a->gid == b->gid && a->major == b->major &&
-	       a->minor == b->minor && !strcmp(a->target ? a->target : "", b->target ? b->target : "");
+	       a->minor == b->minor &&
+	       !strcmp(a->target ? a->target : "", b->target ? b->target : "");
 }
 
 static int tell_both(struct totals *t, const struct listing_row *a, const struct listing_row *b)
@@ -111,13 +129,16 @@ static int tell_both(struct totals *t, const struct listing_row *a, const struct
 	char more[80] = "";
 
 	if (a->mode != b->mode && (a->mode & S_IFMT) == (b->mode & S_IFMT))
-		snprintf(more, sizeof(more), " (mode %04o, was %04o)", b->mode & 07777, a->mode & 07777);
+		snprintf(more, sizeof(more), " (mode %04o, was %04o)", b->mode & 07777,
+			 a->mode & 07777);
 	else if (a->uid != b->uid || a->gid != b->gid)
-		snprintf(more, sizeof(more), " (owner %u:%u, was %u:%u)", b->uid, b->gid, a->uid, a->gid);
+		snprintf(more, sizeof(more), " (owner %u:%u, was %u:%u)", b->uid, b->gid, a->uid,
+			 a->gid);
 	if (S_ISREG(a->mode) && S_ISREG(b->mode)) {
 		if (a->size != b->size)
 			return tell(t, a->size < b->size ? CHANGE_GROWN : CHANGE_SHRUNK, b->path,
-				    a->size < b->size ? b->size - a->size : a->size - b->size, more);
+				    a->size < b->size ? b->size - a->size : a->size - b->size,
+				    more);
 		if (memcmp(a->hash, b->hash, sizeof(a->hash)))
 			return tell(t, CHANGE_DATA, b->path, b->size, more);
 	}
@@ -155,8 +176,8 @@ static void print_totals(const struct listing *a, const struct listing *b, const
 			       format_size(t->bytes[c], size));
 		all += t->n[c];
 	}
-	printf("%s; %" PRIu64 " bytes, were %" PRIu64 "\n", all ? "" : "the same files", b->image_bytes,
-	       a->image_bytes);
+	printf("%s; %" PRIu64 " bytes, were %" PRIu64 "\n", all ? "" : "the same files",
+	       b->image_bytes, a->image_bytes);
 }
 
 static int run(void *opts, int argc, char **argv)

@@ -1,8 +1,8 @@
 /*
  * fetch.c - the command bpboot fetch: the node's own transfer code on this machine
  *
- * The file goes to where --output says as it comes, aside first, so that nothing half-written is ever seen. It is not
- * kept in memory: this command has no maximum, as the node's fetch_blob has.
+ * The file goes to where --output says as it comes, aside first, so that nothing half-written is
+ * ever seen. It is not kept in memory: this command has no maximum, as the node's fetch_blob has.
  */
 #include <errno.h>
 #include <ev.h>
@@ -86,7 +86,8 @@ static const struct tftp_client_ops fetch_ops = {
 	.data = on_data,
 	.done = on_done,
 };
-static const struct tftp_client_ops fetch_file_ops = { /* standard output has no places */
+static const struct tftp_client_ops fetch_file_ops = {
+	/* standard output has no places */
 	.size = on_size,
 	.data = on_data,
 	.data_at = on_data_at,
@@ -185,11 +186,13 @@ static int run(void *options, int argc, char **argv)
 static const struct option_row rows[] = {
 	{ "output", 'o', OPTION_STRING, "FILE", "write to FILE; - is standard output",
 	  offsetof(struct fetch_options, output) },
-	{ "blksize", 'b', OPTION_U64, "BYTES", "TFTP block size to ask for (default: what fits the MTU)",
+	{ "blksize", 'b', OPTION_U64, "BYTES",
+	  "TFTP block size to ask for (default: what fits the MTU)",
 	  offsetof(struct fetch_options, blksize), 8, 65464 },
 	{ "windowsize", 'w', OPTION_U64, "BLOCKS", "TFTP window to ask for (default: 16)",
 	  offsetof(struct fetch_options, windowsize), 1, 65535 },
-	{ "timeout", 't', OPTION_U64, "SECONDS", "give up when nothing came for so long (default: 10)",
+	{ "timeout", 't', OPTION_U64, "SECONDS",
+	  "give up when nothing came for so long (default: 10)",
 	  offsetof(struct fetch_options, timeout_s), 1, 3600 },
 	{ 0 },
 };
@@ -198,8 +201,10 @@ const struct command cmd_fetch = {
 	.name = "fetch",
 	.args = "URL",
 	.summary = "fetch a file with the node's own transfer code",
-	.details = "URL is tftp://ADDRESS[:PORT]/PATH or http://ADDRESS[:PORT]/PATH. Without --output the file goes\n"
-		   "to the current directory, under the last name of PATH. On a failure nothing is left behind.\n",
+	.details = "URL is tftp://ADDRESS[:PORT]/PATH or http://ADDRESS[:PORT]/PATH. Without "
+		   "--output the file goes\n"
+		   "to the current directory, under the last name of PATH. On a failure nothing is "
+		   "left behind.\n",
 	.options = rows,
 	.options_size = sizeof(struct fetch_options),
 	.args_min = 1,

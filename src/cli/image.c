@@ -21,7 +21,9 @@
 #include "image/publish.h"
 #include "image/stamp.h"
 
-#define SCRATCH_NAME ".image" /* in the boot directory, while the image is made; only where O_TMPFILE is not known */
+#define SCRATCH_NAME                                                                            \
+	".image" /* in the boot directory, while the image is made; only where O_TMPFILE is not \
+		    known */
 
 struct options {
 	const char *output, *name, *raw, *key, *kernel, *root;
@@ -30,32 +32,65 @@ struct options {
 };
 
 static const struct option_row options[] = {
-	{ .name = "output", .letter = 'o', .type = OPTION_STRING, .arg = "DIR",
+	{ .name = "output",
+	  .letter = 'o',
+	  .type = OPTION_STRING,
+	  .arg = "DIR",
 	  .help = "the boot directory (/srv/bpboot; BPBOOT_DIR overrides)",
 	  .offset = offsetof(struct options, output) },
-	{ .name = "name", .letter = 'n', .type = OPTION_STRING, .arg = "NAME",
+	{ .name = "name",
+	  .letter = 'n',
+	  .type = OPTION_STRING,
+	  .arg = "NAME",
 	  .help = "name of the image (as the manifest says, or its file's name)",
 	  .offset = offsetof(struct options, name) },
-	{ .name = "raw", .letter = 'r', .type = OPTION_STRING, .arg = "FILE",
+	{ .name = "raw",
+	  .letter = 'r',
+	  .type = OPTION_STRING,
+	  .arg = "FILE",
 	  .help = "write the bare file system there and publish nothing",
 	  .offset = offsetof(struct options, raw) },
-	{ .name = "kernel", .letter = 'k', .type = OPTION_STRING, .arg = "KERNEL",
+	{ .name = "kernel",
+	  .letter = 'k',
+	  .type = OPTION_STRING,
+	  .arg = "KERNEL",
 	  .help = "version below /lib/modules, or an unpacked kernel package, for 'module' lines",
 	  .offset = offsetof(struct options, kernel) },
-	{ .name = "root", .letter = 'R', .type = OPTION_STRING, .arg = "DIR",
+	{ .name = "root",
+	  .letter = 'R',
+	  .type = OPTION_STRING,
+	  .arg = "DIR",
 	  .help = "tree of another system that programs and libraries are taken from (/)",
 	  .offset = offsetof(struct options, root) },
-	{ .name = "key", .type = OPTION_STRING, .arg = "FILE",
+	{ .name = "key",
+	  .type = OPTION_STRING,
+	  .arg = "FILE",
 	  .help = "secret key that signs (/etc/bpboot/sign.key; BPBOOT_KEYS names the folder)",
 	  .offset = offsetof(struct options, key) },
-	{ .name = "no-sign", .type = OPTION_FLAG, .help = "publish without a signature",
+	{ .name = "no-sign",
+	  .type = OPTION_FLAG,
+	  .help = "publish without a signature",
 	  .offset = offsetof(struct options, no_sign) },
-	{ .name = "level", .letter = 'l', .type = OPTION_U64, .arg = "N", .help = "level of zstd (15)",
-	  .min = 1, .max = PUBLISH_LEVEL_MAX, .offset = offsetof(struct options, level) },
-	{ .name = "part", .letter = 'p', .type = OPTION_SIZE, .arg = "SIZE",
-	  .help = "size of a part before compression, a multiple of 4K (256K)", .min = 4096,
-	  .max = INDEX_PART_RAW_MAX, .offset = offsetof(struct options, part_bytes) },
-	{ .name = "quiet", .letter = 'q', .type = OPTION_FLAG, .help = "do not print the size table",
+	{ .name = "level",
+	  .letter = 'l',
+	  .type = OPTION_U64,
+	  .arg = "N",
+	  .help = "level of zstd (15)",
+	  .min = 1,
+	  .max = PUBLISH_LEVEL_MAX,
+	  .offset = offsetof(struct options, level) },
+	{ .name = "part",
+	  .letter = 'p',
+	  .type = OPTION_SIZE,
+	  .arg = "SIZE",
+	  .help = "size of a part before compression, a multiple of 4K (256K)",
+	  .min = 4096,
+	  .max = INDEX_PART_RAW_MAX,
+	  .offset = offsetof(struct options, part_bytes) },
+	{ .name = "quiet",
+	  .letter = 'q',
+	  .type = OPTION_FLAG,
+	  .help = "do not print the size table",
 	  .offset = offsetof(struct options, quiet) },
 	{ 0 },
 };
@@ -128,12 +163,13 @@ static void print_published(const struct options *o, const struct build *b, cons
 	char size[FORMAT_SIZE_MAX];
 
 	if (p->changed)
-		printf("published in %s: %s, counter %" PRIu64 ", %zu parts (%zu new), %s to fetch%s\n", dir,
-		       b->name, p->counter, p->parts, p->new_parts, format_size(p->stored_bytes, size),
-		       o->no_sign ? ", not signed" : "");
+		printf("published in %s: %s, counter %" PRIu64
+		       ", %zu parts (%zu new), %s to fetch%s\n",
+		       dir, b->name, p->counter, p->parts, p->new_parts,
+		       format_size(p->stored_bytes, size), o->no_sign ? ", not signed" : "");
 	else
-		printf("unchanged in %s: %s, counter %" PRIu64 ", %zu parts, %s to fetch\n", dir, b->name,
-		       p->counter, p->parts, format_size(p->stored_bytes, size));
+		printf("unchanged in %s: %s, counter %" PRIu64 ", %zu parts, %s to fetch\n", dir,
+		       b->name, p->counter, p->parts, format_size(p->stored_bytes, size));
 }
 
 /* Print the table and plan what was gathered, unless --quiet leaves the plan for later. */
@@ -182,7 +218,8 @@ static int publish(const struct options *o, struct build *b, const char *dir, in
 	if (r < 0)
 		return log_err(r, "cannot look at what '%s' is made of", b->name);
 	if (stamp_matches(boot_dirfd, b->name, key != NULL, &stamp)) {
-		printf("unchanged in %s: %s; nothing that it is made of has changed\n", dir, b->name);
+		printf("unchanged in %s: %s; nothing that it is made of has changed\n", dir,
+		       b->name);
 		return 0;
 	}
 	r = o->quiet ? build_plan(b) : 0;
@@ -251,8 +288,10 @@ static int run(void *opts, int argc, char **argv)
 	if (r < 0)
 		return r;
 	if (!o->raw && !b.gathered.has_init)
-		return log_err(-ENOENT, "%s: the image has no %s; name what the node starts with 'init PATH'",
-			       argv[0], b.gathered.init);
+		return log_err(
+			-ENOENT,
+			"%s: the image has no %s; name what the node starts with 'init PATH'",
+			argv[0], b.gathered.init);
 	r = show(o, &b);
 	if (r < 0)
 		return r;

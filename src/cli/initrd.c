@@ -34,37 +34,76 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ .name = "kernel", .letter = 'k', .type = OPTION_STRING, .arg = "KERNEL",
-	  .help = "version below /lib/modules, or an unpacked kernel package (the kernel that runs)",
+	{ .name = "kernel",
+	  .letter = 'k',
+	  .type = OPTION_STRING,
+	  .arg = "KERNEL",
+	  .help = "version below /lib/modules, or an unpacked kernel package (the kernel that "
+		  "runs)",
 	  .offset = offsetof(struct options, kernel) },
-	{ .name = "modules", .letter = 'm', .type = OPTION_STRING, .arg = "SET",
-	  .help = "net: every wired card; virtual: of virtual machines; or names, with commas (net)",
+	{ .name = "modules",
+	  .letter = 'm',
+	  .type = OPTION_STRING,
+	  .arg = "SET",
+	  .help = "net: every wired card; virtual: of virtual machines; or names, with commas "
+		  "(net)",
 	  .offset = offsetof(struct options, modules) },
-	{ .name = "compress", .letter = 'c', .type = OPTION_STRING, .arg = "KIND",
-	  .help = "zstd, gzip or none (zstd)", .offset = offsetof(struct options, compress) },
-	{ .name = "level", .letter = 'l', .type = OPTION_U64, .arg = "N",
-	  .help = "level of compression (zstd 18, gzip 9)", .min = 1, .max = 19,
+	{ .name = "compress",
+	  .letter = 'c',
+	  .type = OPTION_STRING,
+	  .arg = "KIND",
+	  .help = "zstd, gzip or none (zstd)",
+	  .offset = offsetof(struct options, compress) },
+	{ .name = "level",
+	  .letter = 'l',
+	  .type = OPTION_U64,
+	  .arg = "N",
+	  .help = "level of compression (zstd 18, gzip 9)",
+	  .min = 1,
+	  .max = 19,
 	  .offset = offsetof(struct options, level) },
-	{ .name = "output", .letter = 'o', .type = OPTION_STRING, .arg = "FILE",
+	{ .name = "output",
+	  .letter = 'o',
+	  .type = OPTION_STRING,
+	  .arg = "FILE",
 	  .help = "write the initramfs there, and nothing to the boot directory",
 	  .offset = offsetof(struct options, output) },
-	{ .name = "boot", .letter = 'b', .type = OPTION_STRING, .arg = "DIR",
+	{ .name = "boot",
+	  .letter = 'b',
+	  .type = OPTION_STRING,
+	  .arg = "DIR",
 	  .help = "the boot directory (/srv/bpboot; BPBOOT_DIR overrides)",
 	  .offset = offsetof(struct options, boot) },
-	{ .name = "key", .type = OPTION_CALL, .arg = "FILE",
+	{ .name = "key",
+	  .type = OPTION_CALL,
+	  .arg = "FILE",
 	  .help = "public key whose images nodes accept (/etc/bpboot/sign.pub); again for more",
 	  .call = keys_take },
-	{ .name = "min-counter", .type = OPTION_U64, .arg = "N",
-	  .help = "nodes refuse an index with a lower counter", .min = 1, .max = INT64_MAX,
+	{ .name = "min-counter",
+	  .type = OPTION_U64,
+	  .arg = "N",
+	  .help = "nodes refuse an index with a lower counter",
+	  .min = 1,
+	  .max = INT64_MAX,
 	  .offset = offsetof(struct options, min_counter) },
-	{ .name = "firmware", .type = OPTION_STRING, .arg = "DIR",
+	{ .name = "firmware",
+	  .type = OPTION_STRING,
+	  .arg = "DIR",
 	  .help = "put in what drivers ask for and DIR holds, like /lib/firmware (none)",
 	  .offset = offsetof(struct options, firmware) },
-	{ .name = "shell", .type = OPTION_FLAG, .help = "put in a shell for rd.shell (" INITRD_SHELL ", static)",
+	{ .name = "shell",
+	  .type = OPTION_FLAG,
+	  .help = "put in a shell for rd.shell (" INITRD_SHELL ", static)",
 	  .offset = offsetof(struct options, shell) },
-	{ .name = "init", .type = OPTION_STRING, .arg = "FILE",
-	  .help = "static program to be /init (bpboot's own)", .offset = offsetof(struct options, init) },
-	{ .name = "quiet", .letter = 'q', .type = OPTION_FLAG, .help = "print no table",
+	{ .name = "init",
+	  .type = OPTION_STRING,
+	  .arg = "FILE",
+	  .help = "static program to be /init (bpboot's own)",
+	  .offset = offsetof(struct options, init) },
+	{ .name = "quiet",
+	  .letter = 'q',
+	  .type = OPTION_FLAG,
+	  .help = "print no table",
 	  .offset = offsetof(struct options, quiet) },
 	{ 0 },
 };
@@ -111,8 +150,9 @@ static void row(const char *what, uint64_t bytes, size_t n)
 	printf("\n");
 }
 
-static int print_table(const struct modules *m, const struct driverset *set, const struct initrd_sizes *s,
-		       uint64_t raw, uint64_t packed, enum compress_kind kind, uint64_t took_us)
+static int print_table(const struct modules *m, const struct driverset *set,
+		       const struct initrd_sizes *s, uint64_t raw, uint64_t packed,
+		       enum compress_kind kind, uint64_t took_us)
 {
 	char size[FORMAT_SIZE_MAX];
 	int r;
@@ -131,8 +171,9 @@ static int print_table(const struct modules *m, const struct driverset *set, con
 	printf("\n");
 	r = print_modules(set);
 	if (s->n_missing)
-		print_names("firmware that drivers may ask for and that is not in (--firmware DIR):",
-			    (const char *const *)s->missing, s->n_missing);
+		print_names(
+			"firmware that drivers may ask for and that is not in (--firmware DIR):",
+			(const char *const *)s->missing, s->n_missing);
 	printf("%s in %.2f s\n", format_size(packed, size), (double)took_us / 1e6);
 	return r;
 }
@@ -140,19 +181,23 @@ static int print_table(const struct modules *m, const struct driverset *set, con
 /* The kernel goes beside the initramfs, unless it is there already. */
 static int publish_kernel(int dirfd, const struct modules *m)
 {
-	_cleanup_buffer_ struct buffer b = BUFFER(INITRD_KERNEL_MAX), old = BUFFER(INITRD_KERNEL_MAX);
+	_cleanup_buffer_ struct buffer b = BUFFER(INITRD_KERNEL_MAX),
+				       old = BUFFER(INITRD_KERNEL_MAX);
 	const char *path = modules_vmlinuz(m);
 	int r;
 
 	if (!path) {
-		log_warn(0, "no vmlinuz of kernel %s was found: put it into the boot directory yourself",
+		log_warn(0,
+			 "no vmlinuz of kernel %s was found: put it into the boot directory "
+			 "yourself",
 			 modules_version(m));
 		return 0;
 	}
 	r = file_read(AT_FDCWD, path, &b);
 	if (r < 0)
 		return log_err(r, "cannot read kernel '%s'", path);
-	if (file_read(dirfd, INITRD_KERNEL, &old) == 0 && old.len == b.len && !memcmp(old.data, b.data, b.len))
+	if (file_read(dirfd, INITRD_KERNEL, &old) == 0 && old.len == b.len &&
+	    !memcmp(old.data, b.data, b.len))
 		return 0;
 	r = file_write(dirfd, INITRD_KERNEL, b.data, b.len, 0644);
 	return r < 0 ? log_err(r, "cannot write '%s' to the boot directory", INITRD_KERNEL) : 0;
@@ -183,7 +228,8 @@ static int write_out(const struct options *o, const struct modules *m, const str
 
 static int build(const struct options *o, const struct initrd_spec *spec, enum compress_kind kind)
 {
-	_cleanup_buffer_ struct buffer raw = BUFFER(INITRD_BYTES_MAX), packed = BUFFER(2 * (size_t)INITRD_BYTES_MAX);
+	_cleanup_buffer_ struct buffer raw = BUFFER(INITRD_BYTES_MAX),
+				       packed = BUFFER(2 * (size_t)INITRD_BYTES_MAX);
 	_cleanup_initrd_sizes_ struct initrd_sizes sizes = { 0 };
 	_cleanup_driverset_ struct driverset set = { 0 };
 	_cleanup_modules_ struct modules *m = NULL;
@@ -233,8 +279,10 @@ const struct command cmd_initrd = {
 	.name = "initrd",
 	.args = "",
 	.summary = "build the initramfs that nodes boot with",
-	.details = "Without --output the initramfs goes into the boot directory as initrd.img, and the kernel beside it\n"
-		   "as vmlinuz. The same input gives the same bytes; times are SOURCE_DATE_EPOCH, or 0.\n",
+	.details = "Without --output the initramfs goes into the boot directory as initrd.img, and "
+		   "the kernel beside it\n"
+		   "as vmlinuz. The same input gives the same bytes; times are SOURCE_DATE_EPOCH, "
+		   "or 0.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.run = run,

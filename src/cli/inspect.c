@@ -29,12 +29,21 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ .name = "extract", .letter = 'x', .type = OPTION_STRING, .arg = "DIR",
+	{ .name = "extract",
+	  .letter = 'x',
+	  .type = OPTION_STRING,
+	  .arg = "DIR",
 	  .help = "write the files below DIR, which is made when it is missing",
 	  .offset = offsetof(struct options, extract) },
-	{ .name = "cat", .letter = 'c', .type = OPTION_STRING, .arg = "PATH",
-	  .help = "write the data of one file to standard output", .offset = offsetof(struct options, cat) },
-	{ .name = "json", .type = OPTION_FLAG, .help = "print everything as JSON",
+	{ .name = "cat",
+	  .letter = 'c',
+	  .type = OPTION_STRING,
+	  .arg = "PATH",
+	  .help = "write the data of one file to standard output",
+	  .offset = offsetof(struct options, cat) },
+	{ .name = "json",
+	  .type = OPTION_FLAG,
+	  .help = "print everything as JSON",
 	  .offset = offsetof(struct options, json) },
 	{ 0 },
 };
@@ -89,11 +98,12 @@ static int list_segment(void *user, const struct inspect_segment *s)
 
 	l->segments++;
 	if (!l->json) {
-		printf("segment %u: %s at offset %" PRIu64 ", compression %s\n", s->number, s->format, s->offset,
-		       s->packing);
+		printf("segment %u: %s at offset %" PRIu64 ", compression %s\n", s->number,
+		       s->format, s->offset, s->packing);
 		return 0;
 	}
-	printf("%s\n  {\"offset\": %" PRIu64 ", \"format\": \"%s\", \"compression\": \"%s\", \"files\": [",
+	printf("%s\n  {\"offset\": %" PRIu64
+	       ", \"format\": \"%s\", \"compression\": \"%s\", \"files\": [",
 	       s->number > 1 ? "]}," : "", s->offset, s->format, s->packing);
 	l->any = false;
 	return 0;
@@ -125,13 +135,15 @@ static int list_json(struct listing *l, const struct inspect_entry *e)
 	int r;
 
 	mode_text(e->mode, mode);
-	j = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "path", json_name(e->path), "mode", mode, "uid",
-		      (json_int_t)e->uid, "gid", (json_int_t)e->gid, "links", (json_int_t)e->nlink, "size",
-		      (json_int_t)e->size, "mtime", (json_int_t)e->mtime, "inode", (json_int_t)e->ino);
+	j = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "path", json_name(e->path),
+		      "mode", mode, "uid", (json_int_t)e->uid, "gid", (json_int_t)e->gid, "links",
+		      (json_int_t)e->nlink, "size", (json_int_t)e->size, "mtime",
+		      (json_int_t)e->mtime, "inode", (json_int_t)e->ino);
 	if (!j)
 		return -ENOMEM;
 	if (e->target)
-		(void)json_object_set_new(j, "target", json_name(e->target)); /* when memory is short, left out */
+		(void)json_object_set_new(
+			j, "target", json_name(e->target)); /* when memory is short, left out */
 	if (S_ISCHR(e->mode) || S_ISBLK(e->mode)) {
 		(void)json_object_set_new(j, "major", json_integer(e->rdev_major));
 		(void)json_object_set_new(j, "minor", json_integer(e->rdev_minor));
@@ -181,18 +193,19 @@ static int list(int fd, const char *name, bool json)
 		printf("{\"segments\": [");
 	r = inspect_file(fd, name, &v);
 	if (json)
-		printf("%s\n], \"complete\": %s}\n", l.segments ? "\n  ]}" : "", r == 0 ? "true" : "false");
+		printf("%s\n], \"complete\": %s}\n", l.segments ? "\n  ]}" : "",
+		       r == 0 ? "true" : "false");
 	else if (r == 0)
-		printf("%u segment%s, %" PRIu64 " files, %s\n", l.segments, l.segments == 1 ? "" : "s", l.files,
-		       format_size(l.bytes, size));
+		printf("%u segment%s, %" PRIu64 " files, %s\n", l.segments,
+		       l.segments == 1 ? "" : "s", l.files, format_size(l.bytes, size));
 	return r;
 }
 
 /* --- one file --- */
 
 /*
- * Two passes: the last file of the name is what the kernel would leave, and of a file with several names a cpio archive
- * holds the data with one of them, mostly the last.
+ * Two passes: the last file of the name is what the kernel would leave, and of a file with several
+ * names a cpio archive holds the data with one of them, mostly the last.
  */
 struct finder {
 	const char *path;
@@ -281,7 +294,8 @@ static int extract(int fd, const char *name, const char *dir)
 	if (r == 0)
 		r = extract_finish(x);
 	if (r == 0 && extract_left_out(x))
-		log_info("%" PRIu64 " device nodes, fifos and sockets were left out", extract_left_out(x));
+		log_info("%" PRIu64 " device nodes, fifos and sockets were left out",
+			 extract_left_out(x));
 	return r;
 }
 
@@ -305,7 +319,8 @@ const struct command cmd_inspect = {
 	.name = "inspect",
 	.args = "FILE",
 	.summary = "look into an initrd, cpio archive or ext2 image that anyone made",
-	.details = "FILE is an initrd of any distribution, a cpio archive (newc, crc), packed or not,\n"
+	.details = "FILE is an initrd of any distribution, a cpio archive (newc, crc), packed or "
+		   "not,\n"
 		   "or an ext2, ext3 or ext4 image.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),

@@ -1,8 +1,9 @@
 /*
  * keygen.c - bpboot keygen: the keys of a site (docs/keys.md)
  *
- * Four files, or none: all are looked for before the first is written, so that an old key is never paired with a new
- * one. Secrets are created with mode 0600 and nobody else can ever open them, whatever the umask.
+ * Four files, or none: all are looked for before the first is written, so that an old key is never
+ * paired with a new one. Secrets are created with mode 0600 and nobody else can ever open them,
+ * whatever the umask.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,10 +30,15 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ .name = "dir", .letter = 'd', .type = OPTION_STRING, .arg = "DIR",
+	{ .name = "dir",
+	  .letter = 'd',
+	  .type = OPTION_STRING,
+	  .arg = "DIR",
 	  .help = "where the keys go (/etc/bpboot; BPBOOT_KEYS overrides)",
 	  .offset = offsetof(struct options, dir) },
-	{ .name = "force", .letter = 'f', .type = OPTION_FLAG,
+	{ .name = "force",
+	  .letter = 'f',
+	  .type = OPTION_FLAG,
 	  .help = "replace keys that are there",
 	  .offset = offsetof(struct options, force) },
 	{ 0 },
@@ -46,15 +52,19 @@ static int check_absent(int dirfd, const char *dir)
 
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
 		if (faccessat(dirfd, files[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			return log_err(-EEXIST, "'%s/%s' is there; nothing was written (--force replaces it, "
-				       "and what was made with it has to be made again)", dir, files[i]);
+			return log_err(
+				-EEXIST,
+				"'%s/%s' is there; nothing was written (--force replaces it, "
+				"and what was made with it has to be made again)",
+				dir, files[i]);
 		if (errno != ENOENT)
 			return log_err(-errno, "cannot look for '%s/%s'", dir, files[i]);
 	}
 	return 0;
 }
 
-static int write_file(int dirfd, const char *dir, const char *name, const void *data, size_t n, mode_t mode)
+static int write_file(int dirfd, const char *dir, const char *name, const void *data, size_t n,
+		      mode_t mode)
 {
 	int r = file_write(dirfd, name, data, n, mode);
 
@@ -63,7 +73,8 @@ static int write_file(int dirfd, const char *dir, const char *name, const void *
 
 static int write_signing(int dirfd, const char *dir)
 {
-	_cleanup_buffer_ struct buffer secret = BUFFER(MINISIGN_FILE_MAX), public = BUFFER(MINISIGN_FILE_MAX);
+	_cleanup_buffer_ struct buffer secret = BUFFER(MINISIGN_FILE_MAX),
+				       public = BUFFER(MINISIGN_FILE_MAX);
 	_cleanup_sign_key_ struct sign_key key;
 	char id[MINISIGN_ID_STR_MAX];
 	struct minisign_key pub;
@@ -82,8 +93,8 @@ static int write_signing(int dirfd, const char *dir)
 	if (secret.data)
 		sodium_memzero(secret.data, secret.len);
 	if (r == 0)
-		printf("signing key %s: %s/%s, public half %s/%s\n", minisign_id_str(pub.id, id), dir,
-		       SIGN_KEY_FILE, dir, SIGN_PUBLIC_FILE);
+		printf("signing key %s: %s/%s, public half %s/%s\n", minisign_id_str(pub.id, id),
+		       dir, SIGN_KEY_FILE, dir, SIGN_PUBLIC_FILE);
 	return r;
 }
 

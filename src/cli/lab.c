@@ -114,7 +114,8 @@ static int up(const struct lab_options *o, pid_t until)
 		return COMMAND_USAGE;
 	if (!boot)
 		return log_err(0,
-			       "no boot directory '%s': 'bpboot initrd' and 'bpboot image' make it, "
+			       "no boot directory '%s': 'bpboot initrd' and 'bpboot image' make "
+			       "it, "
 			       "or name another with --boot",
 			       o->boot),
 		       COMMAND_FAILED;

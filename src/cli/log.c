@@ -141,9 +141,8 @@ static int find_subject(const struct log_options *o, const char *asked, struct s
 	if (!n && strchr(s.name, '/'))
 		return log_err(0, "node '%s': expected a number, name or MAC", asked), -EINVAL;
 	if (!file && !o->state && access(STATE_DIR, F_OK) < 0)
-		return log_err(0,
-			       "no cluster file '" CLUSTER_FILE "' and no record in '" STATE_DIR
-			       "': name one with --cluster, --state or --lab"),
+		return log_err(0, "no cluster file '" CLUSTER_FILE "' and no record in '" STATE_DIR
+				  "': name one with --cluster, --state or --lab"),
 		       -ENOENT;
 	r = find_events(&s, o->state ? o->state : file ? c.master_state : STATE_DIR);
 	if (r == 0)

@@ -19,13 +19,18 @@ struct options {
 };
 
 static const struct option_row options[] = {
-	{ .name = "root", .letter = 'R', .type = OPTION_STRING, .arg = "DIR",
+	{ .name = "root",
+	  .letter = 'R',
+	  .type = OPTION_STRING,
+	  .arg = "DIR",
 	  .help = "tree of another system that programs and libraries are taken from (/)",
 	  .offset = offsetof(struct options, root) },
 	{ 0 },
 };
 
-/* A file named relative to @dir, or the working directory, as an absolute path. Caller frees *ret. */
+/*
+ * A file named relative to @dir, or the working directory, as an absolute path. Caller frees *ret.
+ */
 static int absolute(const char *name, const char *dir, char **ret)
 {
 	char cwd[PATH_MAX];

@@ -22,11 +22,15 @@ struct options {
 };
 
 static const struct option_row options[] = {
-	{ "json", 0, OPTION_FLAG, NULL, "print everything as JSON", offsetof(struct options, json) },
+	{ "json", 0, OPTION_FLAG, NULL, "print everything as JSON",
+	  offsetof(struct options, json) },
 	{ "kernel", 'k', OPTION_STRING, "KERNEL",
 	  "version below /lib/modules, or an unpacked kernel package, for 'module' lines",
 	  offsetof(struct options, kernel) },
-	{ .name = "root", .letter = 'R', .type = OPTION_STRING, .arg = "DIR",
+	{ .name = "root",
+	  .letter = 'R',
+	  .type = OPTION_STRING,
+	  .arg = "DIR",
 	  .help = "tree of another system that programs and libraries are taken from (/)",
 	  .offset = offsetof(struct options, root) },
 	{ 0 },
@@ -88,7 +92,8 @@ static void print_totals(const struct size_table *t)
 {
 	char size[FORMAT_SIZE_MAX], line[160];
 
-	printf("\n%zu files: %s asked for in %zu, ", t->n, format_size(t->asked_bytes, size), t->asked);
+	printf("\n%zu files: %s asked for in %zu, ", t->n, format_size(t->asked_bytes, size),
+	       t->asked);
 	printf("%s needed in %zu; %zu folders, %zu symlinks, %zu others\n\n",
 	       format_size(t->needed_bytes, size), t->needed, t->folders, t->links, t->others);
 	snprintf(line, sizeof(line), t->hole_bytes ? ", and %s of zeros that take no room" : "%.0s",
@@ -119,14 +124,17 @@ int size_print(const struct build *b)
 static json_t *json_row(const struct size_row *row)
 {
 	_cleanup_free_ char *path = size_printable(row->path);
-	_cleanup_free_ char *by = row->node->needed_by ? size_printable(row->node->needed_by) : NULL;
+	_cleanup_free_ char *by =
+		row->node->needed_by ? size_printable(row->node->needed_by) : NULL;
 	bool needed = row->node->reason == REASON_NEEDED;
 
 	if (!path)
 		return NULL;
-	return json_pack("{s:s, s:I, s:s, s:s*, s:o*}", "path", path, "bytes", (json_int_t)row->bytes, "why",
-			 needed	       ? "needed" :
-			 row->node->entry ? "asked" : "always",
+	return json_pack("{s:s, s:I, s:s, s:s*, s:o*}", "path", path, "bytes",
+			 (json_int_t)row->bytes, "why",
+			 needed		    ? "needed"
+			 : row->node->entry ? "asked"
+					    : "always",
 			 "needed_by", needed ? by : NULL, "line",
 			 row->node->entry ? json_integer(row->node->entry->line) : NULL);
 }
@@ -140,14 +148,16 @@ static int print_json(const struct build *b)
 	for (size_t i = 0; r == 0 && i < t.n; i++)
 		r = json_array_append_new(files, json_row(&t.rows[i])) < 0 ? -ENOMEM : 0;
 	if (r == 0)
-		all = json_pack("{s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:I}", "name",
-				b->name, "files", files, "image", "data", (json_int_t)t.data_bytes, "rounding",
-				(json_int_t)t.rounding_bytes, "folders", (json_int_t)t.folder_bytes, "pointers",
-				(json_int_t)t.pointer_bytes, "metadata", (json_int_t)t.meta_bytes, "free",
-				(json_int_t)t.free_bytes, "total", (json_int_t)t.image_bytes, "asked_bytes",
-				(json_int_t)t.asked_bytes, "needed_bytes", (json_int_t)t.needed_bytes,
-				"hole_bytes", (json_int_t)t.hole_bytes, "free_inodes",
-				(json_int_t)t.free_inodes);
+		all = json_pack(
+			"{s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:I}",
+			"name", b->name, "files", files, "image", "data", (json_int_t)t.data_bytes,
+			"rounding", (json_int_t)t.rounding_bytes, "folders",
+			(json_int_t)t.folder_bytes, "pointers", (json_int_t)t.pointer_bytes,
+			"metadata", (json_int_t)t.meta_bytes, "free", (json_int_t)t.free_bytes,
+			"total", (json_int_t)t.image_bytes, "asked_bytes",
+			(json_int_t)t.asked_bytes, "needed_bytes", (json_int_t)t.needed_bytes,
+			"hole_bytes", (json_int_t)t.hole_bytes, "free_inodes",
+			(json_int_t)t.free_inodes);
 	else
 		json_decref(files);
 	if (!all || json_dumpf(all, stdout, JSON_INDENT(1)) < 0)

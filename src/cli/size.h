@@ -6,7 +6,10 @@
 #include "base/lang.h"
 #include "image/build.h"
 
-/* A name as a terminal may show it: what is not printable ASCII becomes \xNN. Caller frees. Return: NULL when memory is short. */
+/*
+ * A name as a terminal may show it: what is not printable ASCII becomes \xNN. Caller frees. Return:
+ * NULL when memory is short.
+ */
 char *size_printable(const char *s);
 
 /* Print the table to standard output. Logs. */

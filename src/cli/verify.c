@@ -29,14 +29,24 @@ struct options {
 };
 
 static const struct option_row rows[] = {
-	{ .name = "output", .letter = 'o', .type = OPTION_STRING, .arg = "DIR",
+	{ .name = "output",
+	  .letter = 'o',
+	  .type = OPTION_STRING,
+	  .arg = "DIR",
 	  .help = "the boot directory (/srv/bpboot; BPBOOT_DIR overrides)",
 	  .offset = offsetof(struct options, output) },
-	{ .name = "key", .letter = 'k', .type = OPTION_CALL, .arg = "FILE",
-	  .help = "public key that must have signed (/etc/bpboot/sign.pub); again for more", .call = keys_take },
-	{ .name = "no-signature", .type = OPTION_FLAG, .help = "check the parts only",
+	{ .name = "key",
+	  .letter = 'k',
+	  .type = OPTION_CALL,
+	  .arg = "FILE",
+	  .help = "public key that must have signed (/etc/bpboot/sign.pub); again for more",
+	  .call = keys_take },
+	{ .name = "no-signature",
+	  .type = OPTION_FLAG,
+	  .help = "check the parts only",
 	  .offset = offsetof(struct options, no_key) },
-	{ .name = "prune", .type = OPTION_FLAG,
+	{ .name = "prune",
+	  .type = OPTION_FLAG,
 	  .help = "if all is good, remove the parts that no image names any more",
 	  .offset = offsetof(struct options, prune) },
 	{ 0 },
@@ -97,7 +107,9 @@ static int prune(int dirfd)
 	return r;
 }
 
-/* An argument is an image's name, or the path of its index, which then says the boot directory too. */
+/*
+ * An argument is an image's name, or the path of its index, which then says the boot directory too.
+ */
 static int split_argument(const char *arg, char **ret_dir, char **ret_name)
 {
 	const char *base = path_base(arg);
@@ -140,7 +152,8 @@ const struct command cmd_verify = {
 	.name = "verify",
 	.args = "[IMAGE]",
 	.summary = "check index, signature and parts of published images",
-	.details = "IMAGE is an image's name or the path of its index; without it every image is checked.\n",
+	.details = "IMAGE is an image's name or the path of its index; without it every image is "
+		   "checked.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.args_max = 1,

@@ -67,6 +67,7 @@ int where_program(const char *name, char **ret)
 	}
 	if (try_program(BPBOOT_LIBEXECDIR, "", name, ret) == 0)
 		return 0;
-	return log_err(-ENOENT, "cannot find bpboot's own program '%s' (looked beside this one and in %s)",
+	return log_err(-ENOENT,
+		       "cannot find bpboot's own program '%s' (looked beside this one and in %s)",
 		       name, BPBOOT_LIBEXECDIR);
 }

@@ -14,7 +14,7 @@ const char *where_key_dir(void);
 const char *where_socket(void);
 
 /*
- * Find a program of ours ("init", "bpslave"): in BPBOOT_LIBEXEC, beside the running program, in its build tree, or
- * where it was installed. Return: 0 or -ENOENT (logged). Caller frees *ret.
+ * Find a program of ours ("init", "bpslave"): in BPBOOT_LIBEXEC, beside the running program, in its
+ * build tree, or where it was installed. Return: 0 or -ENOENT (logged). Caller frees *ret.
  */
 _must_check_ int where_program(const char *name, char **ret);

@@ -91,7 +91,8 @@ static int each_data(const struct inode *i, uint64_t first, uint64_t n, block_fn
 		piece.count = (uint32_t)(end - first);
 		return fn(arg, &piece);
 	}
-	for (size_t k = find_run(i, first); r == 0 && k < i->n_runs && i->runs[k].first < end; k++) {
+	for (size_t k = find_run(i, first); r == 0 && k < i->n_runs && i->runs[k].first < end;
+	     k++) {
 		piece.first = MAX((uint64_t)i->runs[k].first, first);
 		piece.count = (uint32_t)(MIN((uint64_t)i->runs[k].first + i->runs[k].count, end) -
 					 piece.first);

@@ -1,9 +1,9 @@
 /*
  * blocks.h - the blocks of one ext2 inode, in the order in which they are laid out
  *
- * ext2 maps a file through 12 direct pointers and three trees of pointer blocks. Here each pointer block stands
- * right before what it points to, so that a file is one run on the disk and everything about it follows from its
- * first block: pointers are computed, never stored.
+ * ext2 maps a file through 12 direct pointers and three trees of pointer blocks. Here each pointer
+ * block stands right before what it points to, so that a file is one run on the disk and everything
+ * about it follows from its first block: pointers are computed, never stored.
  */
 #pragma once
 
@@ -12,23 +12,23 @@
 #include "base/lang.h"
 #include "image/tree.h"
 
-#define BLOCK_BYTES    1024u
-#define BLOCK_POINTERS (BLOCK_BYTES / 4) /* of a pointer block */
-#define BLOCK_DIRECT   12u		  /* pointers in the inode itself */
-#define BLOCK_SLOTS    15u		  /* with those to the three trees */
-#define BLOCK_LEVELS   3u
+#define BLOCK_BYTES	    1024u
+#define BLOCK_POINTERS	    (BLOCK_BYTES / 4) /* of a pointer block */
+#define BLOCK_DIRECT	    12u		      /* pointers in the inode itself */
+#define BLOCK_SLOTS	    15u		      /* with those to the three trees */
+#define BLOCK_LEVELS	    3u
 #define BLOCK_FAST_LINK_MAX 59u /* bytes of a symlink's target that fits into the inode */
 
 /* Blocks that a file can have, and its bytes. */
-#define BLOCKS_FILE_MAX                                                                            \
-	(BLOCK_DIRECT + BLOCK_POINTERS + UINT64_C(1) * BLOCK_POINTERS * BLOCK_POINTERS +           \
+#define BLOCKS_FILE_MAX                                                                  \
+	(BLOCK_DIRECT + BLOCK_POINTERS + UINT64_C(1) * BLOCK_POINTERS * BLOCK_POINTERS + \
 	 UINT64_C(1) * BLOCK_POINTERS * BLOCK_POINTERS * BLOCK_POINTERS)
 
 /* A piece of the layout. */
 struct block_piece {
-	unsigned level;	 /* 0: data; 1 to 3: one pointer block of that level */
-	uint64_t first;	 /* first block of the file that it holds or leads to */
-	uint32_t count;	 /* of data blocks; 1 for a pointer block */
+	unsigned level; /* 0: data; 1 to 3: one pointer block of that level */
+	uint64_t first; /* first block of the file that it holds or leads to */
+	uint32_t count; /* of data blocks; 1 for a pointer block */
 };
 
 /* Takes the pieces in order. Return: 0 or a negative errno, which ends it. */

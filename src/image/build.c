@@ -67,8 +67,11 @@ static int take_name(struct build *b, const struct build_spec *spec)
 		if (publish_name_ok(b->name))
 			return 0;
 	}
-	return log_err(-EINVAL, "'%s' cannot be the name of an image: expected up to %d letters, digits, '.', '_' "
-				"and '-'; --name gives another", name, INDEX_NAME_MAX - 1);
+	return log_err(
+		-EINVAL,
+		"'%s' cannot be the name of an image: expected up to %d letters, digits, '.', '_' "
+		"and '-'; --name gives another",
+		name, INDEX_NAME_MAX - 1);
 }
 
 static int take_time(const struct manifest *m, int64_t *ret)
@@ -86,7 +89,8 @@ static int take_time(const struct manifest *m, int64_t *ret)
 		return 0;
 	}
 	if (parse_u64(epoch, 0, INT32_MAX, &t) < 0)
-		return log_err(-EINVAL, "SOURCE_DATE_EPOCH is '%s'; expected seconds since 1970", epoch);
+		return log_err(-EINVAL, "SOURCE_DATE_EPOCH is '%s'; expected seconds since 1970",
+			       epoch);
 	*ret = (int64_t)t;
 	return 0;
 }
@@ -99,7 +103,8 @@ int build_plan(struct build *b)
 	spec.time_s = b->time_s;
 	if (e) {
 		spec.free_bytes = e->number;
-		spec.free_inodes = e->has_inodes ? e->inodes : e->number / BUILD_FREE_BYTES_PER_INODE;
+		spec.free_inodes =
+			e->has_inodes ? e->inodes : e->number / BUILD_FREE_BYTES_PER_INODE;
 	}
 	return plan_make(b->gathered.tree, &spec, &b->plan);
 }

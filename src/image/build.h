@@ -7,17 +7,23 @@
 #include "image/gather.h"
 #include "image/plan.h"
 
-/* Time of all files of an image unless the manifest or SOURCE_DATE_EPOCH says otherwise: 2020-01-01. */
+/*
+ * Time of all files of an image unless the manifest or SOURCE_DATE_EPOCH says otherwise:
+ * 2020-01-01.
+ */
 #define BUILD_TIME_DEFAULT 1577836800
 
-/* A file system with free space gets an inode for so many bytes of it, unless inodes= says otherwise. */
+/*
+ * A file system with free space gets an inode for so many bytes of it, unless inodes= says
+ * otherwise.
+ */
 #define BUILD_FREE_BYTES_PER_INODE 16384u
 
 struct build_spec {
 	const char *manifest; /* the file's path */
-	const char *root;     /* where programs and libraries are taken from, or NULL: this machine */
-	const char *kernel;   /* for modules, or NULL */
-	const char *name;     /* of the image; NULL: as the manifest says, or as its file is called */
+	const char *root;   /* where programs and libraries are taken from, or NULL: this machine */
+	const char *kernel; /* for modules, or NULL */
+	const char *name;   /* of the image; NULL: as the manifest says, or as its file is called */
 	const char *key_dir;
 	int (*find_program)(const char *name, char **ret); /* as in struct gather_spec */
 };
@@ -33,7 +39,7 @@ struct build {
 	uint64_t started_ns; /* since 1970 */
 };
 
-#define BUILD() ((struct build){ .root = ROOT(), .dirfd = FD_NONE })
+#define BUILD()		((struct build){ .root = ROOT(), .dirfd = FD_NONE })
 #define _cleanup_build_ _cleanup_(build_clear)
 void build_clear(struct build *b);
 

@@ -1,7 +1,8 @@
 /*
  * closure.c - the files that programs need besides themselves
  *
- * Reads files and keeps what was found; interpreters of scripts are followed here, libraries in load.c.
+ * Reads files and keeps what was found; interpreters of scripts are followed here, libraries in
+ * load.c.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -76,7 +77,7 @@ int closure_object(struct closure *c, const char *real, const struct object **re
 
 /* Add a file that is needed, unless it is known. */
 int closure_item(struct closure *c, const struct object *o, const char *path, const char *name,
-		    const char *wanted_by, bool searched)
+		 const char *wanted_by, bool searched)
 {
 	struct closure_item *item;
 	int r;
@@ -134,7 +135,8 @@ static int add_interpreter(struct closure *c, const char *script, const char *pa
 	if (r == 0)
 		r = closure_item(c, o, path, path_base(path), script, false);
 	if (r < 0)
-		return closure_fail(c, r, "interpreter '%s' is not found; '%s' wants it", path, script);
+		return closure_fail(c, r, "interpreter '%s' is not found; '%s' wants it", path,
+				    script);
 	return add_file(c, path, depth + 1);
 }
 
@@ -157,8 +159,9 @@ static int add_env_program(struct closure *c, const char *script, char *argument
 	}
 	word[n] = 0;
 	if (closure_find_program(c, word, &path) < 0)
-		return closure_fail(c, -ENOENT, "interpreter '%s' is not found; '%s' wants it through env", word,
-			    script);
+		return closure_fail(c, -ENOENT,
+				    "interpreter '%s' is not found; '%s' wants it through env",
+				    word, script);
 	return add_interpreter(c, script, path, depth);
 }
 
@@ -174,8 +177,9 @@ static int add_script(struct closure *c, int fd, const char *path, unsigned dept
 	if (!split_script(buf, &interpreter, &argument))
 		return closure_fail(c, -ENOEXEC, "'%s' is neither an ELF file nor a script", path);
 	if (depth >= CLOSURE_SCRIPTS_MAX)
-		return closure_fail(c, -ELOOP, "'%s': scripts that interpret scripts, more than %d deep", path,
-			    CLOSURE_SCRIPTS_MAX);
+		return closure_fail(c, -ELOOP,
+				    "'%s': scripts that interpret scripts, more than %d deep", path,
+				    CLOSURE_SCRIPTS_MAX);
 	r = add_interpreter(c, path, interpreter, depth);
 	if (r == 0 && !strcmp(path_base(interpreter), "env"))
 		r = add_env_program(c, path, argument, depth);
@@ -200,10 +204,13 @@ static int add_file(struct closure *c, const char *path, unsigned depth)
 	if (o->err == 0)
 		return load_program(c, o, path);
 	if (o->err != -ENOEXEC)
-		return closure_fail(c, o->err, o->err == -EBADMSG ? "'%s' is a broken ELF file" : "cannot read '%s'",
-			    path);
+		return closure_fail(c, o->err,
+				    o->err == -EBADMSG ? "'%s' is a broken ELF file"
+						       : "cannot read '%s'",
+				    path);
 	fd = root_read(c->root, real, 0);
-	return fd < 0 ? closure_fail(c, fd, "cannot read '%s'", path) : add_script(c, fd, path, depth);
+	return fd < 0 ? closure_fail(c, fd, "cannot read '%s'", path)
+		      : add_script(c, fd, path, depth);
 }
 
 int closure_add(struct closure *c, const char *path)
@@ -213,19 +220,21 @@ int closure_add(struct closure *c, const char *path)
 	c->error[0] = 0;
 	r = add_file(c, path, 0);
 	if (r < 0 && !c->error[0])
-		(void)closure_fail(c, r, "cannot follow '%s'", path); /* out of memory or over a limit */
+		(void)closure_fail(c, r, "cannot follow '%s'",
+				   path); /* out of memory or over a limit */
 	return r;
 }
 
-int closure_add_library(struct closure *c, const char *name, uint16_t machine, uint8_t class, const char *wanted_by,
-			char **ret_path)
+int closure_add_library(struct closure *c, const char *name, uint16_t machine, uint8_t class,
+			const char *wanted_by, char **ret_path)
 {
 	int r;
 
 	c->error[0] = 0;
 	r = load_library(c, name, machine, class, wanted_by, ret_path);
 	if (r < 0 && !c->error[0])
-		(void)closure_fail(c, r, "cannot follow '%s'", name); /* out of memory or over a limit */
+		(void)closure_fail(c, r, "cannot follow '%s'",
+				   name); /* out of memory or over a limit */
 	return r;
 }
 
@@ -243,8 +252,8 @@ int closure_find_program(struct closure *c, const char *name, char **ret)
 
 		if (r < 0)
 			return r;
-		if (root_resolve(c->root, path, NULL, NULL, &real, &st) == 0 && S_ISREG(st.st_mode) &&
-		    (st.st_mode & 0111)) {
+		if (root_resolve(c->root, path, NULL, NULL, &real, &st) == 0 &&
+		    S_ISREG(st.st_mode) && (st.st_mode & 0111)) {
 			*ret = TAKE_PTR(path);
 			return 0;
 		}

@@ -1,9 +1,9 @@
 /*
  * closure.h - the files that programs need besides themselves
  *
- * The interpreter of a program or a script, and the libraries that the loader would load at its start, found as
- * the loader finds them, breadth-first, without running anything; also what its notes say that it opens later
- * (.note.dlopen).
+ * The interpreter of a program or a script, and the libraries that the loader would load at its
+ * start, found as the loader finds them, breadth-first, without running anything; also what its
+ * notes say that it opens later (.note.dlopen).
  */
 #pragma once
 
@@ -15,14 +15,15 @@
 #include "image/root.h"
 
 #define CLOSURE_OBJECTS_MAX 4096 /* loaded for one program */
-#define CLOSURE_SCRIPTS_MAX 5	 /* interpreters that are scripts themselves, as the kernel allows */
+#define CLOSURE_SCRIPTS_MAX 5 /* interpreters that are scripts themselves, as the kernel allows */
 
 struct closure_item {
 	char *path;	 /* absolute, as the loader finds it */
 	char *real;	 /* the same without symlinks */
 	char *wanted_by; /* path of the program or library that named it first */
 	char *name;	 /* as it was named: "libc.so.6" */
-	bool searched;	 /* found through ld.so.cache or ld.so.conf, outside the loader's own folders */
+	bool searched; /* found through ld.so.cache or ld.so.conf, outside the loader's own folders
+			*/
 	uint16_t machine;
 	uint8_t class;
 };
@@ -35,23 +36,26 @@ void closure_freep(struct closure **c);
 #define _cleanup_closure_ _cleanup_(closure_freep)
 
 /*
- * Add what the ELF file or script at @path (absolute in the root) needs.
- * Return: 0; -ENOEXEC when it is neither; another errno, with closure_error() saying what is wrong, also for
- * -ENOEXEC.
+ * Add what the ELF file or script at @path (absolute in the root) needs. Return: 0; -ENOEXEC when
+ * it is neither; another errno, with closure_error() saying what is wrong, also for -ENOEXEC.
  */
 _must_check_ int closure_add(struct closure *c, const char *path);
 
 /*
- * Add the library that a loader would find as @name ("libnss_dns.so.2"), and what it needs; @wanted_by is the path of
- * who opens it. Return: 0; -ENOENT; another errno; closure_error() says what is wrong. Caller frees *ret_path.
+ * Add the library that a loader would find as @name ("libnss_dns.so.2"), and what it needs;
+ * @wanted_by is the path of who opens it. Return: 0; -ENOENT; another errno; closure_error() says
+ * what is wrong. Caller frees *ret_path.
  */
-_must_check_ int closure_add_library(struct closure *c, const char *name, uint16_t machine, uint8_t class,
-				     const char *wanted_by, char **ret_path);
+_must_check_ int closure_add_library(struct closure *c, const char *name, uint16_t machine,
+				     uint8_t class, const char *wanted_by, char **ret_path);
 
 /* Look for a program by its name in the usual folders. Return: 0 or -ENOENT. Caller frees *ret. */
 _must_check_ int closure_find_program(struct closure *c, const char *name, char **ret);
 
-/* The items, each path once, in the order in which they were found. Borrowed until the next closure_add(). */
+/*
+ * The items, each path once, in the order in which they were found. Borrowed until the next
+ * closure_add().
+ */
 const struct closure_item *closure_items(const struct closure *c, size_t *ret_n);
 
 /* What the ELF file at @path is, from what closure_add() has read. Return: NULL if it is none. */

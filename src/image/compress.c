@@ -1,8 +1,8 @@
 /*
  * compress.c - one buffer compressed as a whole, the same bytes each time
  *
- * zstd through libzstd with worker threads, whose number it promises not to show in the result as long as there is at
- * least one; gzip through libarchive, without name and time in its header.
+ * zstd through libzstd with worker threads, whose number it promises not to show in the result as
+ * long as there is at least one; gzip through libarchive, without name and time in its header.
  */
 #include <archive.h>
 #include <archive_entry.h>
@@ -17,15 +17,17 @@
 #define COMPRESS_ZSTD_LEVEL  18 /* 19 saves 0.2 % in size and costs a fifth more time */
 #define COMPRESS_WORKERS_MAX 16
 /*
- * What one worker takes, and how much of what goes before it sees (5: a sixteenth of the window, 512 KiB). Both show in
- * the result, so they do not follow the number of processors. On the archive of the cloud kernel's `net` set (7 MB, 2
- * processors) this costs 0.8 % in size against one job, and saves two fifths of the time.
+ * What one worker takes, and how much of what goes before it sees (5: a sixteenth of the window,
+ * 512 KiB). Both show in the result, so they do not follow the number of processors. On the archive
+ * of the cloud kernel's `net` set (7 MB, 2 processors) this costs 0.8 % in size against one job,
+ * and saves two fifths of the time.
  */
 #define COMPRESS_JOB_BYTES (4 << 20)
 #define COMPRESS_OVERLAP   5
 /*
- * Of what is packed in several jobs, unless a level is asked for: matches of this length are taken at once, and 2^N
- * candidates looked at. On the same archive 0.8 % larger than level 18, in a sixth less time.
+ * Of what is packed in several jobs, unless a level is asked for: matches of this length are taken
+ * at once, and 2^N candidates looked at. On the same archive 0.8 % larger than level 18, in a sixth
+ * less time.
  */
 #define COMPRESS_TARGET_LENGTH 32
 #define COMPRESS_SEARCH_LOG    4
@@ -52,10 +54,14 @@ int compress_parse(const char *name, enum compress_kind *ret)
 	return -EINVAL;
 }
 
-/* Up to a job's size one job, which packs best; up to two jobs' size two equal ones; then as many as it takes. */
+/*
+ * Up to a job's size one job, which packs best; up to two jobs' size two equal ones; then as many
+ * as it takes.
+ */
 static int job_bytes(size_t n)
 {
-	return n <= COMPRESS_JOB_BYTES || n > 2 * COMPRESS_JOB_BYTES ? COMPRESS_JOB_BYTES : (int)(n / 2 + 1);
+	return n <= COMPRESS_JOB_BYTES || n > 2 * COMPRESS_JOB_BYTES ? COMPRESS_JOB_BYTES
+								     : (int)(n / 2 + 1);
 }
 
 static void set_level(ZSTD_CCtx *ctx, int level, size_t n)
@@ -83,7 +89,8 @@ static int with_zstd(int level, const struct buffer *from, struct buffer *to)
 				       (int)MIN(MAX(online, 1L), (long)COMPRESS_WORKERS_MAX));
 		ZSTD_CCtx_setParameter(ctx, ZSTD_c_jobSize, job_bytes(from->len));
 		ZSTD_CCtx_setParameter(ctx, ZSTD_c_overlapLog, COMPRESS_OVERLAP);
-		n = ZSTD_compress2(ctx, to->data + to->len, to->max - to->len, from->data, from->len);
+		n = ZSTD_compress2(ctx, to->data + to->len, to->max - to->len, from->data,
+				   from->len);
 		if (ZSTD_isError(n)) {
 			log_err(0, "zstd failed: %s", ZSTD_getErrorName(n));
 			r = -EIO;
@@ -107,7 +114,8 @@ static la_ssize_t take_output(struct archive *a, void *user, const void *p, size
 	return (la_ssize_t)n;
 }
 
-static int gzip_run(struct archive *a, const char *level, const struct buffer *from, struct buffer *to)
+static int gzip_run(struct archive *a, const char *level, const struct buffer *from,
+		    struct buffer *to)
 {
 	struct archive_entry *e = archive_entry_new();
 	int ok;
@@ -129,7 +137,8 @@ static int gzip_run(struct archive *a, const char *level, const struct buffer *f
 		ok = archive_write_open(a, to, NULL, take_output, NULL);
 	if (ok == ARCHIVE_OK)
 		ok = archive_write_header(a, e);
-	if (ok == ARCHIVE_OK && archive_write_data(a, from->data, from->len) != (la_ssize_t)from->len)
+	if (ok == ARCHIVE_OK &&
+	    archive_write_data(a, from->data, from->len) != (la_ssize_t)from->len)
 		ok = ARCHIVE_FATAL;
 	if (ok == ARCHIVE_OK)
 		ok = archive_write_close(a);
@@ -153,7 +162,8 @@ static int with_gzip(int level, const struct buffer *from, struct buffer *to)
 	return r;
 }
 
-int compress_buffer(enum compress_kind kind, int level, const struct buffer *from, struct buffer *to)
+int compress_buffer(enum compress_kind kind, int level, const struct buffer *from,
+		    struct buffer *to)
 {
 	switch (kind) {
 	case COMPRESS_ZSTD:

@@ -1,8 +1,8 @@
 /*
  * driverset.c - what "net" and "virtual" mean: the drivers that an initramfs gets (docs/initrd.md)
  *
- * Drivers are chosen by where the kernel's source keeps them, so that a new kernel's new driver is in without a list
- * that someone has to keep. The exceptions are rows of a table.
+ * Drivers are chosen by where the kernel's source keeps them, so that a new kernel's new driver is
+ * in without a list that someone has to keep. The exceptions are rows of a table.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -18,7 +18,10 @@ static const struct {
 	const char *path; /* below lib/modules/VERSION/, without ".ko" and what follows */
 	unsigned sets;
 } rules[] = {
-	/* What init itself needs, and the buses through which the cards of virtual machines are found. */
+	/*
+	 * What init itself needs, and the buses through which the cards of virtual machines are
+	 * found.
+	 */
 	{ "kernel/drivers/block/brd", SET_BASE },
 	{ "kernel/fs/ext4/ext4", SET_BASE },
 	{ "kernel/net/packet/af_packet", SET_BASE },
@@ -42,8 +45,8 @@ static const struct {
 	{ "kernel/drivers/net/ethernet/amd/pcnet32", SET_NET | SET_VIRTUAL },
 	{ "kernel/drivers/net/ethernet/dec/tulip/tulip", SET_NET | SET_VIRTUAL },
 	/*
-	 * Every other wired card. Cards that Hyper-V passes through (pci-hyperv brings them) only speed up the
-	 * synthetic one, which is there before them and boots as well.
+	 * Every other wired card. Cards that Hyper-V passes through (pci-hyperv brings them) only
+	 * speed up the synthetic one, which is there before them and boots as well.
 	 */
 	{ "kernel/drivers/pci/controller/pci-hyperv", SET_NET },
 	{ "kernel/drivers/net/ethernet/*", SET_NET },
@@ -69,8 +72,9 @@ static const struct {
 	{ "kernel/drivers/net/phy/*", SET_PHY },
 };
 
-#define DRIVERSET_PATH_MAX  4096
-#define DRIVERSET_WORDS_MAX 60 /* modules of one line in the initramfs's index, less some for a card's own */
+#define DRIVERSET_PATH_MAX 4096
+#define DRIVERSET_WORDS_MAX \
+	60 /* modules of one line in the initramfs's index, less some for a card's own */
 
 struct chooser {
 	struct modules *m;
@@ -198,15 +202,18 @@ static int choose_named(struct chooser *c, char *names)
 		else if (mod)
 			r = add_driver(c, mod);
 		else if (*name && !modules_builtin(c->m, name))
-			r = log_err(-ENOENT, "no module '%s' in '%s' (expected 'net', 'virtual' or names of "
-				    "modules between commas)", name, modules_dir(c->m));
+			r = log_err(-ENOENT,
+				    "no module '%s' in '%s' (expected 'net', 'virtual' or names of "
+				    "modules between commas)",
+				    name, modules_dir(c->m));
 	}
 	return r;
 }
 
 /*
- * What a driver needs may be found by an alias of its own, and may have to be: the bus of a hypervisor whose cards
- * show only once it is there. Such modules are drivers like those that were asked for.
+ * What a driver needs may be found by an alias of its own, and may have to be: the bus of a
+ * hypervisor whose cards show only once it is there. Such modules are drivers like those that were
+ * asked for.
  */
 static int add_found_needs(struct chooser *c)
 {

@@ -7,8 +7,8 @@
 #include "image/modules.h"
 
 /*
- * What a driver is in the initramfs for. A driver's @needs come before it: the closure of modules.h, and the
- * drivers of PHY chips before those of cards that have one.
+ * What a driver is in the initramfs for. A driver's @needs come before it: the closure of
+ * modules.h, and the drivers of PHY chips before those of cards that have one.
  */
 struct driver {
 	const struct module *mod;
@@ -25,8 +25,8 @@ struct driverset {
 void driverset_clear(struct driverset *s);
 
 /*
- * Choose drivers: @what is "net", "virtual", or names of modules between commas, to which the sets can be added
- * ("virtual,igb"). The RAM disk, file systems and the buses of virtual machines are always in. Logs.
- * Return: 0, -ENOENT (no such module).
+ * Choose drivers: @what is "net", "virtual", or names of modules between commas, to which the sets
+ * can be added ("virtual,igb"). The RAM disk, file systems and the buses of virtual machines are
+ * always in. Logs. Return: 0, -ENOENT (no such module).
  */
 _must_check_ int driverset_make(struct modules *m, const char *what, struct driverset *ret);

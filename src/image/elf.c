@@ -1,9 +1,10 @@
 /*
  * elf.c - what the loader would read in an ELF file, read and never run
  *
- * The section headers are not looked at: the loader does not either, and a stripped file may have none. Addresses
- * become file offsets through the loadable segments, as when the file is mapped. Reads are positioned and bounded
- * instead of a mapping of the file, which a writer could shorten under us.
+ * The section headers are not looked at: the loader does not either, and a stripped file may have
+ * none. Addresses become file offsets through the loadable segments, as when the file is mapped.
+ * Reads are positioned and bounded instead of a mapping of the file, which a writer could shorten
+ * under us.
  */
 #include <elf.h>
 #include <errno.h>
@@ -244,7 +245,8 @@ static int read_dynamic(const struct elf_file *f, const struct segment *s, struc
 }
 
 /* String number @at of the table. */
-static int dynamic_string(const struct elf_file *f, const struct dynamic *d, uint64_t at, char **ret)
+static int dynamic_string(const struct elf_file *f, const struct dynamic *d, uint64_t at,
+			  char **ret)
 {
 	uint64_t base, offset;
 	int r = find_offset(f, d->strings_address, &base);

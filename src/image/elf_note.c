@@ -1,8 +1,9 @@
 /*
  * elf_note.c - what a program says that it opens later (.note.dlopen)
  *
- * A note of owner "FDO" and a type of its own holds JSON: an array of objects with "soname" (an array of names, the best
- * first), "priority" (required, recommended, suggested) and words for people. See systemd's ELF_DLOPEN_METADATA.
+ * A note of owner "FDO" and a type of its own holds JSON: an array of objects with "soname" (an
+ * array of names, the best first), "priority" (required, recommended, suggested) and words for
+ * people. See systemd's ELF_DLOPEN_METADATA.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -12,11 +13,13 @@
 #include "base/reader.h"
 #include "image/elf_note.h"
 
-#define NOTE_OWNER	"FDO"
-#define NOTE_DLOPEN	0x407c0c0au
-#define NOTE_ALIGN	4u
+#define NOTE_OWNER  "FDO"
+#define NOTE_DLOPEN 0x407c0c0au
+#define NOTE_ALIGN  4u
 
-/* The names of one entry, one behind the other. Return: 0, also when it has none; -E2BIG, -ENOMEM. */
+/*
+ * The names of one entry, one behind the other. Return: 0, also when it has none; -E2BIG, -ENOMEM.
+ */
 static int take_sonames(const json_t *names, char **ret)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(ELF_STRING_MAX);
@@ -24,7 +27,8 @@ static int take_sonames(const json_t *names, char **ret)
 	size_t i;
 	int r = 0;
 
-	json_array_foreach(names, i, name) {
+	json_array_foreach(names, i, name)
+	{
 		const char *s = json_string_value(name);
 
 		if (r == 0 && s && *s)
@@ -69,8 +73,7 @@ static int take_json(const uint8_t *p, size_t n, struct elf *e)
 	while (n > 0 && p[n - 1] == 0)
 		n--;
 	all = json_loadb((const char *)p, n, 0, NULL);
-	json_array_foreach(all, i, entry)
-		r = r < 0 ? r : take_entry(entry, e);
+	json_array_foreach(all, i, entry) r = r < 0 ? r : take_entry(entry, e);
 	json_decref(all);
 	return r;
 }
@@ -95,12 +98,14 @@ int elf_note_dlopen(const void *p, size_t n, bool big, struct elf *e)
 	int err = 0;
 
 	while (err == 0 && r.left >= 12) {
-		uint32_t name_bytes = take32(&r, big), bytes = take32(&r, big), type = take32(&r, big);
+		uint32_t name_bytes = take32(&r, big), bytes = take32(&r, big),
+			 type = take32(&r, big);
 		const uint8_t *name = take_padded(&r, name_bytes), *data = take_padded(&r, bytes);
 
 		if (r.err)
 			break;
-		if (type == NOTE_DLOPEN && name_bytes == sizeof(NOTE_OWNER) && !memcmp(name, NOTE_OWNER, name_bytes))
+		if (type == NOTE_DLOPEN && name_bytes == sizeof(NOTE_OWNER) &&
+		    !memcmp(name, NOTE_OWNER, name_bytes))
 			err = take_json(data, bytes, e);
 	}
 	return err;

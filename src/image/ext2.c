@@ -1,10 +1,10 @@
 /*
  * ext2.c - an ext2 image from a plan, in one pass from front to back
  *
- * The plan says where everything is, so each block is made when its turn comes: a group's superblock, descriptors,
- * bitmaps and inode table at its start, then the data of files as it comes. Only a buffer is kept. libext2fs would
- * allocate block by block and write metadata back and forth; it has no way to take an allocation that is known
- * beforehand.
+ * The plan says where everything is, so each block is made when its turn comes: a group's
+ * superblock, descriptors, bitmaps and inode table at its start, then the data of files as it
+ * comes. Only a buffer is kept. libext2fs would allocate block by block and write metadata back and
+ * forth; it has no way to take an allocation that is known beforehand.
  */
 #include <errno.h>
 #include <string.h>
@@ -243,7 +243,8 @@ static int put_all(struct pass *s)
 	return r < 0 ? r : out_end(&s->out, p->blocks);
 }
 
-int ext2_write(const struct plan *p, int fd, void (*progress)(void *user, uint64_t done), void *user)
+int ext2_write(const struct plan *p, int fd, void (*progress)(void *user, uint64_t done),
+	       void *user)
 {
 	struct pass s = { .plan = p };
 	int r = out_init(&s.out, fd);

@@ -9,17 +9,17 @@
 #define ENTRY_HEAD 8u /* bytes of a folder entry before the name */
 
 enum { /* superblock fields */
-	MAGIC = 0xef53,
-	STATE_CLEAN = 1,
-	ERRORS_CONTINUE = 1,
-	REVISION = 1,
-	COMPAT_EXT_ATTR = 8,
-	INCOMPAT_FILETYPE = 2,
-	RO_SPARSE_SUPER = 1,
-	RO_LARGE_FILE = 2,
-	HASH_HALF_MD4 = 1,
-	FLAG_SIGNED_HASH = 1,
-	LABEL_BYTES = 16,
+       MAGIC = 0xef53,
+       STATE_CLEAN = 1,
+       ERRORS_CONTINUE = 1,
+       REVISION = 1,
+       COMPAT_EXT_ATTR = 8,
+       INCOMPAT_FILETYPE = 2,
+       RO_SPARSE_SUPER = 1,
+       RO_LARGE_FILE = 2,
+       HASH_HALF_MD4 = 1,
+       FLAG_SIGNED_HASH = 1,
+       LABEL_BYTES = 16,
 };
 
 /* Mode bits and folder entry type of each kind. */
@@ -104,13 +104,15 @@ void ext2_put_super(const struct plan *p, uint32_t g, uint8_t *to)
 	writer_le32(&w, FLAG_SIGNED_HASH);
 }
 
-void ext2_put_descriptors(const struct plan *p, const struct ext2_usage *usage, uint32_t b, uint8_t *to)
+void ext2_put_descriptors(const struct plan *p, const struct ext2_usage *usage, uint32_t b,
+			  uint8_t *to)
 {
 	const uint32_t per_block = BLOCK_BYTES / PLAN_DESCRIPTOR_BYTES;
 	struct writer w = WRITER(to, BLOCK_BYTES);
 
 	for (uint32_t g = b * per_block; g < p->groups && g < (b + 1) * per_block; g++) {
-		uint32_t at = plan_group_first(p, g) + (plan_has_super(g) ? 1 + p->descriptor_blocks : 0);
+		uint32_t at =
+			plan_group_first(p, g) + (plan_has_super(g) ? 1 + p->descriptor_blocks : 0);
 
 		writer_le32(&w, at);	 /* block bitmap */
 		writer_le32(&w, at + 1); /* inode bitmap */

@@ -1,9 +1,10 @@
 /*
  * ext2_xattr.c - extended attributes of an inode as one ext2 block
  *
- * A header of 32 bytes; entries in the order of (index, length of the name, name), in which the kernel searches them; values
- * from the end of the block. ACLs are stored shorter than getxattr(2) gives them: only named users and groups have
- * an id. The hashes are the kernel's (fs/ext4/xattr.c).
+ * A header of 32 bytes; entries in the order of (index, length of the name, name), in which the
+ * kernel searches them; values from the end of the block. ACLs are stored shorter than getxattr(2)
+ * gives them: only named users and groups have an id. The hashes are the kernel's
+ * (fs/ext4/xattr.c).
  */
 #include <errno.h>
 #include <string.h>

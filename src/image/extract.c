@@ -1,8 +1,8 @@
 /*
  * extract.c - files of an inspected image, written below a folder and nowhere else
  *
- * Each name is opened below the folder by openat2(RESOLVE_IN_ROOT): "..", absolute links and links to links end inside,
- * whatever the image did before and whoever changes the folder meanwhile.
+ * Each name is opened below the folder by openat2(RESOLVE_IN_ROOT): "..", absolute links and links
+ * to links end inside, whatever the image did before and whoever changes the folder meanwhile.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -202,7 +202,9 @@ static int set_times(int fd, int64_t mtime)
 	return futimens(fd, t) < 0 ? -errno : 0;
 }
 
-/* A further name of a file that was made: link it. Return: 1 when there is no such file any more. */
+/*
+ * A further name of a file that was made: link it. Return: 1 when there is no such file any more.
+ */
 static int make_link(const struct extract *x, const char *first, int dir, const char *name)
 {
 	_cleanup_close_ int from = FD_NONE;
@@ -216,8 +218,8 @@ static int make_link(const struct extract *x, const char *first, int dir, const 
 	return r;
 }
 
-static int make_file(struct extract *x, const struct inspect_entry *e, struct inspect_data *data, int dir,
-		     const char *name)
+static int make_file(struct extract *x, const struct inspect_entry *e, struct inspect_data *data,
+		     int dir, const char *name)
 {
 	const char *first = e->path;
 	_cleanup_close_ int fd = FD_NONE;
@@ -267,7 +269,8 @@ static int make_folder(struct extract *x, const struct inspect_entry *e, int dir
 		x->folders = grown;
 		x->cap_folders = cap;
 	}
-	x->folders[x->n_folders] = (struct folder){ strdup(e->path), e->mode & EXTRACT_FOLDER_MODE, e->mtime };
+	x->folders[x->n_folders] =
+		(struct folder){ strdup(e->path), e->mode & EXTRACT_FOLDER_MODE, e->mtime };
 	return x->folders[x->n_folders++].path ? 0 : -ENOMEM;
 }
 
@@ -279,7 +282,8 @@ static int make_symlink(const struct inspect_entry *e, int dir, const char *name
 	if (r == 0 && symlinkat(e->target, dir, name) < 0)
 		r = -errno;
 	if (r == 0)
-		(void)utimensat(dir, name, t, AT_SYMLINK_NOFOLLOW); /* of a symlink nobody looks at it */
+		(void)utimensat(dir, name, t,
+				AT_SYMLINK_NOFOLLOW); /* of a symlink nobody looks at it */
 	return r;
 }
 
@@ -302,7 +306,8 @@ int extract_entry(struct extract *x, const struct inspect_entry *e, struct inspe
 	else if (r == 0)
 		x->left_out++;
 	if (r == -EXDEV)
-		return log_err(r, "'%s' leads out of the image, so nothing more is extracted", e->path);
+		return log_err(r, "'%s' leads out of the image, so nothing more is extracted",
+			       e->path);
 	return r < 0 ? log_err(r, "cannot extract '%s'", e->path) : 0;
 }
 

@@ -1,9 +1,10 @@
 /*
  * gather.c - from a manifest to the tree of an image
  *
- * Lines that put something at a place of their own come first, programs with their libraries after them: so what a
- * manifest says outright stands, in whatever order its lines are. Where the machine that builds has merged /bin,
- * /sbin and /lib into /usr by symlinks, the image gets the same symlinks as soon as something lies below one.
+ * Lines that put something at a place of their own come first, programs with their libraries after
+ * them: so what a manifest says outright stands, in whatever order its lines are. Where the machine
+ * that builds has merged /bin, /sbin and /lib into /usr by symlinks, the image gets the same
+ * symlinks as soon as something lies below one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +18,8 @@
 #include "base/path.h"
 #include "image/gather_internal.h"
 
-int gather_error(const struct gather *g, int err, const struct manifest_entry *e, const char *fmt, ...)
+int gather_error(const struct gather *g, int err, const struct manifest_entry *e, const char *fmt,
+		 ...)
 {
 	char text[LOG_LINE_MAX];
 	va_list ap;
@@ -45,7 +47,8 @@ static bool is_merged_name(const char *name, size_t n)
 }
 
 /* A missing folder: where the root has a symlink of the merge, that symlink. */
-static int add_missing(struct gather *g, struct node *dir, const char *name, size_t n, struct node **ret)
+static int add_missing(struct gather *g, struct node *dir, const char *name, size_t n,
+		       struct node **ret)
 {
 	_cleanup_free_ char *path = NULL, *target = NULL;
 	int r;
@@ -80,8 +83,8 @@ static int follow(const struct node *link, const char *rest, char **ret)
 	return path_normalize(joined, ret);
 }
 
-static int dir_at(struct gather *g, const struct manifest_entry *e, const char *path, unsigned links,
-		  struct node **ret)
+static int dir_at(struct gather *g, const struct manifest_entry *e, const char *path,
+		  unsigned links, struct node **ret)
 {
 	struct node *at = tree_root(g->tree);
 	const char *whole = path;
@@ -92,19 +95,23 @@ static int dir_at(struct gather *g, const struct manifest_entry *e, const char *
 		int r = x ? 0 : add_missing(g, at, path, n, &x);
 
 		if (r < 0)
-			return gather_error(g, r, e, "cannot make '%s' in the image: %s", whole, strerror(-r));
+			return gather_error(g, r, e, "cannot make '%s' in the image: %s", whole,
+					    strerror(-r));
 		path += n;
 		if (x->inode->kind == INODE_LINK) {
 			_cleanup_free_ char *next = NULL;
 
 			if (links == TREE_LINKS_MAX)
-				return gather_error(g, -ELOOP, e, "'%s' leads through too many symlinks", whole);
+				return gather_error(g, -ELOOP, e,
+						    "'%s' leads through too many symlinks", whole);
 			r = follow(x, path, &next);
-			return r < 0 ? gather_error(g, r, e, "cannot follow '%s': %s", whole, strerror(-r)) :
-				       dir_at(g, e, next, links + 1, ret);
+			return r < 0 ? gather_error(g, r, e, "cannot follow '%s': %s", whole,
+						    strerror(-r))
+				     : dir_at(g, e, next, links + 1, ret);
 		}
 		if (x->inode->kind != INODE_DIR)
-			return gather_error(g, -ENOTDIR, e, "'%.*s' is not a folder; '%s' would lie in it",
+			return gather_error(g, -ENOTDIR, e,
+					    "'%.*s' is not a folder; '%s' would lie in it",
 					    (int)(path - whole), whole, whole);
 		at = x;
 	}
@@ -112,7 +119,8 @@ static int dir_at(struct gather *g, const struct manifest_entry *e, const char *
 	return 0;
 }
 
-int gather_dir(struct gather *g, const struct manifest_entry *e, const char *path, struct node **ret)
+int gather_dir(struct gather *g, const struct manifest_entry *e, const char *path,
+	       struct node **ret)
 {
 	return dir_at(g, e, path, 0, ret);
 }
@@ -126,8 +134,8 @@ static int twice(const struct gather *g, const struct manifest_entry *e, const c
 	return gather_error(g, -EEXIST, e, "'%s' is in the image already", path);
 }
 
-int gather_new(struct gather *g, const struct manifest_entry *e, const char *path, enum inode_kind kind,
-	       uint16_t mode, struct node **ret)
+int gather_new(struct gather *g, const struct manifest_entry *e, const char *path,
+	       enum inode_kind kind, uint16_t mode, struct node **ret)
 {
 	_cleanup_free_ char *above = strndup(path, (size_t)(path_base(path) - path));
 	const char *name = path_base(path);
@@ -143,7 +151,8 @@ int gather_new(struct gather *g, const struct manifest_entry *e, const char *pat
 		return twice(g, e, path, old);
 	r = tree_add(g->tree, dir, name, strlen(name), kind, mode, NULL, ret);
 	if (r < 0)
-		return gather_error(g, r, e, "cannot make '%s' in the image: %s", path, strerror(-r));
+		return gather_error(g, r, e, "cannot make '%s' in the image: %s", path,
+				    strerror(-r));
 	(*ret)->entry = e;
 	(*ret)->reason = e ? REASON_ASKED : REASON_IMPLIED;
 	return 0;
@@ -179,13 +188,16 @@ static int take_file(struct gather *g, const struct manifest_entry *e)
 	int r;
 
 	if (fstatat(g->spec->dirfd, e->source, &st, 0) < 0)
-		return gather_error(g, -errno, e, "cannot find '%s': %s", e->source, strerror(errno));
+		return gather_error(g, -errno, e, "cannot find '%s': %s", e->source,
+				    strerror(errno));
 	if (S_ISDIR(st.st_mode))
-		return gather_error(g, -EISDIR, e, "'%s' is a folder; 'tree' takes folders", e->source);
+		return gather_error(g, -EISDIR, e, "'%s' is a folder; 'tree' takes folders",
+				    e->source);
 	if (!S_ISREG(st.st_mode))
 		return gather_error(g, -EINVAL, e, "'%s' is not a regular file", e->source);
 	if (faccessat(g->spec->dirfd, e->source, R_OK, AT_EACCESS) < 0)
-		return gather_error(g, -errno, e, "cannot read '%s': %s", e->source, strerror(errno));
+		return gather_error(g, -errno, e, "cannot read '%s': %s", e->source,
+				    strerror(errno));
 	r = gather_new(g, e, e->target, INODE_FILE, e->has_mode ? e->mode : st.st_mode & 07777, &n);
 	return r < 0 ? r : gather_source(n->inode, g->spec->dirfd, e->source, &st);
 }
@@ -234,7 +246,10 @@ static int take_node(struct gather *g, const struct manifest_entry *e)
 	return 0;
 }
 
-/* What every root has, unless the manifest has it: mount points, and a console before /dev is mounted. */
+/*
+ * What every root has, unless the manifest has it: mount points, and a console before /dev is
+ * mounted.
+ */
 static int add_always(struct gather *g)
 {
 	static const struct {
@@ -283,14 +298,15 @@ static int check_init(struct gather *g, struct gathered *out)
 	out->has_init = r == 0 && n->inode->kind == INODE_FILE;
 	if (!e || out->has_init) {
 		if (out->has_init && !(n->inode->mode & 0111))
-			return gather_error(g, -EACCES, e, "init '%s' is not executable (mode %04o)",
-					    out->init, n->inode->mode);
+			return gather_error(g, -EACCES, e,
+					    "init '%s' is not executable (mode %04o)", out->init,
+					    n->inode->mode);
 		return 0;
 	}
 	if (r == 0)
 		return gather_error(g, -EINVAL, e, "init '%s' is not a file", out->init);
-	return gather_error(g, r, e, "init '%s' is not in the image; name it with 'program %s'", out->init,
-			    out->init);
+	return gather_error(g, r, e, "init '%s' is not in the image; name it with 'program %s'",
+			    out->init, out->init);
 }
 
 static int take_plain(struct gather *g, const struct manifest_entry *e)

@@ -1,8 +1,9 @@
 /*
  * gather.h - from a manifest to the tree of an image
  *
- * Looks at the sources, follows what programs need, and puts every name where it belongs. Nothing is read but
- * names, attributes, ELF headers and symlinks; file data is read when the image is written.
+ * Looks at the sources, follows what programs need, and puts every name where it belongs. Nothing
+ * is read but names, attributes, ELF headers and symlinks; file data is read when the image is
+ * written.
  */
 #pragma once
 
@@ -24,17 +25,17 @@ struct gather_spec {
 	bool foreign;			 /* that is not this machine's: bpslave is the root's own */
 	const struct manifest *manifest; /* borrowed as long as the tree lives */
 	const char *file;		 /* its name, for messages */
-	int dirfd;			 /* its folder, for relative sources; borrowed as long as the tree */
-	const char *key_dir;		 /* for bpslave */
-	const char *kernel;		 /* for modules; NULL: none was named */
+	int dirfd;	     /* its folder, for relative sources; borrowed as long as the tree */
+	const char *key_dir; /* for bpslave */
+	const char *kernel;  /* for modules; NULL: none was named */
 	/* Finds a program of ours; logs. Caller frees *ret. */
 	int (*find_program)(const char *name, char **ret);
 };
 
 struct gathered {
-	struct tree *tree;   /* owned */
-	const char *init;    /* borrowed from the manifest, or the default */
-	bool has_init;	     /* the image has it */
+	struct tree *tree; /* owned */
+	const char *init;  /* borrowed from the manifest, or the default */
+	bool has_init;	   /* the image has it */
 	enum index_arch arch;
 };
 

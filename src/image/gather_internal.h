@@ -15,10 +15,13 @@ struct gather {
 };
 
 /* Log with the place of @e (NULL: the whole manifest). Return: @err. */
-int gather_error(const struct gather *g, int err, const struct manifest_entry *e, const char *fmt, ...)
-	_printf_(4, 5);
+int gather_error(const struct gather *g, int err, const struct manifest_entry *e, const char *fmt,
+		 ...) _printf_(4, 5);
 
-/* Be sure that there is a folder at @path, and those above it; symlinks of the image are followed. Logs. */
+/*
+ * Be sure that there is a folder at @path, and those above it; symlinks of the image are followed.
+ * Logs.
+ */
 _must_check_ int gather_dir(struct gather *g, const struct manifest_entry *e, const char *path,
 			    struct node **ret);
 
@@ -42,7 +45,8 @@ void gather_drop_xattr(struct inode *i, const char *name);
 _must_check_ int gather_source(struct inode *i, int dirfd, const char *path, const struct stat *st);
 
 /* The same without its extended attributes. */
-_must_check_ int gather_source_data(struct inode *i, int dirfd, const char *path, const struct stat *st);
+_must_check_ int gather_source_data(struct inode *i, int dirfd, const char *path,
+				    const struct stat *st);
 
 /* The lines "tree", "program", "bpslave", "module"; all names given an owner. Each logs. */
 _must_check_ int gather_tree(struct gather *g, const struct manifest_entry *e);
@@ -52,16 +56,22 @@ _must_check_ int gather_needs(struct gather *g, const struct manifest_entry *e);
 _must_check_ int gather_gconv(struct gather *g, const struct manifest_entry *e);
 _must_check_ int gather_nss(struct gather *g);
 
-/* The file at @path of the root at the same place; needed by @by (NULL: asked for). What is there stays. */
+/*
+ * The file at @path of the root at the same place; needed by @by (NULL: asked for). What is there
+ * stays.
+ */
 _must_check_ int gather_bring(struct gather *g, const struct manifest_entry *e, const char *path,
 			      const char *by);
 
 /* The same with all that the ELF file needs. */
 _must_check_ int gather_closure(struct gather *g, const struct manifest_entry *e, const char *path);
 
-/* What the closure has from item @from on; who is called @path there has the name @name in the image. */
-_must_check_ int gather_items(struct gather *g, const struct manifest_entry *e, size_t from, const char *path,
-			      const char *name);
+/*
+ * What the closure has from item @from on; who is called @path there has the name @name in the
+ * image.
+ */
+_must_check_ int gather_items(struct gather *g, const struct manifest_entry *e, size_t from,
+			      const char *path, const char *name);
 
 /* The text of a file of the image; nothing when it is not there. */
 _must_check_ int gather_read(struct gather *g, const char *path, struct buffer *to);

@@ -115,9 +115,10 @@ int gather_modules(struct gather *g)
 		if (e->kind != MANIFEST_MODULE)
 			continue;
 		if (!g->spec->kernel)
-			return gather_error(g, -EINVAL, e,
-					    "module '%s' is of which kernel? Name it with --kernel VERSION|DIR",
-					    e->source);
+			return gather_error(
+				g, -EINVAL, e,
+				"module '%s' is of which kernel? Name it with --kernel VERSION|DIR",
+				e->source);
 		if (!kernel)
 			r = modules_open(g->spec->kernel, &kernel);
 		if (r == 0)

@@ -1,8 +1,9 @@
 /*
- * gather_opened.c - what programs open later: the lines "needs" and "gconv", and the modules of nsswitch.conf
+ * gather_opened.c - what programs open later: the lines "needs" and "gconv", and the modules of
+ * nsswitch.conf
  *
- * No ELF header tells of them. A library is found as the loader of the image's programs would find it; gconv modules lie
- * where glibc has them, and its lists of them come along.
+ * No ELF header tells of them. A library is found as the loader of the image's programs would find
+ * it; gconv modules lie where glibc has them, and its lists of them come along.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,13 +28,15 @@
 static void machine_of(const struct gather *g, uint16_t *ret_machine, uint8_t *ret_class)
 {
 	struct utsname u;
-	bool arm = g->has_arch ? g->arch == INDEX_AARCH64 : uname(&u) == 0 && !strcmp(u.machine, "aarch64");
+	bool arm = g->has_arch ? g->arch == INDEX_AARCH64
+			       : uname(&u) == 0 && !strcmp(u.machine, "aarch64");
 
 	*ret_machine = arm ? ELF_MACHINE_AARCH64 : ELF_MACHINE_X86_64;
 	*ret_class = ELF_CLASS_64;
 }
 
-static int bring_library(struct gather *g, const struct manifest_entry *e, const char *name, const char *by)
+static int bring_library(struct gather *g, const struct manifest_entry *e, const char *name,
+			 const char *by)
 {
 	_cleanup_free_ char *path = NULL;
 	uint16_t machine;
@@ -55,12 +58,19 @@ int gather_needs(struct gather *g, const struct manifest_entry *e)
 		return gather_program(g, e);
 	r = bring_library(g, e, e->source, g->spec->file);
 	if (r == -ENOENT)
-		return gather_error(g, r, e, "library '%s' is not found where a loader would look; give its path",
-				    e->source);
-	return r == -EOPNOTSUPP || r == -ENOMEM ? gather_error(g, r, e, "%s", closure_error(g->closure)) : r;
+		return gather_error(
+			g, r, e,
+			"library '%s' is not found where a loader would look; give its path",
+			e->source);
+	return r == -EOPNOTSUPP || r == -ENOMEM
+		       ? gather_error(g, r, e, "%s", closure_error(g->closure))
+		       : r;
 }
 
-/* One service of nsswitch.conf; that its module is not installed is common, and nothing that stops a node. */
+/*
+ * One service of nsswitch.conf; that its module is not installed is common, and nothing that stops
+ * a node.
+ */
 static int bring_service(struct gather *g, const struct manifest_entry *e, const char *service)
 {
 	char name[NSS_SERVICE_MAX + sizeof("libnss_.so.2")];
@@ -70,8 +80,8 @@ static int bring_service(struct gather *g, const struct manifest_entry *e, const
 	r = bring_library(g, e, name, NSSWITCH);
 	if (r != -ENOENT)
 		return r;
-	(void)log_warn(0, "%s: %s names '%s', but %s; ignoring it", g->spec->file, NSSWITCH, service,
-		       closure_error(g->closure));
+	(void)log_warn(0, "%s: %s names '%s', but %s; ignoring it", g->spec->file, NSSWITCH,
+		       service, closure_error(g->closure));
 	return 0;
 }
 
@@ -87,7 +97,8 @@ static char *next_word(char **at)
 }
 
 /* Words of "database: service [STATUS=action] service"; each service once. */
-static int bring_line(struct gather *g, const struct manifest_entry *e, char *line, struct buffer *seen)
+static int bring_line(struct gather *g, const struct manifest_entry *e, char *line,
+		      struct buffer *seen)
 {
 	char *at, *w;
 	bool action = false;
@@ -132,7 +143,8 @@ static bool has_glibc(const struct gather *g)
 
 int gather_nss(struct gather *g)
 {
-	_cleanup_buffer_ struct buffer text = BUFFER(NSSWITCH_BYTES_MAX), seen = BUFFER(NSSWITCH_BYTES_MAX);
+	_cleanup_buffer_ struct buffer text = BUFFER(NSSWITCH_BYTES_MAX),
+				       seen = BUFFER(NSSWITCH_BYTES_MAX);
 	struct node *n;
 	char *next;
 	int r;
@@ -184,8 +196,8 @@ static bool is_set(const char *w, const char *name)
 }
 
 /*
- * The module for character set @name: "module FROM// INTERNAL MODULE COST", "alias NAME// OTHER//". Takes the text apart.
- * Caller frees *ret, which stays NULL when there is none.
+ * The module for character set @name: "module FROM// INTERNAL MODULE COST", "alias NAME// OTHER//".
+ * Takes the text apart. Caller frees *ret, which stays NULL when there is none.
  */
 static int find_module(const struct buffer *lists, const char *name, unsigned depth, char **ret)
 {
@@ -219,7 +231,8 @@ static int find_module(const struct buffer *lists, const char *name, unsigned de
 }
 
 /* The lists: gconv-modules and those in gconv-modules.d; in the image, and their text in @to. */
-static int bring_lists(struct gather *g, const struct manifest_entry *e, const char *dir, struct buffer *to)
+static int bring_lists(struct gather *g, const struct manifest_entry *e, const char *dir,
+		       struct buffer *to)
 {
 	_cleanup_free_ char *list = NULL, *folder = NULL;
 	struct search_names names = { 0 };
@@ -248,7 +261,8 @@ static int bring_lists(struct gather *g, const struct manifest_entry *e, const c
 	return r;
 }
 
-static int bring_module(struct gather *g, const struct manifest_entry *e, const char *dir, const char *module)
+static int bring_module(struct gather *g, const struct manifest_entry *e, const char *dir,
+			const char *module)
 {
 	_cleanup_free_ char *path = NULL;
 	const char *suffix = strstr(module, ".so") ? "" : ".so";
@@ -280,11 +294,15 @@ int gather_gconv(struct gather *g, const struct manifest_entry *e)
 	if (r == 0)
 		r = bring_lists(g, e, dir, &lists);
 	if (r < 0)
-		return gather_error(g, r, e, "glibc's list of character sets, gconv/%s, cannot be read", GCONV_CONF);
+		return gather_error(g, r, e,
+				    "glibc's list of character sets, gconv/%s, cannot be read",
+				    GCONV_CONF);
 	if (!strcmp(e->source, "*"))
 		return bring_all_modules(g, e, dir);
 	r = find_module(&lists, e->source, 0, &module);
 	if (r == 0 && !module)
-		return gather_error(g, -ENOENT, e, "character set '%s' is in none of the lists in '%s'", e->source, dir);
+		return gather_error(g, -ENOENT, e,
+				    "character set '%s' is in none of the lists in '%s'", e->source,
+				    dir);
 	return r < 0 ? r : bring_module(g, e, dir, module);
 }

@@ -1,8 +1,9 @@
 /*
- * gather_owners.c - owner=: names become the numbers that the image's own /etc/passwd and /etc/group give them
+ * gather_owners.c - owner=: names become the numbers that the image's own /etc/passwd and
+ * /etc/group give them
  *
- * The machine that builds has other users than the node; its numbers are asked only for owner=keep, which takes
- * what the source has. All else belongs to root.
+ * The machine that builds has other users than the node; its numbers are asked only for owner=keep,
+ * which takes what the source has. All else belongs to root.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +32,8 @@ int gather_read(struct gather *g, const char *path, struct buffer *to)
 	if (tree_lookup(g->tree, path, &n) < 0 || n->inode->kind != INODE_FILE)
 		return 0;
 	if (n->inode->size > to->max)
-		return gather_error(g, -E2BIG, n->entry, "'%s' is larger than %zu bytes", path, to->max);
+		return gather_error(g, -E2BIG, n->entry, "'%s' is larger than %zu bytes", path,
+				    to->max);
 	r = buffer_reserve(to, (size_t)n->inode->size);
 	if (r == 0 && n->inode->source)
 		r = source_open(n->inode, &fd);
@@ -70,9 +72,11 @@ static int field_number(const char *line, size_t n, unsigned i, uint32_t *ret)
 	return parse_u32(digits, 0, UINT32_MAX, ret);
 }
 
-/* Find @name in the first field of @text. Return: 0 with the numbers in fields 2 and 3, or -ENOENT. */
-static int find_account(const struct buffer *text, const char *name, size_t name_len, uint32_t *ret_2,
-			uint32_t *ret_3)
+/*
+ * Find @name in the first field of @text. Return: 0 with the numbers in fields 2 and 3, or -ENOENT.
+ */
+static int find_account(const struct buffer *text, const char *name, size_t name_len,
+			uint32_t *ret_2, uint32_t *ret_3)
 {
 	const char *line = buffer_str(text);
 
@@ -107,13 +111,17 @@ static int resolve(const struct accounts *a, const struct manifest_entry *e, uin
 		return -ENOMEM;
 	if (parse_u32(user, 0, UINT32_MAX - 1, &uid) < 0 &&
 	    find_account(&a->passwd, user, n, &uid, &gid) < 0 && strcmp(user, "root") != 0)
-		return gather_error(a->g, -ENOENT, e, "user '%s' is not in the image's /etc/passwd; give a number, "
-						      "or bring that file", user);
+		return gather_error(a->g, -ENOENT, e,
+				    "user '%s' is not in the image's /etc/passwd; give a number, "
+				    "or bring that file",
+				    user);
 	if (colon && parse_u32(colon + 1, 0, UINT32_MAX - 1, &gid) < 0 &&
 	    find_account(&a->group, colon + 1, strlen(colon + 1), &gid, NULL) < 0) {
 		if (strcmp(colon + 1, "root") != 0)
-			return gather_error(a->g, -ENOENT, e, "group '%s' is not in the image's /etc/group; give a "
-							      "number, or bring that file", colon + 1);
+			return gather_error(a->g, -ENOENT, e,
+					    "group '%s' is not in the image's /etc/group; give a "
+					    "number, or bring that file",
+					    colon + 1);
 		gid = 0;
 	}
 	*ret_uid = uid;
@@ -149,7 +157,9 @@ static int give_owners(struct accounts *a)
 
 int gather_owners(struct gather *g)
 {
-	struct accounts a = { .g = g, .passwd = BUFFER(ACCOUNTS_BYTES_MAX), .group = BUFFER(ACCOUNTS_BYTES_MAX) };
+	struct accounts a = { .g = g,
+			      .passwd = BUFFER(ACCOUNTS_BYTES_MAX),
+			      .group = BUFFER(ACCOUNTS_BYTES_MAX) };
 	int r = gather_read(g, "/etc/passwd", &a.passwd);
 
 	if (r == 0)

@@ -1,8 +1,9 @@
 /*
  * gather_program.c - the lines "program" and "bpslave": programs with all that they need
  *
- * A file comes to lie where it really is on the machine that builds, and every symlink that leads to it comes with
- * it: /bin/sh brings /bin -> usr/bin and /usr/bin/sh -> dash. What a line of the manifest put there already stays.
+ * A file comes to lie where it really is on the machine that builds, and every symlink that leads
+ * to it comes with it: /bin/sh brings /bin -> usr/bin and /usr/bin/sh -> dash. What a line of the
+ * manifest put there already stays.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +42,8 @@ static int give_reason(const struct bringing *b, struct node *n)
 }
 
 /* The node at @path whose folder exists, symlinks above it followed but not itself. */
-static int find_at(const struct bringing *b, const char *path, struct node **ret_dir, struct node **ret)
+static int find_at(const struct bringing *b, const char *path, struct node **ret_dir,
+		   struct node **ret)
 {
 	_cleanup_free_ char *above = strndup(path, (size_t)(path_base(path) - path));
 	int r = above ? gather_dir(b->g, b->e, above, ret_dir) : -ENOMEM;
@@ -64,12 +66,15 @@ static int bring_link(void *arg, const char *path, const char *target)
 		if (n->inode->kind == INODE_LINK && !strcmp(n->inode->target, target))
 			return 0;
 		return gather_error(b->g, -EEXIST, b->e,
-				    "'%s' is a symlink to '%s' where '%s' comes from, and something else in the image",
+				    "'%s' is a symlink to '%s' where '%s' comes from, and "
+				    "something else in the image",
 				    path, target, b->path);
 	}
-	r = tree_add(b->g->tree, dir, path_base(path), strlen(path_base(path)), INODE_LINK, 0777, NULL, &n);
+	r = tree_add(b->g->tree, dir, path_base(path), strlen(path_base(path)), INODE_LINK, 0777,
+		     NULL, &n);
 	if (r < 0)
-		return gather_error(b->g, r, b->e, "cannot make '%s' in the image: %s", path, strerror(-r));
+		return gather_error(b->g, r, b->e, "cannot make '%s' in the image: %s", path,
+				    strerror(-r));
 	n->inode->target = strdup(target);
 	if (!n->inode->target)
 		return log_err(-ENOMEM, "cannot take '%s'", path);
@@ -78,7 +83,8 @@ static int bring_link(void *arg, const char *path, const char *target)
 }
 
 /* Let node @n read its data from the canonical path @real of the root. */
-static int take_source(const struct bringing *b, struct node *n, const char *real, const struct stat *st)
+static int take_source(const struct bringing *b, struct node *n, const char *real,
+		       const struct stat *st)
 {
 	int r = gather_source(n->inode, b->g->spec->root->fd, real + 1, st);
 
@@ -110,12 +116,13 @@ static int bring(struct bringing *b, struct node **ret)
 	if (n && (b->needed_by || n->reason == REASON_NEEDED))
 		return give_reason(b, n);
 	if (n)
-		return gather_error(b->g, -EEXIST, b->e, "'%s' is in the image already, by line %u", real,
-				    n->entry ? n->entry->line : 0);
+		return gather_error(b->g, -EEXIST, b->e, "'%s' is in the image already, by line %u",
+				    real, n->entry ? n->entry->line : 0);
 	r = tree_add(b->g->tree, dir, path_base(real), strlen(path_base(real)), INODE_FILE,
 		     st.st_mode & 07777, NULL, ret);
 	if (r < 0)
-		return gather_error(b->g, r, b->e, "cannot make '%s' in the image: %s", real, strerror(-r));
+		return gather_error(b->g, r, b->e, "cannot make '%s' in the image: %s", real,
+				    strerror(-r));
 	return take_source(b, *ret, real, &st);
 }
 
@@ -135,7 +142,8 @@ int gather_bring(struct gather *g, const struct manifest_entry *e, const char *p
 	return bring(&b, &unused);
 }
 
-int gather_items(struct gather *g, const struct manifest_entry *e, size_t from, const char *path, const char *name)
+int gather_items(struct gather *g, const struct manifest_entry *e, size_t from, const char *path,
+		 const char *name)
 {
 	const struct closure_item *items;
 	size_t n;
@@ -209,12 +217,14 @@ int gather_program(struct gather *g, const struct manifest_entry *e)
 		r = closure_find_program(g->closure, path, &found);
 		if (r < 0)
 			return gather_error(g, r, e,
-					    "program '%s' is in none of the usual folders (/usr/bin, /usr/sbin, ...)",
+					    "program '%s' is in none of the usual folders "
+					    "(/usr/bin, /usr/sbin, ...)",
 					    path);
 		path = found;
 	} else if (path[0] != '/') {
-		return gather_error(g, -EINVAL, e,
-				    "program '%s': expected an absolute path, or a name without a slash", path);
+		return gather_error(
+			g, -EINVAL, e,
+			"program '%s': expected an absolute path, or a name without a slash", path);
 	}
 	if (e->target) {
 		r = bring_to(g, e, path, e->target, &n);
@@ -255,10 +265,13 @@ int gather_slave(struct gather *g, const struct manifest_entry *e)
 	if (r < 0)
 		return r;
 	if (tree_lookup(g->tree, GATHER_KEY_TARGET, &n) == 0)
-		return 0; /* the manifest brings a key of its own */
+		return 0;	/* the manifest brings a key of its own */
 	if (stat(key, &st) < 0) /* the builder's, whatever the root */
-		return gather_error(g, -errno, e, "cannot find '%s': %s; bpslave trusts the master by its public key; "
-						  "'bpboot keygen' makes it", key, strerror(errno));
+		return gather_error(
+			g, -errno, e,
+			"cannot find '%s': %s; bpslave trusts the master by its public key; "
+			"'bpboot keygen' makes it",
+			key, strerror(errno));
 	r = gather_new(g, e, GATHER_KEY_TARGET, INODE_FILE, 0644, &n);
 	return r < 0 ? r : gather_source(n->inode, AT_FDCWD, key, &st);
 }
@@ -270,8 +283,8 @@ static bool wants_cache(const struct closure_item *item)
 }
 
 /*
- * An ld.so.cache for libraries outside the loader's own folders, which the machine finds by its own cache; nothing
- * when there are none, or when the manifest brings one.
+ * An ld.so.cache for libraries outside the loader's own folders, which the machine finds by its own
+ * cache; nothing when there are none, or when the manifest brings one.
  */
 int gather_cache(struct gather *g)
 {

@@ -1,7 +1,8 @@
 /*
  * gather_tree.c - the line "tree": a folder with all that is below, as it is
  *
- * Symlinks are kept, hard links within one tree too; devices, fifos and sockets need no right to be read as such.
+ * Symlinks are kept, hard links within one tree too; devices, fifos and sockets need no right to be
+ * read as such.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -28,7 +29,7 @@ struct hard_link {
 struct walk {
 	struct gather *g;
 	const struct manifest_entry *e;
-	int at; /* the folder that is read; owned by walk_dir() */
+	int at;			 /* the folder that is read; owned by walk_dir() */
 	struct hard_link *links; /* open addressing by inode number */
 	size_t n_links, n_slots;
 };
@@ -93,7 +94,8 @@ static uint16_t mode_of(const struct manifest_entry *e, const struct stat *st)
 		return 0777;
 	if (!e->has_mode)
 		return st->st_mode & 07777;
-	return (uint16_t)(S_ISDIR(st->st_mode) ? (e->mode & 0777) | (e->mode & 0444) >> 2 : e->mode);
+	return (uint16_t)(S_ISDIR(st->st_mode) ? (e->mode & 0777) | (e->mode & 0444) >> 2
+					       : e->mode);
 }
 
 static int walk_error(const struct walk *w, int err, const char *path)
@@ -102,7 +104,8 @@ static int walk_error(const struct walk *w, int err, const char *path)
 }
 
 /* Fill a new inode from what lies at @path. */
-static int fill(struct walk *w, struct inode *i, const char *name, const char *path, const struct stat *st)
+static int fill(struct walk *w, struct inode *i, const char *name, const char *path,
+		const struct stat *st)
 {
 	char target[PATH_MAX];
 	ssize_t n;
@@ -167,7 +170,8 @@ static int enter(struct walk *w, struct node *dir, const char *name, const char 
 }
 
 /* Is @n, made on the way to something else, the symlink that lies at @path? */
-static bool same_link(const struct walk *w, const struct node *n, const char *path, const struct stat *st)
+static bool same_link(const struct walk *w, const struct node *n, const char *path,
+		      const struct stat *st)
 {
 	char target[PATH_MAX];
 	ssize_t len;
@@ -175,11 +179,13 @@ static bool same_link(const struct walk *w, const struct node *n, const char *pa
 	if (!S_ISLNK(st->st_mode) || n->inode->kind != INODE_LINK || n->reason != REASON_IMPLIED)
 		return false;
 	len = readlinkat(w->g->spec->dirfd, path, target, sizeof(target));
-	return len >= 0 && (uint64_t)len == n->inode->size && !memcmp(target, n->inode->target, (size_t)len);
+	return len >= 0 && (uint64_t)len == n->inode->size &&
+	       !memcmp(target, n->inode->target, (size_t)len);
 }
 
 /* A name of the folder that is read; one that is a folder is noted in @folders for later. */
-static int take_entry(struct walk *w, struct node *dir, const char *name, const char *path, struct buffer *folders)
+static int take_entry(struct walk *w, struct node *dir, const char *name, const char *path,
+		      struct buffer *folders)
 {
 	_cleanup_free_ char *in_image = NULL;
 	struct hard_link *link = NULL;
@@ -196,11 +202,13 @@ static int take_entry(struct walk *w, struct node *dir, const char *name, const 
 	link = st.st_nlink > 1 ? link_slot(w, st.st_dev, st.st_ino) : NULL;
 	r = tree_add(w->g->tree, dir, name, strlen(name), kind_of(st.st_mode), mode_of(w->e, &st),
 		     link ? link->inode : NULL, &n);
-	if (r == -EEXIST && same_link(w, tree_child(w->g->tree, dir, name, strlen(name)), path, &st))
+	if (r == -EEXIST &&
+	    same_link(w, tree_child(w->g->tree, dir, name, strlen(name)), path, &st))
 		return 0;
 	if (r == -EEXIST) {
 		in_image = tree_path(dir);
-		return gather_error(w->g, r, w->e, "'%s%s%s' is in the image already; '%s' would replace it",
+		return gather_error(w->g, r, w->e,
+				    "'%s%s%s' is in the image already; '%s' would replace it",
 				    in_image && in_image[1] ? in_image : "", "/", name, path);
 	}
 	if (r < 0)
@@ -230,9 +238,12 @@ static int read_names(DIR *dir, struct buffer *to)
 	return r < 0 ? r : -errno;
 }
 
-/* For each name in @names: a folder to enter, or something in the open folder, which adds to @folders. */
-static int take_names(struct walk *w, struct node *dir, const char *path, const struct buffer *names,
-		      struct buffer *folders)
+/*
+ * For each name in @names: a folder to enter, or something in the open folder, which adds to
+ * @folders.
+ */
+static int take_names(struct walk *w, struct node *dir, const char *path,
+		      const struct buffer *names, struct buffer *folders)
 {
 	int r = 0;
 
@@ -270,8 +281,8 @@ static int take_folder(struct walk *w, struct node *dir, const char *path, struc
 }
 
 /*
- * All below @path of the source, into @dir of the image. What is no folder is looked at from the open folder, by one name and
- * not by its whole path; no descriptor stays open on the way down.
+ * All below @path of the source, into @dir of the image. What is no folder is looked at from the
+ * open folder, by one name and not by its whole path; no descriptor stays open on the way down.
  */
 static int walk_dir(struct walk *w, struct node *dir, const char *path)
 {
@@ -289,9 +300,11 @@ int gather_tree(struct gather *g, const struct manifest_entry *e)
 	int r;
 
 	if (fstatat(g->spec->dirfd, e->source, &st, 0) < 0)
-		return gather_error(g, -errno, e, "cannot find '%s': %s", e->source, strerror(errno));
+		return gather_error(g, -errno, e, "cannot find '%s': %s", e->source,
+				    strerror(errno));
 	if (!S_ISDIR(st.st_mode))
-		return gather_error(g, -ENOTDIR, e, "'%s' is not a folder; 'file' takes files", e->source);
+		return gather_error(g, -ENOTDIR, e, "'%s' is not a folder; 'file' takes files",
+				    e->source);
 	r = gather_dir(g, e, e->target, &top);
 	if (r == 0 && top->parent && top->reason == REASON_IMPLIED) {
 		top->inode->mode = mode_of(e, &st);

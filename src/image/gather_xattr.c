@@ -1,8 +1,8 @@
 /*
  * gather_xattr.c - extended attributes of sources: capabilities, ACLs, and those of users
  *
- * What a security module or a file system of the building machine keeps for itself (security.selinux, trusted.*, ...) means
- * nothing on the node and stays behind.
+ * What a security module or a file system of the building machine keeps for itself
+ * (security.selinux, trusted.*, ...) means nothing on the node and stays behind.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,9 +16,9 @@
 #include "base/log.h"
 #include "image/gather_internal.h"
 
-#define SYS_LISTXATTRAT 465 /* on every machine; Debian 12's headers do not have it */
-#define NAMES_MAX 65536u /* bytes of all names of a file, as Linux has it */
-#define VALUE_MAX 65536u
+#define SYS_LISTXATTRAT 465    /* on every machine; Debian 12's headers do not have it */
+#define NAMES_MAX	65536u /* bytes of all names of a file, as Linux has it */
+#define VALUE_MAX	65536u
 
 static bool is_wanted(const char *name)
 {
@@ -28,7 +28,9 @@ static bool is_wanted(const char *name)
 
 static int add(struct inode *i, const char *name, const void *value, size_t n)
 {
-	struct inode_xattr x = { .name = strdup(name), .value = malloc(MAX(n, (size_t)1)), .bytes = n };
+	struct inode_xattr x = { .name = strdup(name),
+				 .value = malloc(MAX(n, (size_t)1)),
+				 .bytes = n };
 	struct inode_xattr *more = realloc(i->xattrs, (i->n_xattrs + 1) * sizeof(*more));
 
 	i->xattrs = more ? more : i->xattrs;

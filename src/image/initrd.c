@@ -1,9 +1,10 @@
 /*
  * initrd.c - the initramfs as an archive (docs/initrd.md)
  *
- * Everything is owned by root, has one time and stands in one order, so that the same input gives the same bytes.
- * Modules are stored as they came from the kernel's build, signatures included, only unpacked: the archive is
- * compressed as a whole, which is smaller than the sum of compressed modules.
+ * Everything is owned by root, has one time and stands in one order, so that the same input gives
+ * the same bytes. Modules are stored as they came from the kernel's build, signatures included,
+ * only unpacked: the archive is compressed as a whole, which is smaller than the sum of compressed
+ * modules.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -48,8 +49,8 @@ static void maker_clear(struct maker *k)
 	initrd_sizes_clear(&k->sizes);
 }
 
-static int add(struct maker *k, const char *name, uint32_t mode, uint32_t rdev_major, uint32_t rdev_minor,
-	       const void *data, size_t n)
+static int add(struct maker *k, const char *name, uint32_t mode, uint32_t rdev_major,
+	       uint32_t rdev_minor, const void *data, size_t n)
 {
 	struct newc e = {
 		.ino = ++k->ino,
@@ -126,7 +127,8 @@ static int add_program(struct maker *k, const char *name, const char *path, uint
 	if (r < 0)
 		return log_err(r, "'%s' is no program that can go into the initramfs", path);
 	if (e.interpreter)
-		return log_err(-EINVAL, "'%s' is linked dynamically; the initramfs needs a static program",
+		return log_err(-EINVAL,
+			       "'%s' is linked dynamically; the initramfs needs a static program",
 			       path);
 	r = file_read(AT_FDCWD, path, &b);
 	if (r < 0)
@@ -158,7 +160,8 @@ static int add_min_counter(struct maker *k)
 	char text[32];
 	int n = snprintf(text, sizeof(text), "%llu\n", (unsigned long long)k->spec->min_counter);
 
-	return k->spec->min_counter ? add_file(k, "etc/bpboot/min-counter", 0644, text, (size_t)n) : 0;
+	return k->spec->min_counter ? add_file(k, "etc/bpboot/min-counter", 0644, text, (size_t)n)
+				    : 0;
 }
 
 static int add_modules(struct maker *k, struct modules *m, const struct driverset *set)
@@ -188,7 +191,8 @@ static int string_compare(const void *a, const void *b)
 }
 
 /* Every firmware name of every module, sorted, each once. Caller frees the list, not the names. */
-static int firmware_names(struct modules *m, const struct driverset *set, const char ***ret, size_t *ret_n)
+static int firmware_names(struct modules *m, const struct driverset *set, const char ***ret,
+			  size_t *ret_n)
 {
 	_cleanup_free_ const char **names = NULL;
 	size_t n = 0, kept = 0;
@@ -219,7 +223,9 @@ static int firmware_names(struct modules *m, const struct driverset *set, const 
 	return 0;
 }
 
-/* The file called @name, or its packed form, which the kernel unpacks itself. Return: 0 or -ENOENT. */
+/*
+ * The file called @name, or its packed form, which the kernel unpacks itself. Return: 0 or -ENOENT.
+ */
 static int add_firmware_file(struct maker *k, const char *name)
 {
 	static const char *const ends[] = { "", ".xz", ".zst" };
@@ -292,8 +298,8 @@ static int make_all(struct maker *k, struct modules *m, const struct driverset *
 	return r == 0 ? add(k, NEWC_TRAILER, 0, 0, 0, NULL, 0) : r;
 }
 
-int initrd_make(const struct initrd_spec *spec, struct modules *m, const struct driverset *set, struct buffer *to,
-		struct initrd_sizes *ret)
+int initrd_make(const struct initrd_spec *spec, struct modules *m, const struct driverset *set,
+		struct buffer *to, struct initrd_sizes *ret)
 {
 	_cleanup_(maker_clear) struct maker k = { .spec = spec, .to = to };
 	int r = make_all(&k, m, set);

@@ -15,13 +15,14 @@
 #define INITRD_BYTES_MAX (1u << 30) /* of an archive, before compression */
 
 struct initrd_spec {
-	const char *init_path;	     /* the static init */
-	const char *shell_path;	     /* a static busybox for /bin/sh; NULL: none */
-	const char *firmware_dir;    /* firmware that drivers ask for is taken from here; NULL: none is */
+	const char *init_path;	/* the static init */
+	const char *shell_path; /* a static busybox for /bin/sh; NULL: none */
+	const char
+		*firmware_dir; /* firmware that drivers ask for is taken from here; NULL: none is */
 	const struct minisign_key *keys;
 	size_t n_keys;
-	uint64_t min_counter;	     /* 0: no file */
-	uint32_t mtime;		     /* of every entry */
+	uint64_t min_counter; /* 0: no file */
+	uint32_t mtime;	      /* of every entry */
 };
 
 struct initrd_sizes {
@@ -35,5 +36,6 @@ struct initrd_sizes {
 void initrd_sizes_clear(struct initrd_sizes *s);
 
 /* Append the archive, not compressed, to @to. Logs. */
-_must_check_ int initrd_make(const struct initrd_spec *spec, struct modules *m, const struct driverset *set,
-			     struct buffer *to, struct initrd_sizes *ret);
+_must_check_ int initrd_make(const struct initrd_spec *spec, struct modules *m,
+			     const struct driverset *set, struct buffer *to,
+			     struct initrd_sizes *ret);

@@ -1,8 +1,9 @@
 /*
  * inspect.c - what is in an image that anyone made
  *
- * An initrd is segments, each an archive that is packed or not: firmware of the processor in front, which the kernel
- * reads before it can unpack, then the rest. What a segment is, its first bytes say.
+ * An initrd is segments, each an archive that is packed or not: firmware of the processor in front,
+ * which the kernel reads before it can unpack, then the rest. What a segment is, its first bytes
+ * say.
  */
 #include <errno.h>
 #include <string.h>
@@ -16,8 +17,8 @@
 int inspect_tell(struct inspect_pass *p, const struct inspect_entry *e, struct inspect_data *d)
 {
 	if (++p->entries > INSPECT_ENTRIES_MAX || e->size > INSPECT_BYTES_MAX - p->bytes)
-		return log_err(-E2BIG, "'%s' holds more than %u files or %llu bytes", p->name, INSPECT_ENTRIES_MAX,
-			       (unsigned long long)INSPECT_BYTES_MAX);
+		return log_err(-E2BIG, "'%s' holds more than %u files or %llu bytes", p->name,
+			       INSPECT_ENTRIES_MAX, (unsigned long long)INSPECT_BYTES_MAX);
 	p->bytes += e->size;
 	return p->visitor->entry ? p->visitor->entry(p->visitor->user, e, d) : 0;
 }
@@ -78,11 +79,16 @@ static int one_segment(struct inspect_pass *p, uint64_t *at)
 	kind = unpack_detect(magic, n);
 	if (kind == UNPACK_PLAIN && (n == 0 || magic[0] != '0')) {
 		if (p->segments == 1)
-			log_err(0, "'%s' is nothing that bpboot can look into (expected an initrd, a cpio archive or an "
-				"ext2 image)", p->name);
+			log_err(0,
+				"'%s' is nothing that bpboot can look into (expected an initrd, a "
+				"cpio archive or an "
+				"ext2 image)",
+				p->name);
 		else
-			log_err(0, "'%s': what stands at offset %llu, behind segment %u, is no archive", p->name,
-				(unsigned long long)*at, p->segments - 1);
+			log_err(0,
+				"'%s': what stands at offset %llu, behind segment %u, is no "
+				"archive",
+				p->name, (unsigned long long)*at, p->segments - 1);
 		return -EBADMSG;
 	}
 	s.packing = unpack_name(kind);
@@ -108,5 +114,6 @@ int inspect_file(int fd, const char *name, const struct inspect_visitor *v)
 	} while (r == 0);
 	if (r == -ENODATA && p.segments > 0)
 		return 0;
-	return r == -ENODATA ? log_err(-EBADMSG, "'%s' is empty or holds nothing but zeros", name) : r;
+	return r == -ENODATA ? log_err(-EBADMSG, "'%s' is empty or holds nothing but zeros", name)
+			     : r;
 }

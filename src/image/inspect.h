@@ -1,8 +1,8 @@
 /*
  * inspect.h - what is in an image that anyone made: initrd, cpio archive, ext2 file system
  *
- * One pass from front to back; a visitor is told of each segment and each file. Memory does not grow with what the file
- * claims.
+ * One pass from front to back; a visitor is told of each segment and each file. Memory does not
+ * grow with what the file claims.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 
 #include "base/lang.h"
 
-#define INSPECT_PATH_MAX    4096		/* bytes of a path or a symlink's target, with NUL */
+#define INSPECT_PATH_MAX    4096 /* bytes of a path or a symlink's target, with NUL */
 #define INSPECT_ENTRIES_MAX (16u << 20)
 #define INSPECT_BYTES_MAX   (UINT64_C(1) << 40) /* of all unpacked bytes */
 
@@ -24,7 +24,8 @@ struct inspect_segment {
 };
 
 struct inspect_entry {
-	const char *path;   /* below the root, without "/" or "./" in front; "" for the root itself; hostile */
+	const char *path;   /* below the root, without "/" or "./" in front; "" for the root itself;
+			       hostile */
 	const char *target; /* of a symlink, else NULL; hostile */
 	uint32_t mode, uid, gid, nlink;
 	int64_t mtime;
@@ -42,14 +43,17 @@ struct inspect_data {
 };
 
 struct inspect_visitor {
-	/* Return: 0, or negative errno, which ends the pass and is returned from it. Either may be NULL. */
+	/*
+	 * Return: 0, or negative errno, which ends the pass and is returned from it. Either may be
+	 * NULL.
+	 */
 	int (*segment)(void *user, const struct inspect_segment *s);
 	int (*entry)(void *user, const struct inspect_entry *e, struct inspect_data *data);
 	void *user;
 };
 
 /*
- * Look through the file @fd, called @name in messages. Logs what is wrong with it.
- * Return: 0; -EBADMSG (damaged, or of no kind that is known); -E2BIG (over a limit); what a visitor returned.
+ * Look through the file @fd, called @name in messages. Logs what is wrong with it. Return: 0;
+ * -EBADMSG (damaged, or of no kind that is known); -E2BIG (over a limit); what a visitor returned.
  */
 _must_check_ int inspect_file(int fd, const char *name, const struct inspect_visitor *v);

@@ -1,8 +1,8 @@
 /*
  * inspect_cpio.c - cpio archives of the kernel's format, one behind the other
  *
- * As the kernel takes them: zeros may stand between archives, an archive ends with its trailer. Data passes through one
- * buffer and is never held.
+ * As the kernel takes them: zeros may stand between archives, an archive ends with its trailer.
+ * Data passes through one buffer and is never held.
  */
 #include <errno.h>
 #include <string.h>
@@ -11,7 +11,6 @@
 #include "base/log.h"
 #include "image/inspect_internal.h"
 #include "wire/newc.h"
-
 
 struct cpio {
 	struct inspect_data data; /* first */
@@ -28,12 +27,12 @@ struct cpio {
 static int bad(const struct cpio *c, int r, const char *why)
 {
 	if (r == -EBADMSG) {
-		log_err(0, "'%s': %s, %llu bytes into segment %u", c->pass->name, why, (unsigned long long)c->at,
-			c->pass->segments);
+		log_err(0, "'%s': %s, %llu bytes into segment %u", c->pass->name, why,
+			(unsigned long long)c->at, c->pass->segments);
 		return r;
 	}
-	return log_err(r, "'%s': cannot read segment %u, %llu bytes into it", c->pass->name, c->pass->segments,
-		       (unsigned long long)c->at);
+	return log_err(r, "'%s': cannot read segment %u, %llu bytes into it", c->pass->name,
+		       c->pass->segments, (unsigned long long)c->at);
 }
 
 /* Take exactly @n bytes. */
@@ -137,10 +136,15 @@ static int take_header(struct cpio *c)
 	if (e < 0)
 		return e;
 	r = READER(c->head, NEWC_HEADER_BYTES + n);
-	return newc_parse(&r, &c->e) < 0 ? bad(c, -EBADMSG, "a header of the cpio archive is malformed") : 0;
+	return newc_parse(&r, &c->e) < 0
+		       ? bad(c, -EBADMSG, "a header of the cpio archive is malformed")
+		       : 0;
 }
 
-/* Pass over zeros. Return: 0 with the first other byte in head[0]; -ENODATA at the end of the stream. */
+/*
+ * Pass over zeros. Return: 0 with the first other byte in head[0]; -ENODATA at the end of the
+ * stream.
+ */
 static int skip_zeros(struct cpio *c)
 {
 	size_t n = 0;
@@ -177,7 +181,8 @@ static int one_archive(struct cpio *c)
 	}
 }
 
-int inspect_cpio(struct inspect_pass *p, struct unpack *u, bool plain, uint64_t start, uint64_t *ret_end)
+int inspect_cpio(struct inspect_pass *p, struct unpack *u, bool plain, uint64_t start,
+		 uint64_t *ret_end)
 {
 	_cleanup_free_ struct cpio *c = calloc(1, sizeof(*c));
 	int r;

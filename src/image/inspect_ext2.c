@@ -1,9 +1,9 @@
 /*
  * inspect_ext2.c - the files of an ext2, ext3 or ext4 image
  *
- * Read only, by what the kernel's documentation says of the layout (filesystems/ext4). Every number of the image is taken for
- * hostile: blocks are read within the file or not at all, a folder is gone into once, and what the journal holds is not
- * looked at.
+ * Read only, by what the kernel's documentation says of the layout (filesystems/ext4). Every number
+ * of the image is taken for hostile: blocks are read within the file or not at all, a folder is
+ * gone into once, and what the journal holds is not looked at.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,25 +15,28 @@
 #include "base/reader.h"
 #include "image/inspect_internal.h"
 
-#define SUPER_AT	1024
-#define SUPER_BYTES	1024
-#define SUPER_MAGIC_AT	(SUPER_AT + 56)
-#define SUPER_MAGIC	0xef53
-#define ROOT_INODE	2
-#define INODE_BYTES	128 /* of an inode, what is looked at */
-#define INODE_SLOTS	15
-#define SLOTS_DIRECT	12
-#define SLOTS_BYTES	(4 * INODE_SLOTS)
-#define LEVELS_MAX	6 /* of pointer blocks or of an extent tree */
-#define DEPTH_MAX	256
-#define BLOCK_LOG_MAX	6 /* 64 KiB */
-#define EXTENT_MAGIC	0xf30a
-#define EXTENT_BYTES	12
-#define EXTENT_RUN_MAX	32768 /* a longer one is not written yet, which reads as zeros */
-#define ENTRY_HEAD	8
+#define SUPER_AT       1024
+#define SUPER_BYTES    1024
+#define SUPER_MAGIC_AT (SUPER_AT + 56)
+#define SUPER_MAGIC    0xef53
+#define ROOT_INODE     2
+#define INODE_BYTES    128 /* of an inode, what is looked at */
+#define INODE_SLOTS    15
+#define SLOTS_DIRECT   12
+#define SLOTS_BYTES    (4 * INODE_SLOTS)
+#define LEVELS_MAX     6 /* of pointer blocks or of an extent tree */
+#define DEPTH_MAX      256
+#define BLOCK_LOG_MAX  6 /* 64 KiB */
+#define EXTENT_MAGIC   0xf30a
+#define EXTENT_BYTES   12
+#define EXTENT_RUN_MAX 32768 /* a longer one is not written yet, which reads as zeros */
+#define ENTRY_HEAD     8
 
 enum { INCOMPAT_64BIT = 0x80 };
-/* file types, recovery, extents, 64 bit, flexible groups, large values, checksum seed, large folders, casefold */
+/*
+ * file types, recovery, extents, 64 bit, flexible groups, large values, checksum seed, large
+ * folders, casefold
+ */
 #define INCOMPAT_KNOWN 0x266c6u
 enum { FLAG_EXTENTS = 0x80000, FLAG_INLINE = 0x10000000 };
 
@@ -50,7 +53,7 @@ struct ext2 {
 	struct inspect_pass *pass;
 	uint64_t file_bytes, blocks;
 	uint32_t inodes, block_bytes, first_block, group_inodes, inode_bytes, descriptor_bytes;
-	bool wide; /* 64 bit */
+	bool wide;     /* 64 bit */
 	uint8_t *gone; /* owned; a bit for each inode whose folder was gone into */
 	struct {
 		uint64_t block; /* 0: none */
@@ -123,7 +126,8 @@ static int read_super(struct ext2 *x)
 	if (!x->wide)
 		x->descriptor_bytes = 32;
 	if (incompat & ~INCOMPAT_KNOWN)
-		return bad(x, "the file system has features that bpboot does not know:", incompat & ~INCOMPAT_KNOWN);
+		return bad(x, "the file system has features that bpboot does not know:",
+			   incompat & ~INCOMPAT_KNOWN);
 	if (log > BLOCK_LOG_MAX)
 		return bad(x, "the size of a block is no possible one: 1024 <<", log);
 	x->block_bytes = 1024u << log;
@@ -131,8 +135,10 @@ static int read_super(struct ext2 *x)
 	    x->inode_bytes & (x->inode_bytes - 1))
 		return bad(x, "the size of an inode is no possible one:", x->inode_bytes);
 	if (x->descriptor_bytes < (x->wide ? 64 : 32) || x->descriptor_bytes > x->block_bytes)
-		return bad(x, "the size of a group descriptor is no possible one:", x->descriptor_bytes);
-	if (x->group_inodes == 0 || x->inodes < ROOT_INODE || x->inodes > x->file_bytes / x->inode_bytes)
+		return bad(x, "the size of a group descriptor is no possible one:",
+			   x->descriptor_bytes);
+	if (x->group_inodes == 0 || x->inodes < ROOT_INODE ||
+	    x->inodes > x->file_bytes / x->inode_bytes)
 		return bad(x, "the number of inodes does not fit the file:", x->inodes);
 	if (x->first_block > 1)
 		return bad(x, "the first block is no possible one:", x->first_block);
@@ -172,7 +178,9 @@ static int read_inode(const struct ext2 *x, uint32_t number, struct inode *ret)
 
 	if (number == 0 || number > x->inodes)
 		return bad(x, "the image is damaged: there is no inode", number);
-	e = read_at(x, (uint64_t)(x->first_block + 1) * x->block_bytes + (uint64_t)group * x->descriptor_bytes,
+	e = read_at(x,
+		    (uint64_t)(x->first_block + 1) * x->block_bytes +
+			    (uint64_t)group * x->descriptor_bytes,
 		    descriptor, MIN(x->descriptor_bytes, (uint32_t)sizeof(descriptor)));
 	reader_skip(&r, 8);
 	table = reader_le32(&r);
@@ -182,7 +190,8 @@ static int read_inode(const struct ext2 *x, uint32_t number, struct inode *ret)
 	if (e == 0 && table >= x->blocks)
 		e = bad(x, "the image is cut off or damaged: a table of inodes is at block", table);
 	if (e == 0)
-		e = read_at(x, table * x->block_bytes + (uint64_t)place * x->inode_bytes, bytes, sizeof(bytes));
+		e = read_at(x, table * x->block_bytes + (uint64_t)place * x->inode_bytes, bytes,
+			    sizeof(bytes));
 	if (e < 0)
 		return e;
 	r = READER(bytes, sizeof(bytes));
@@ -249,8 +258,12 @@ static int by_pointers(struct ext2 *x, const struct inode *i, uint64_t at, uint6
 	return 0;
 }
 
-/* The last entry of a node of the extent tree that begins at or before block @at. Return: -ENOENT when there is none. */
-static int find_extent(const uint8_t *node, size_t n, uint64_t at, uint16_t *ret_depth, struct reader *ret)
+/*
+ * The last entry of a node of the extent tree that begins at or before block @at. Return: -ENOENT
+ * when there is none.
+ */
+static int find_extent(const uint8_t *node, size_t n, uint64_t at, uint16_t *ret_depth,
+		       struct reader *ret)
 {
 	struct reader r = READER(node, n);
 	uint16_t magic = reader_le16(&r), entries = reader_le16(&r), depth;
@@ -315,7 +328,8 @@ static int by_extents(struct ext2 *x, const struct inode *i, uint64_t at, uint64
 static int read_file_block(struct ext2 *x, const struct inode *i, uint64_t at, uint8_t *to)
 {
 	uint64_t block = 0;
-	int r = i->flags & FLAG_EXTENTS ? by_extents(x, i, at, &block) : by_pointers(x, i, at, &block);
+	int r = i->flags & FLAG_EXTENTS ? by_extents(x, i, at, &block)
+					: by_pointers(x, i, at, &block);
 
 	if (r < 0)
 		return r;
@@ -389,7 +403,8 @@ static int tell(struct ext2 *x, const struct inode *i)
 		e.target = x->target;
 	}
 	if (S_ISCHR(i->mode) || S_ISBLK(i->mode)) {
-		uint32_t old = slot(i->slots, sizeof(i->slots), 0), new = slot(i->slots, sizeof(i->slots), 1);
+		uint32_t old = slot(i->slots, sizeof(i->slots), 0),
+			 new = slot(i->slots, sizeof(i->slots), 1);
 
 		e.rdev_major = old ? old >> 8 & 0xff : (new & 0xfff00) >> 8;
 		e.rdev_minor = old ? old & 0xff : (new & 0xff) | (new >> 12 & 0xfff00);
@@ -400,7 +415,8 @@ static int tell(struct ext2 *x, const struct inode *i)
 static int walk(struct ext2 *x, const struct inode *dir, unsigned depth);
 
 /* One name in a folder whose path is the first @path_len bytes. */
-static int take_name(struct ext2 *x, const uint8_t *name, size_t n, uint32_t number, size_t path_len, unsigned depth)
+static int take_name(struct ext2 *x, const uint8_t *name, size_t n, uint32_t number,
+		     size_t path_len, unsigned depth)
 {
 	struct inode i;
 	int r;
@@ -408,7 +424,8 @@ static int take_name(struct ext2 *x, const uint8_t *name, size_t n, uint32_t num
 	if ((n == 1 && name[0] == '.') || (n == 2 && name[0] == '.' && name[1] == '.'))
 		return 0;
 	if (n == 0 || memchr(name, '/', n) || memchr(name, 0, n))
-		return bad(x, "the image is damaged: a name holds a slash or nothing, of inode", number);
+		return bad(x, "the image is damaged: a name holds a slash or nothing, of inode",
+			   number);
 	if (path_len + n + 2 > sizeof(x->path) || depth == DEPTH_MAX)
 		return bad(x, "a path is too long, at inode", number);
 	r = read_inode(x, number, &i);
@@ -435,10 +452,12 @@ static int walk_block(struct ext2 *x, const uint8_t *block, size_t path_len, uns
 
 		reader_skip(&r, 1);
 		if (r.err || bytes < ENTRY_HEAD + (uint32_t)n || bytes % 4)
-			return bad(x, "the image is damaged: an entry of a folder has a length of", bytes);
+			return bad(x, "the image is damaged: an entry of a folder has a length of",
+				   bytes);
 		name = reader_bytes(&r, bytes - ENTRY_HEAD);
 		if (!name)
-			return bad(x, "the image is damaged: an entry of a folder has a length of", bytes);
+			return bad(x, "the image is damaged: an entry of a folder has a length of",
+				   bytes);
 		if (number)
 			e = take_name(x, name, n, number, path_len, depth);
 		x->path[path_len] = 0;
@@ -457,10 +476,12 @@ static int walk(struct ext2 *x, const struct inode *dir, unsigned depth)
 	if (!block)
 		return -ENOMEM;
 	if (x->gone[bit / 8] & 1u << bit % 8)
-		return bad(x, "the image is damaged: a folder is in two places, inode", dir->number);
+		return bad(x, "the image is damaged: a folder is in two places, inode",
+			   dir->number);
 	x->gone[bit / 8] |= (uint8_t)(1u << bit % 8);
 	if (blocks > x->blocks)
-		return bad(x, "the image is damaged: a folder is larger than the image, inode", dir->number);
+		return bad(x, "the image is damaged: a folder is larger than the image, inode",
+			   dir->number);
 	for (uint64_t i = 0; r == 0 && i < blocks; i++) {
 		r = read_file_block(x, dir, i, block);
 		if (r == 0)
@@ -474,7 +495,8 @@ bool inspect_is_ext2(const struct inspect_pass *p)
 	uint8_t magic[2];
 	struct reader r = READER(magic, sizeof(magic));
 
-	return pread(p->fd, magic, sizeof(magic), SUPER_MAGIC_AT) == sizeof(magic) && reader_le16(&r) == SUPER_MAGIC;
+	return pread(p->fd, magic, sizeof(magic), SUPER_MAGIC_AT) == sizeof(magic) &&
+	       reader_le16(&r) == SUPER_MAGIC;
 }
 
 int inspect_ext2(struct inspect_pass *p)

@@ -1,8 +1,8 @@
 /*
  * layout.c - where the parts and the holes of an image are
  *
- * The image is read once, block by block of 4096 bytes. A run of zero blocks that is long enough becomes a hole; what
- * lies between holes is cut into parts.
+ * The image is read once, block by block of 4096 bytes. A run of zero blocks that is long enough
+ * becomes a hole; what lies between holes is cut into parts.
  */
 #include <errno.h>
 #include <sodium.h>
@@ -46,7 +46,8 @@ static int add(struct layout *l, uint64_t from, uint64_t bytes, int hole)
 		l->cap = cap;
 	}
 	l->holes[x->n_parts] = (uint8_t)hole;
-	x->parts[x->n_parts++] = (struct index_part){ .offset = from, .raw_bytes = (uint32_t)bytes };
+	x->parts[x->n_parts++] =
+		(struct index_part){ .offset = from, .raw_bytes = (uint32_t)bytes };
 	return 0;
 }
 

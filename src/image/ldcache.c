@@ -1,10 +1,11 @@
 /*
  * ldcache.c - ld.so.cache, the loader's list of libraries
  *
- * Layout: magic and version (20 bytes), number of entries, bytes of the strings, flags, extension offset, 12
- * unused; then entries of 24 bytes (flags, name, path, OS version, hwcap), whose names are offsets from the start.
- * An older table may stand before it ("ld.so-1.7.0") and is skipped. Extensions (hwcaps names) are not read: the
- * entries for better processors only shadow those for every machine, which an image for many machines needs.
+ * Layout: magic and version (20 bytes), number of entries, bytes of the strings, flags, extension
+ * offset, 12 unused; then entries of 24 bytes (flags, name, path, OS version, hwcap), whose names
+ * are offsets from the start. An older table may stand before it ("ld.so-1.7.0") and is skipped.
+ * Extensions (hwcaps names) are not read: the entries for better processors only shadow those for
+ * every machine, which an image for many machines needs.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -13,13 +14,13 @@
 #include "base/reader.h"
 #include "image/ldcache.h"
 
-#define MAGIC_NEW    "glibc-ld.so.cache1.1"
-#define MAGIC_OLD    "ld.so-1.7.0"
-#define HEADER_BYTES 48
-#define ENTRY_BYTES  24
+#define MAGIC_NEW	 "glibc-ld.so.cache1.1"
+#define MAGIC_OLD	 "ld.so-1.7.0"
+#define HEADER_BYTES	 48
+#define ENTRY_BYTES	 24
 #define OLD_HEADER_BYTES 16
 #define OLD_ENTRY_BYTES	 12
-#define FLAG_LITTLE  2
+#define FLAG_LITTLE	 2
 
 void ldcache_clear(struct ldcache *c)
 {
@@ -152,7 +153,10 @@ static int compare_names(const char *a, const char *b)
 	return *b ? -1 : 0;
 }
 
-/* Descending, as the loader halves; then by flags and path, so that the order is the only one possible. */
+/*
+ * Descending, as the loader halves; then by flags and path, so that the order is the only one
+ * possible.
+ */
 static int compare_entries(const void *va, const void *vb)
 {
 	const struct ldcache_entry *a = va, *b = vb;

@@ -1,8 +1,8 @@
 /*
  * ldcache.h - ld.so.cache, the loader's list of libraries (glibc-ld.so.cache1.1)
  *
- * A pure codec. Read, it answers where the machine's libraries are. Written, it tells the loader of an image about
- * libraries outside its built-in folders. Little-endian caches only.
+ * A pure codec. Read, it answers where the machine's libraries are. Written, it tells the loader of
+ * an image about libraries outside its built-in folders. Little-endian caches only.
  */
 #pragma once
 
@@ -17,7 +17,7 @@
 #define LDCACHE_ENTRIES_MAX 100000u
 
 enum {
-	LDCACHE_386 = 0x0003,	  /* flags of an entry: libc6, and which machine */
+	LDCACHE_386 = 0x0003, /* flags of an entry: libc6, and which machine */
 	LDCACHE_X86_64 = 0x0303,
 	LDCACHE_X32 = 0x0803,
 	LDCACHE_AARCH64 = 0x0a03,
@@ -32,7 +32,8 @@ struct ldcache_entry {
 };
 
 struct ldcache {
-	uint8_t *text; /* a copy that the names point into; owned, NULL in a cache that is put together */
+	uint8_t *text; /* a copy that the names point into; owned, NULL in a cache that is put
+			  together */
 	struct ldcache_entry *entries; /* owned */
 	size_t n;
 };
@@ -49,5 +50,8 @@ _must_check_ int ldcache_add(struct ldcache *c, const char *name, const char *pa
 /* Sort as the loader's search expects and append the cache to @to. Return: 0, -E2BIG, -ENOMEM. */
 _must_check_ int ldcache_format(struct ldcache *c, struct buffer *to);
 
-/* The path of library @name for every machine of kind @flags. Return: NULL if there is none; borrowed. */
+/*
+ * The path of library @name for every machine of kind @flags. Return: NULL if there is none;
+ * borrowed.
+ */
 const char *ldcache_find(const struct ldcache *c, const char *name, uint32_t flags);

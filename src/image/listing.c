@@ -1,8 +1,8 @@
 /*
  * listing.c - what an image holds, to compare it with another
  *
- * Data is read and kept as a hash, so that two files of one size can be told apart, and two images of any size be
- * compared in little memory. Times and inode numbers are not looked at.
+ * Data is read and kept as a hash, so that two files of one size can be told apart, and two images
+ * of any size be compared in little memory. Times and inode numbers are not looked at.
  */
 #include <errno.h>
 #include <sodium.h>
@@ -41,7 +41,8 @@ static int add_row(struct listing *l, struct listing_row *row)
 	return 0;
 }
 
-static int hash_entry(struct reading *r, struct inspect_data *data, uint8_t ret[static LISTING_HASH_BYTES])
+static int hash_entry(struct reading *r, struct inspect_data *data,
+		      uint8_t ret[static LISTING_HASH_BYTES])
 {
 	crypto_generichash_state h;
 	size_t n = READ_BYTES;
@@ -118,7 +119,8 @@ int listing_of_file(int fd, const char *name, struct listing *ret)
 }
 
 /* The data of a file that is still at its source. */
-static int hash_source(struct reading *r, const struct inode *i, uint8_t ret[static LISTING_HASH_BYTES])
+static int hash_source(struct reading *r, const struct inode *i,
+		       uint8_t ret[static LISTING_HASH_BYTES])
 {
 	_cleanup_close_ int fd = FD_NONE;
 	crypto_generichash_state h;
@@ -148,12 +150,16 @@ static int hash_source(struct reading *r, const struct inode *i, uint8_t ret[sta
 static int take_node(struct reading *r, const struct node *n)
 {
 	static const mode_t kinds[INODE_KIND_MAX_] = {
-		[INODE_DIR] = S_IFDIR,	 [INODE_FILE] = S_IFREG, [INODE_LINK] = S_IFLNK,   [INODE_CHAR] = S_IFCHR,
-		[INODE_BLOCK] = S_IFBLK, [INODE_FIFO] = S_IFIFO, [INODE_SOCKET] = S_IFSOCK,
+		[INODE_DIR] = S_IFDIR,	   [INODE_FILE] = S_IFREG,  [INODE_LINK] = S_IFLNK,
+		[INODE_CHAR] = S_IFCHR,	   [INODE_BLOCK] = S_IFBLK, [INODE_FIFO] = S_IFIFO,
+		[INODE_SOCKET] = S_IFSOCK,
 	};
 	const struct inode *i = n->inode;
-	struct listing_row row = { .mode = kinds[i->kind] | i->mode, .uid = i->uid, .gid = i->gid,
-				   .major = i->major, .minor = i->minor };
+	struct listing_row row = { .mode = kinds[i->kind] | i->mode,
+				   .uid = i->uid,
+				   .gid = i->gid,
+				   .major = i->major,
+				   .minor = i->minor };
 	int err = 0;
 
 	if (i->kind == INODE_FILE) {

@@ -1,11 +1,11 @@
 /*
  * load.c - the libraries that glibc's loader would load for one program
  *
- * Follows glibc's elf/dl-load.c: a library is one that is loaded already when its name or DT_SONAME was met; else
- * it is looked for in DT_RPATH of the object that wants it and of those that loaded that one (unless it has a
- * DT_RUNPATH), in its DT_RUNPATH, in ld.so.cache, and in the built-in folders. Folders of ld.so.conf come last,
- * for a root whose cache was never made. An object of another class or machine is passed over. Programs of musl
- * are searched for by load_musl.c.
+ * Follows glibc's elf/dl-load.c: a library is one that is loaded already when its name or DT_SONAME
+ * was met; else it is looked for in DT_RPATH of the object that wants it and of those that loaded
+ * that one (unless it has a DT_RUNPATH), in its DT_RUNPATH, in ld.so.cache, and in the built-in
+ * folders. Folders of ld.so.conf come last, for a root whose cache was never made. An object of
+ * another class or machine is passed over. Programs of musl are searched for by load_musl.c.
  */
 #include <errno.h>
 #include <limits.h>
@@ -65,7 +65,8 @@ int load_try_path(struct load *l, const char *path, const struct object **ret)
 	r = closure_object(l->c, real, &o);
 	if (r < 0)
 		return r;
-	if (o->err < 0 || o->elf.machine != l->machine->machine || o->elf.class != l->machine->class)
+	if (o->err < 0 || o->elf.machine != l->machine->machine ||
+	    o->elf.class != l->machine->class)
 		return 0;
 	*ret = o;
 	return 1;
@@ -158,7 +159,8 @@ static int try_rpaths(struct load *l, const struct loaded *x, const char *name,
 			r = load_try_dirs(l, y, y->object->elf.rpath, name, ret, ret_path);
 	}
 	if (r == 0 && !l->list[0]->object->elf.runpath)
-		r = load_try_dirs(l, l->list[0], l->list[0]->object->elf.rpath, name, ret, ret_path);
+		r = load_try_dirs(l, l->list[0], l->list[0]->object->elf.rpath, name, ret,
+				  ret_path);
 	return r;
 }
 
@@ -251,20 +253,25 @@ static int find_library(struct load *l, const struct loaded *x, const char *name
 }
 
 /* An object of the list that answers to @name, or is @object. */
-static struct loaded *find_loaded(const struct load *l, const char *name, const struct object *object)
+static struct loaded *find_loaded(const struct load *l, const char *name,
+				  const struct object *object)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		struct loaded *x = l->list[i];
 		const char *soname = x->object->elf.soname;
 
 		if (object ? x->object == object
-			   : (x->name && !strcmp(x->name, name)) || (soname && !strcmp(soname, name)))
+			   : (x->name && !strcmp(x->name, name)) ||
+				     (soname && !strcmp(soname, name)))
 			return x;
 	}
 	return NULL;
 }
 
-/* Builds of the library at @path for better processors, which the loader of one would take in its place. */
+/*
+ * Builds of the library at @path for better processors, which the loader of one would take in its
+ * place.
+ */
 static int add_variants(struct load *l, const char *path, const struct loaded *x)
 {
 	for (size_t i = 0; i < SEARCH_HWCAPS_MAX && l->machine->hwcaps[i]; i++) {
@@ -272,8 +279,8 @@ static int add_variants(struct load *l, const char *path, const struct loaded *x
 		const struct object *o;
 		int r;
 
-		if (asprintf(&variant, "%.*s/glibc-hwcaps/%s/%s", (int)(path_base(path) - path) - 1, path,
-			     l->machine->hwcaps[i], path_base(path)) < 0) {
+		if (asprintf(&variant, "%.*s/glibc-hwcaps/%s/%s", (int)(path_base(path) - path) - 1,
+			     path, l->machine->hwcaps[i], path_base(path)) < 0) {
 			variant = NULL;
 			return -ENOMEM;
 		}
@@ -286,7 +293,10 @@ static int add_variants(struct load *l, const char *path, const struct loaded *x
 	return 0;
 }
 
-/* Load what @x calls @name. Return: 0; -ENOENT, which is told unless it is @optional; another errno. */
+/*
+ * Load what @x calls @name. Return: 0; -ENOENT, which is told unless it is @optional; another
+ * errno.
+ */
 static int load_needed(struct load *l, const struct loaded *x, const char *name, bool optional)
 {
 	_cleanup_free_ char *path = NULL;
@@ -309,7 +319,8 @@ static int load_needed(struct load *l, const struct loaded *x, const char *name,
 	if (r == 0 && optional)
 		return -ENOENT;
 	if (r == 0)
-		return closure_fail(l->c, -ENOENT, "library '%s' is not found; '%s' wants it", name, x->path);
+		return closure_fail(l->c, -ENOENT, "library '%s' is not found; '%s' wants it", name,
+				    x->path);
 	if (find_loaded(l, NULL, o))
 		return 0;
 	r = append(l, o, path, name, x, &y);
@@ -326,8 +337,9 @@ static int load_opened(struct load *l, const struct loaded *x, const struct elf_
 	for (const char *name = d->sonames; *name && r == -ENOENT; name += strlen(name) + 1)
 		r = load_needed(l, x, name, true);
 	if (r == -ENOENT && d->required)
-		return closure_fail(l->c, r, "library '%s' is not found; '%s' says that it opens it", d->sonames,
-				    x->path);
+		return closure_fail(l->c, r,
+				    "library '%s' is not found; '%s' says that it opens it",
+				    d->sonames, x->path);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -354,7 +366,10 @@ static void free_load(struct load *l)
 	free(l->lib);
 }
 
-/* Put the interpreter on the list: the one that the program names, or silently the machine's usual one. */
+/*
+ * Put the interpreter on the list: the one that the program names, or silently the machine's usual
+ * one.
+ */
 static int load_interpreter(struct load *l, const struct loaded *program)
 {
 	const struct elf *e = &program->object->elf;
@@ -367,8 +382,8 @@ static int load_interpreter(struct load *l, const struct loaded *program)
 	if (r < 0)
 		return r;
 	if (r == 0 && e->interpreter)
-		return closure_fail(l->c, -ENOENT, "interpreter '%s' is not found; '%s' wants it", path,
-			    program->path);
+		return closure_fail(l->c, -ENOENT, "interpreter '%s' is not found; '%s' wants it",
+				    path, program->path);
 	if (r == 0)
 		return 0;
 	r = append(l, o, path, path, program, &x);
@@ -403,8 +418,9 @@ int load_program(struct closure *c, const struct object *o, const char *path)
 	if (!o->elf.interpreter && o->elf.n_needed == 0 && o->elf.n_dlopens == 0)
 		return 0;
 	if (!l.machine)
-		return closure_fail(c, -EOPNOTSUPP, "'%s' is for a machine that is not known here (ELF machine %u)",
-			    path, o->elf.machine);
+		return closure_fail(c, -EOPNOTSUPP,
+				    "'%s' is for a machine that is not known here (ELF machine %u)",
+				    path, o->elf.machine);
 	l.musl = load_is_musl(&l, &o->elf);
 	r = find_lib(&l);
 	if (r == 0)
@@ -417,16 +433,18 @@ int load_program(struct closure *c, const struct object *o, const char *path)
 	return r;
 }
 
-int load_library(struct closure *c, const char *name, uint16_t machine, uint8_t class, const char *wanted_by,
-		 char **ret_path)
+int load_library(struct closure *c, const char *name, uint16_t machine, uint8_t class,
+		 const char *wanted_by, char **ret_path)
 {
-	struct object nobody = { .real = (char[]){ "/" }, .elf = { .class = class, .machine = machine } };
+	struct object nobody = { .real = (char[]){ "/" },
+				 .elf = { .class = class, .machine = machine } };
 	struct load l = { .c = c, .machine = search_machine(machine, class) };
 	struct loaded *program;
 	int r = 0;
 
 	if (!l.machine)
-		return closure_fail(c, -EOPNOTSUPP, "'%s' is wanted for a machine that is not known here", name);
+		return closure_fail(c, -EOPNOTSUPP,
+				    "'%s' is wanted for a machine that is not known here", name);
 	l.musl = load_is_musl(&l, &nobody.elf);
 	r = find_lib(&l);
 	if (r == 0)

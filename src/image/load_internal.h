@@ -8,10 +8,10 @@
 /* One object in the list of a program being loaded. */
 struct loaded {
 	const struct object *object;
-	char *path;	     /* as it was found; owned, like the name */
-	char *name;	     /* as it was asked for; NULL for the program */
+	char *path; /* as it was found; owned, like the name */
+	char *name; /* as it was asked for; NULL for the program */
 	const struct loaded *loader;
-	bool silent;	     /* the standard interpreter, not yet asked for */
+	bool silent; /* the standard interpreter, not yet asked for */
 };
 
 /* The loading of one program. */
@@ -19,7 +19,7 @@ struct load {
 	struct closure *c;
 	char *lib; /* what $LIB stands for; owned */
 	const struct search_machine *machine;
-	bool musl;	     /* its loader is musl's, which searches by rules of its own */
+	bool musl; /* its loader is musl's, which searches by rules of its own */
 	struct loaded **list;
 	size_t n;
 };
@@ -31,12 +31,12 @@ struct load {
 _must_check_ int load_try_path(struct load *l, const char *path, const struct object **ret);
 
 /* The same for @name in folder @dir; *ret_path is set when it is there (caller frees). */
-_must_check_ int load_try_dir(struct load *l, const char *dir, const char *name, const struct object **ret,
-			      char **ret_path);
+_must_check_ int load_try_dir(struct load *l, const char *dir, const char *name,
+			      const struct object **ret, char **ret_path);
 
 /* The same for the folders of a search path of @x, colon-separated, with $ORIGIN and the like. */
-_must_check_ int load_try_dirs(struct load *l, const struct loaded *x, const char *dirs, const char *name,
-			       const struct object **ret, char **ret_path);
+_must_check_ int load_try_dirs(struct load *l, const struct loaded *x, const char *dirs,
+			       const char *name, const struct object **ret, char **ret_path);
 
 /* Is the program at hand one for musl? */
 bool load_is_musl(const struct load *l, const struct elf *e);

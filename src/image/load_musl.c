@@ -1,9 +1,9 @@
 /*
  * load_musl.c - where musl's loader looks for a library
  *
- * Follows musl's ldso/dynlink.c: names that belong to libc are the loader itself; DT_RPATH and DT_RUNPATH count alike, of
- * the object and of those that loaded it; then the folders of /etc/ld-musl-ARCH.path, or the built-in ones when there
- * is no such file. There is no cache.
+ * Follows musl's ldso/dynlink.c: names that belong to libc are the loader itself; DT_RPATH and
+ * DT_RUNPATH count alike, of the object and of those that loaded it; then the folders of
+ * /etc/ld-musl-ARCH.path, or the built-in ones when there is no such file. There is no cache.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -25,8 +25,8 @@ char *load_musl_loader(const struct load *l)
 
 bool load_musl_own(const char *name)
 {
-	static const char *const own[] = { "libc.", "libpthread.", "librt.", "libm.", "libdl.", "libutil.",
-					   "libxnet." };
+	static const char *const own[] = { "libc.",  "libpthread.", "librt.",  "libm.",
+					   "libdl.", "libutil.",    "libxnet." };
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
 		if (!strncmp(name, own[i], strlen(own[i])))
@@ -57,7 +57,10 @@ bool load_is_musl(const struct load *l, const struct elf *e)
 	return !has_loader(l, l->machine->loader) && has_loader(l, loader);
 }
 
-/* /etc/ld-musl-ARCH.path: folders between colons or newlines. The image needs it, too. Caller frees *ret, NULL if none. */
+/*
+ * /etc/ld-musl-ARCH.path: folders between colons or newlines. The image needs it, too. Caller frees
+ * *ret, NULL if none.
+ */
 static int read_path_file(struct load *l, const struct loaded *x, char **ret)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(SEARCH_CONF_BYTES_MAX);
@@ -84,8 +87,8 @@ static int read_path_file(struct load *l, const struct loaded *x, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-int load_musl_find(struct load *l, const struct loaded *x, const char *name, const struct object **ret,
-		   char **ret_path)
+int load_musl_find(struct load *l, const struct loaded *x, const char *name,
+		   const struct object **ret, char **ret_path)
 {
 	_cleanup_free_ char *dirs = NULL;
 	int r = 0;

@@ -51,7 +51,8 @@ static int take_target(struct parser *p, const char *s, char **ret)
 		if ((n == 1 && at[0] == '.') || (n == 2 && at[0] == '.' && at[1] == '.'))
 			return fail(p, "target '%s' must not contain '%.*s'", s, (int)n, at);
 		if (n > TREE_NAME_MAX)
-			return fail(p, "target '%.64s...' has a name of %zu bytes; 255 is the most", s, n);
+			return fail(p, "target '%.64s...' has a name of %zu bytes; 255 is the most",
+				    s, n);
 		at += n;
 	}
 	if (strlen(s) >= PATH_MAX)
@@ -125,7 +126,8 @@ static int take_module(struct parser *p, struct manifest_entry *e, char **words,
 static int take_needs(struct parser *p, struct manifest_entry *e, char **words, size_t n)
 {
 	if (words[0][0] != '/' && (!*words[0] || strchr(words[0], '/')))
-		return fail(p, "needs '%s': expected the name of a library or an absolute path", words[0]);
+		return fail(p, "needs '%s': expected the name of a library or an absolute path",
+			    words[0]);
 	return take_source(p, words[0], &e->source);
 }
 
@@ -150,13 +152,16 @@ static int take_init(struct parser *p, struct manifest_entry *e, char **words, s
 
 static int take_name(struct parser *p, struct manifest_entry *e, char **words, size_t n)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 	size_t len = strlen(words[0]);
 
 	if (len == 0 || len >= INDEX_NAME_MAX || words[0][0] == '.' ||
 	    strspn(words[0], allowed) != len)
-		return fail(p, "name '%.64s': expected up to %d letters, digits, '.', '_' and '-', "
-			       "not first a '.'", words[0], INDEX_NAME_MAX - 1);
+		return fail(p,
+			    "name '%.64s': expected up to %d letters, digits, '.', '_' and '-', "
+			    "not first a '.'",
+			    words[0], INDEX_NAME_MAX - 1);
 	return copy(words[0], &e->source);
 }
 
@@ -170,7 +175,8 @@ static int take_free(struct parser *p, struct manifest_entry *e, char **words, s
 static int take_time(struct parser *p, struct manifest_entry *e, char **words, size_t n)
 {
 	if (parse_u64(words[0], 0, INT32_MAX, &e->number) < 0)
-		return fail(p, "time '%s': expected seconds since 1970, 0 to %d", words[0], INT32_MAX);
+		return fail(p, "time '%s': expected seconds since 1970, 0 to %d", words[0],
+			    INT32_MAX);
 	return 0;
 }
 
@@ -229,14 +235,16 @@ static int take_attribute(struct parser *p, struct manifest_entry *e, const char
 
 	if ((v = value_of(word, "mode")) && kinds[e->kind].mode) {
 		if (e->has_mode || parse_mode(v, &mode) < 0)
-			return fail(p, "'%s': expected one mode= with an octal mode up to 7777", word);
+			return fail(p, "'%s': expected one mode= with an octal mode up to 7777",
+				    word);
 		e->has_mode = true;
 		e->mode = (uint16_t)mode;
 		return 1;
 	}
 	if ((v = value_of(word, "owner")) && kinds[e->kind].owner) {
 		if (e->owner || !owner_ok(v))
-			return fail(p, "'%s': expected one owner=USER, owner=USER:GROUP or owner=keep",
+			return fail(p,
+				    "'%s': expected one owner=USER, owner=USER:GROUP or owner=keep",
 				    word);
 		return copy(v, &e->owner) < 0 ? -ENOMEM : 1;
 	}
@@ -257,8 +265,11 @@ static int find_kind(struct parser *p, const char *word, enum manifest_kind *ret
 			return 0;
 		}
 	}
-	return fail(p, "unknown line '%.64s'; expected file, tree, dir, link, node, program, module, bpslave, "
-		       "needs, gconv, init, name, free or time", word);
+	return fail(p,
+		    "unknown line '%.64s'; expected file, tree, dir, link, node, program, module, "
+		    "bpslave, "
+		    "needs, gconv, init, name, free or time",
+		    word);
 }
 
 static int take_line(struct parser *p, struct manifest_entry *e)

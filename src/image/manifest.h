@@ -14,8 +14,8 @@
 
 #define MANIFEST_BYTES_MAX   (4u << 20)
 #define MANIFEST_ENTRIES_MAX 65536u
-#define MANIFEST_ERROR_MAX   512    /* bytes of a message */
-#define MANIFEST_MAJOR_MAX   4095u  /* of a device */
+#define MANIFEST_ERROR_MAX   512   /* bytes of a message */
+#define MANIFEST_MAJOR_MAX   4095u /* of a device */
 #define MANIFEST_MINOR_MAX   1048575u
 #define MANIFEST_OWNER_KEEP  "keep" /* owner=keep: as the source has it */
 
@@ -40,13 +40,14 @@ enum manifest_kind {
 struct manifest_entry {
 	enum manifest_kind kind;
 	unsigned line;
-	char *source;	 /* file, tree, program; the name of a module, library, character set or of the image; owned like all */
-	char *target;	 /* plain and absolute; NULL where there is none */
-	char *link;	 /* destination of a link */
-	char *owner;	 /* USER[:GROUP], or NULL */
+	char *source; /* file, tree, program; the name of a module, library, character set or of the
+			 image; owned like all */
+	char *target; /* plain and absolute; NULL where there is none */
+	char *link;   /* destination of a link */
+	char *owner;  /* USER[:GROUP], or NULL */
 	bool has_mode;
 	uint16_t mode;
-	bool block;	 /* of a node: b, not c */
+	bool block; /* of a node: b, not c */
 	uint32_t major, minor;
 	uint64_t number; /* free: bytes; time: seconds */
 	bool has_inodes;
@@ -65,12 +66,16 @@ void manifest_clear(struct manifest *m);
 const char *manifest_kind_name(enum manifest_kind k);
 
 /*
- * Parse a manifest. Return: 0; -EBADMSG with *ret_line and a message in @ret_error; -E2BIG; -ENOMEM.
+ * Parse a manifest. Return: 0; -EBADMSG with *ret_line and a message in @ret_error; -E2BIG;
+ * -ENOMEM.
  */
-_must_check_ int manifest_parse(const void *text, size_t n, struct manifest *ret, unsigned *ret_line,
-				char ret_error[static MANIFEST_ERROR_MAX]);
+_must_check_ int manifest_parse(const void *text, size_t n, struct manifest *ret,
+				unsigned *ret_line, char ret_error[static MANIFEST_ERROR_MAX]);
 
-/* Append the manifest as text, one line an entry; parsing that gives the same. Return: 0, -E2BIG, -ENOMEM. */
+/*
+ * Append the manifest as text, one line an entry; parsing that gives the same. Return: 0, -E2BIG,
+ * -ENOMEM.
+ */
 _must_check_ int manifest_format(const struct manifest *m, struct buffer *to);
 
 /* The only entry of a kind from MANIFEST_INIT on. Return: NULL if there is none. */

@@ -1,9 +1,10 @@
 /*
  * modindex.c - modules.index of the initramfs: which modules to load for which hardware
  *
- * Only modules that were asked for get lines; what they need stands in their line. Aliases are sorted by pattern, so
- * that the text is the same whatever the order of a directory. Those that no device says (net-pf-..., char-major-...)
- * are left out, but for fs-NAME, by which init finds the driver of a file system.
+ * Only modules that were asked for get lines; what they need stands in their line. Aliases are
+ * sorted by pattern, so that the text is the same whatever the order of a directory. Those that no
+ * device says (net-pf-..., char-major-...) are left out, but for fs-NAME, by which init finds the
+ * driver of a file system.
  */
 #include <errno.h>
 #include <string.h>
@@ -50,8 +51,9 @@ static int alias_compare(const void *a, const void *b)
 /* May a line hold @pattern, and does anything in the initramfs ask for it? */
 static int wanted(const char *pattern)
 {
-	return (strchr(pattern, ':') || !strncmp(pattern, "fs-", 3)) && !strpbrk(pattern, " \t\"#") &&
-	       strncmp(pattern, "devname:", 8) != 0 && strncmp(pattern, "mdio:", 5) != 0;
+	return (strchr(pattern, ':') || !strncmp(pattern, "fs-", 3)) &&
+	       !strpbrk(pattern, " \t\"#") && strncmp(pattern, "devname:", 8) != 0 &&
+	       strncmp(pattern, "mdio:", 5) != 0;
 }
 
 static int collect(struct modules *m, const struct driverset *set, struct aliases *a)

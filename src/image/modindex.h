@@ -1,5 +1,6 @@
 /*
- * modindex.h - modules.index of the initramfs: which modules to load for which hardware (docs/initrd.md)
+ * modindex.h - modules.index of the initramfs: which modules to load for which hardware
+ * (docs/initrd.md)
  */
 #pragma once
 

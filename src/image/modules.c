@@ -1,9 +1,9 @@
 /*
  * modules.c - a kernel's modules: which there are and where
  *
- * The directory is walked; the files that depmod makes are used but not needed, since a package that was only
- * unpacked has none, and making them takes seconds. A name that is there more than once is taken from updates/ before kernel/
- * before anywhere else, as depmod does.
+ * The directory is walked; the files that depmod makes are used but not needed, since a package
+ * that was only unpacked has none, and making them takes seconds. A name that is there more than
+ * once is taken from updates/ before kernel/ before anywhere else, as depmod does.
  */
 #include <archive.h>
 #include <dirent.h>
@@ -83,7 +83,8 @@ static int add_entry(struct modules *m, const char *path, const char *rel)
 	if (modules_name_of(rel, name) < 0)
 		return 0;
 	if (m->n == MODULES_COUNT_MAX)
-		return log_err(-E2BIG, "'%s' holds more than %d modules", m->dir, MODULES_COUNT_MAX);
+		return log_err(-E2BIG, "'%s' holds more than %d modules", m->dir,
+			       MODULES_COUNT_MAX);
 	if (m->n == m->cap) {
 		size_t cap = m->cap ? 2 * m->cap : 1024;
 		struct module_entry *grown = reallocarray(m->entries, cap, sizeof(*grown));
@@ -228,7 +229,10 @@ static int version_filter(const struct dirent *e)
 	return e->d_name[0] != '.';
 }
 
-/* The one kernel below @dir, which is lib/modules of an unpacked package. Return: 0, -ENOENT, -EEXIST (several). */
+/*
+ * The one kernel below @dir, which is lib/modules of an unpacked package. Return: 0, -ENOENT,
+ * -EEXIST (several).
+ */
 static int only_version(const char *kernel, const char *dir, char **ret)
 {
 	struct dirent **list = NULL;
@@ -239,8 +243,8 @@ static int only_version(const char *kernel, const char *dir, char **ret)
 	if (n == 0)
 		r = log_err(-ENOENT, "'%s' holds no kernel", dir);
 	if (n > 1)
-		r = log_err(-EEXIST, "'%s' holds several kernels; name one, like '%s/%s'", kernel, dir,
-			    list[n - 1]->d_name);
+		r = log_err(-EEXIST, "'%s' holds several kernels; name one, like '%s/%s'", kernel,
+			    dir, list[n - 1]->d_name);
 	if (r == 0) {
 		*ret = strdup(list[0]->d_name);
 		r = *ret ? 0 : -ENOMEM;
@@ -251,7 +255,10 @@ static int only_version(const char *kernel, const char *dir, char **ret)
 	return r;
 }
 
-/* An unpacked package: @kernel/lib/modules/V or @kernel/usr/lib/modules/V. Return: -ENXIO when it is none. */
+/*
+ * An unpacked package: @kernel/lib/modules/V or @kernel/usr/lib/modules/V. Return: -ENXIO when it
+ * is none.
+ */
 static int locate_package(struct modules *m, const char *kernel)
 {
 	_cleanup_free_ char *all = existing(kernel, "/lib/modules", "");
@@ -269,14 +276,20 @@ static int locate_package(struct modules *m, const char *kernel)
 	return m->dir ? 0 : -ENOMEM;
 }
 
-/* A lib/modules/V directory itself; the kernel is in it, or in boot/ where its package was unpacked. */
+/*
+ * A lib/modules/V directory itself; the kernel is in it, or in boot/ where its package was
+ * unpacked.
+ */
 static int locate_dir(struct modules *m, const char *kernel)
 {
 	_cleanup_free_ char *has = existing(kernel, "/kernel", ""), *up = NULL;
 
 	if (!has)
-		return log_err(-ENOENT, "'%s' is no kernel: expected a version below /lib/modules, an unpacked "
-			       "kernel package, or a lib/modules/VERSION directory", kernel);
+		return log_err(
+			-ENOENT,
+			"'%s' is no kernel: expected a version below /lib/modules, an unpacked "
+			"kernel package, or a lib/modules/VERSION directory",
+			kernel);
 	m->dir = realpath(kernel, NULL);
 	if (!m->dir)
 		return log_err(-errno, "cannot open '%s'", kernel);
@@ -310,9 +323,11 @@ static int locate(struct modules *m, const char *kernel)
 	if (!strchr(kernel, '/') && kernel[0] != '.') {
 		r = locate_version(m, kernel);
 		if (r == -ENOENT && access(kernel, F_OK) < 0)
-			return log_err(r, "no kernel '%s': '/lib/modules/%s' is missing (--kernel takes a "
-				       "version, or a directory where a kernel package was unpacked)",
-				       kernel, kernel);
+			return log_err(
+				r,
+				"no kernel '%s': '/lib/modules/%s' is missing (--kernel takes a "
+				"version, or a directory where a kernel package was unpacked)",
+				kernel, kernel);
 	}
 	if (r == -ENOENT)
 		r = locate_package(m, kernel);
@@ -429,7 +444,8 @@ bool modules_builtin(const struct modules *m, const char *name)
 	       bsearch(&key, m->builtin, m->n_builtin, sizeof(*m->builtin), string_compare);
 }
 
-int modules_each(const struct modules *m, int (*fn)(void *user, const struct module *mod), void *user)
+int modules_each(const struct modules *m, int (*fn)(void *user, const struct module *mod),
+		 void *user)
 {
 	int r = 0;
 
@@ -470,7 +486,8 @@ static int read_packed(const struct module *mod, struct buffer *to)
 		n = archive_read_data(a, to->data + to->len,
 				      MIN(to->max - to->len, (size_t)MODULES_READ_BYTES));
 		if (n < 0) {
-			log_err(0, "cannot unpack module '%s': %s", mod->path, archive_error_string(a));
+			log_err(0, "cannot unpack module '%s': %s", mod->path,
+				archive_error_string(a));
 			return -EBADMSG;
 		}
 		if (n == 0)

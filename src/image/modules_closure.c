@@ -1,11 +1,12 @@
 /*
  * modules_closure.c - what has to be loaded to have a module, in the order of modprobe
  *
- * A module's hard dependencies come first, all of them, in the order that modules.dep has; each with its own soft
- * dependencies around it (`pre:` before, `post:` behind). A soft dependency is asked for like a module by itself: with
- * all that it needs, but only once. It may be an alias ("crypto-crc32c"), which several modules may offer; one that
- * is nowhere is passed over. Of several softdep lines in one module modprobe 30 heeds the first; here all count, since
- * on a node no later request could load what was left out.
+ * A module's hard dependencies come first, all of them, in the order that modules.dep has; each
+ * with its own soft dependencies around it (`pre:` before, `post:` behind). A soft dependency is
+ * asked for like a module by itself: with all that it needs, but only once. It may be an alias
+ * ("crypto-crc32c"), which several modules may offer; one that is nowhere is passed over. Of
+ * several softdep lines in one module modprobe 30 heeds the first; here all count, since on a node
+ * no later request could load what was left out.
  */
 #include <errno.h>
 #include <string.h>
@@ -31,14 +32,17 @@ static int collect_depends(struct modules *m, const struct module *mod, struct m
 			if (r == 0)
 				r = module_list_add(list, need);
 		} else if (!need && !modules_builtin(m, *d)) {
-			r = log_err(-ENOENT, "module '%s' needs '%s', which is not in '%s'", mod->name,
-				    *d, m->dir);
+			r = log_err(-ENOENT, "module '%s' needs '%s', which is not in '%s'",
+				    mod->name, *d, m->dir);
 		}
 	}
 	return r;
 }
 
-/* Hard dependencies by modules.dep, which has what loads first at the end. Return: -ENOENT when one is not there. */
+/*
+ * Hard dependencies by modules.dep, which has what loads first at the end. Return: -ENOENT when one
+ * is not there.
+ */
 static int read_dep_line(struct modules *m, const char *line, struct module_list *list)
 {
 	_cleanup_free_ char *copy = strdup(line);
@@ -61,7 +65,8 @@ static int read_dep_line(struct modules *m, const char *line, struct module_list
 
 static int collect_hard(struct modules *m, const struct module *mod, struct module_list *list)
 {
-	const struct module_entry *e = (const struct module_entry *)mod; /* pub is its first member */
+	const struct module_entry *e =
+		(const struct module_entry *)mod; /* pub is its first member */
 	int r = e->dep ? read_dep_line(m, e->dep, list) : -ENOENT;
 
 	if (r != -ENOENT)

@@ -1,8 +1,10 @@
 /*
- * modules_depmod.c - what depmod found out about a kernel's modules: modules.order, modules.dep, modules.alias
+ * modules_depmod.c - what depmod found out about a kernel's modules: modules.order, modules.dep,
+ * modules.alias
  *
- * An installed kernel has them; in a package that was only unpacked there is modules.order alone, which the kernel's
- * build makes. A line about a module that is not there is passed over: then the module speaks for itself.
+ * An installed kernel has them; in a package that was only unpacked there is modules.order alone,
+ * which the kernel's build makes. A line about a module that is not there is passed over: then the
+ * module speaks for itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +19,8 @@
 #define ALIAS_BYTES_MAX 1024 /* of a pattern with NUL; longer ones name no service */
 
 /* Where modules are that serve others, and are asked for by alias. */
-static const char *const service_dirs[] = { "kernel/crypto/", "kernel/lib/", "kernel/arch/", "kernel/drivers/crypto/" };
+static const char *const service_dirs[] = { "kernel/crypto/", "kernel/lib/", "kernel/arch/",
+					    "kernel/drivers/crypto/" };
 
 static int read_text(struct modules *m, const char *name, struct buffer *to)
 {
@@ -86,7 +89,10 @@ int modules_depmod_read(struct modules *m)
 	return r == 0 ? read_dep(m) : r;
 }
 
-/* @s with underscores but in brackets, as depmod writes patterns. Return: false when it is too long. */
+/*
+ * @s with underscores but in brackets, as depmod writes patterns. Return: false when it is too
+ * long.
+ */
 static bool plain_alias(const char *s, size_t n, char buf[static ALIAS_BYTES_MAX])
 {
 	bool class = false;
@@ -147,7 +153,8 @@ static bool is_service(const struct module *mod)
 	return false;
 }
 
-static int from_modules(struct modules *m, bool services, const char *alias, struct module_list *list)
+static int from_modules(struct modules *m, bool services, const char *alias,
+			struct module_list *list)
 {
 	int r = 0;
 

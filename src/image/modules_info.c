@@ -1,9 +1,9 @@
 /*
  * modules_info.c - what each module says of itself
  *
- * libkmod reads a module's .modinfo section: `depends` names what the linker of the kernel build found it to need,
- * `softdep` what it asks for besides. Which kinds of packed modules libkmod reads depends on how it was built
- * (Debian's knows no gzip), so it gets them unpacked, in memory.
+ * libkmod reads a module's .modinfo section: `depends` names what the linker of the kernel build
+ * found it to need, `softdep` what it asks for besides. Which kinds of packed modules libkmod reads
+ * depends on how it was built (Debian's knows no gzip), so it gets them unpacked, in memory.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -42,7 +42,8 @@ static int strings_add(const char ***list, const char *s, size_t n)
 
 	while (*list && (*list)[len])
 		len++;
-	if (!*list || (len & (len + 1)) == 0) { /* full at 1, 3, 7, ...: with its end a power of two */
+	if (!*list ||
+	    (len & (len + 1)) == 0) { /* full at 1, 3, 7, ...: with its end a power of two */
 		grown = reallocarray(*list, 2 * (len + 1), sizeof(*grown));
 		if (!grown)
 			return -ENOMEM;
@@ -151,7 +152,8 @@ static int read_info(struct modules *m, struct module_entry *e)
 		return -EBADMSG;
 	}
 	r = 0;
-	kmod_list_foreach(at, list) {
+	kmod_list_foreach(at, list)
+	{
 		if (r == 0)
 			r = take_value(&e->info, kmod_module_info_get_key(at),
 				       kmod_module_info_get_value(at));

@@ -11,9 +11,10 @@
 struct module_entry {
 	struct module pub; /* first; its strings are owned */
 	bool known;	   /* info was read */
-	bool visited;	   /* was asked for in this closure: a circle of soft dependencies ends here */
-	uint32_t order;	   /* its line in modules.order, which is the order of preference; 0: none */
-	const char *dep;   /* what follows "path:" in modules.dep, up to a newline; borrowed; or NULL */
+	bool visited;	/* was asked for in this closure: a circle of soft dependencies ends here */
+	uint32_t order; /* its line in modules.order, which is the order of preference; 0: none */
+	const char
+		*dep; /* what follows "path:" in modules.dep, up to a newline; borrowed; or NULL */
 	struct module_info info;
 };
 
@@ -23,14 +24,18 @@ struct modules {
 	size_t n, cap;
 	char **builtin; /* sorted names */
 	size_t n_builtin;
-	struct buffer dep, alias; /* text of modules.dep and modules.alias, empty when there is none */
+	struct buffer dep,
+		alias; /* text of modules.dep and modules.alias, empty when there is none */
 	bool alias_read;
 	struct kmod_ctx *kmod;
 };
 
 #define MODULES_DEPMOD_MAX (64u << 20) /* bytes of one of depmod's files */
 
-/* "virtio-net.ko.xz" is "virtio_net". Return: 0, or -EINVAL when it is no module's file or the name is too long. */
+/*
+ * "virtio-net.ko.xz" is "virtio_net". Return: 0, or -EINVAL when it is no module's file or the name
+ * is too long.
+ */
 _must_check_ int modules_name_of(const char *file, char ret[static MODULES_NAME_MAX]);
 
 /* Is its file not packed? */
@@ -42,7 +47,9 @@ void module_info_clear(struct module_info *i);
 _must_check_ int modules_depmod_read(struct modules *m);
 
 /*
- * Append the modules that offer @alias, those preferred first. modules.alias says which; without it, modules that are
- * there to serve others are asked, and all of them only when that finds none. Logs.
+ * Append the modules that offer @alias, those preferred first. modules.alias says which; without
+ * it, modules that are there to serve others are asked, and all of them only when that finds none.
+ * Logs.
  */
-_must_check_ int modules_depmod_alias(struct modules *m, const char *alias, struct module_list *list);
+_must_check_ int modules_depmod_alias(struct modules *m, const char *alias,
+				      struct module_list *list);

@@ -1,9 +1,9 @@
 /*
  * out.c - the blocks of an image, one behind the other, into a file
  *
- * Data is read into the buffer behind what is there, and written in long pieces: on most file systems that takes 0.7 of the
- * time of copy_file_range(), which moves page by page through a pipe. Those that share blocks between files or
- * copy on the server do long runs themselves.
+ * Data is read into the buffer behind what is there, and written in long pieces: on most file
+ * systems that takes 0.7 of the time of copy_file_range(), which moves page by page through a pipe.
+ * Those that share blocks between files or copy on the server do long runs themselves.
  */
 #include <errno.h>
 #include <linux/magic.h>
@@ -24,8 +24,10 @@ static int out_error(int err)
 /* File systems whose copy_file_range() is their own. */
 static bool copies_itself(int fd)
 {
-	static const unsigned long known[] = { BTRFS_SUPER_MAGIC, XFS_SUPER_MAGIC, NFS_SUPER_MAGIC,
-					       CEPH_SUPER_MAGIC,  CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC };
+	static const unsigned long known[] = {
+		BTRFS_SUPER_MAGIC, XFS_SUPER_MAGIC,  NFS_SUPER_MAGIC,
+		CEPH_SUPER_MAGIC,  CIFS_SUPER_MAGIC, SMB2_SUPER_MAGIC
+	};
 	struct statfs s;
 
 	if (fstatfs(fd, &s) < 0)
@@ -101,9 +103,12 @@ static uint64_t bytes_in(const struct inode *i, uint64_t first, uint32_t count)
 	return MIN((uint64_t)count * BLOCK_BYTES, i->size - first * BLOCK_BYTES);
 }
 
-/* Let the kernel copy whole blocks. *ret is how many bytes it did: less than @n when it does not want to. */
-static int copy_in_kernel(struct out *o, const struct inode *i, int source, uint64_t from, uint64_t n,
-			  uint64_t *ret)
+/*
+ * Let the kernel copy whole blocks. *ret is how many bytes it did: less than @n when it does not
+ * want to.
+ */
+static int copy_in_kernel(struct out *o, const struct inode *i, int source, uint64_t from,
+			  uint64_t n, uint64_t *ret)
 {
 	off_t in = (off_t)from, to;
 	uint64_t done = 0;

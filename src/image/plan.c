@@ -1,8 +1,9 @@
 /*
  * plan.c - the exact geometry of an ext2 image, before a byte of it is written
  *
- * One pass counts, one solves for the smallest number of groups, one gives every inode its pointers. Nothing is
- * tried out: what a group spends on itself follows from the number of groups, and grows with it.
+ * One pass counts, one solves for the smallest number of groups, one gives every inode its
+ * pointers. Nothing is tried out: what a group spends on itself follows from the number of groups,
+ * and grows with it.
  */
 #include <errno.h>
 #include <sodium.h>
@@ -96,7 +97,8 @@ static int measure_xattrs(struct plan *p, const struct node *n)
 	if (r < 0)
 		return fail(r, n, "its extended attributes cannot be kept");
 	for (uint32_t k = p->n_xattrs; k > 0 && p->n_xattrs - k < PLAN_XATTR_LOOK; k--) {
-		if (p->xattrs[k - 1].refs < EXT2_XATTR_REFS_MAX && !memcmp(p->xattrs[k - 1].block, block, sizeof(block))) {
+		if (p->xattrs[k - 1].refs < EXT2_XATTR_REFS_MAX &&
+		    !memcmp(p->xattrs[k - 1].block, block, sizeof(block))) {
 			p->xattrs[k - 1].refs++;
 			i->xattr_block = k;
 			return 0;
@@ -126,7 +128,8 @@ static int measure(struct plan *p, const struct node *n)
 		break;
 	case INODE_FILE:
 		if (i->size > BLOCKS_FILE_MAX * BLOCK_BYTES)
-			return fail(-EFBIG, n, "the file is larger than the 16 GiB that ext2 holds in a file");
+			return fail(-EFBIG, n,
+				    "the file is larger than the 16 GiB that ext2 holds in a file");
 		if (i->size >= PLAN_SCAN_MIN)
 			r = source_scan(i);
 		p->large_file |= i->size >> 31 != 0;
@@ -144,7 +147,8 @@ static int measure(struct plan *p, const struct node *n)
 	if (r < 0)
 		return r;
 	if (i->links > PLAN_LINKS_MAX)
-		return fail(-EMLINK, n, "ext2 allows 65000 links to a file and subfolders of a folder");
+		return fail(-EMLINK, n,
+			    "ext2 allows 65000 links to a file and subfolders of a folder");
 	blocks = blocks_total(i);
 	if (blocks > PLAN_BLOCKS_MAX || p->used_blocks + blocks > PLAN_BLOCKS_MAX)
 		return fail(-EFBIG, n, "the image would be larger than 1 TiB");
@@ -174,7 +178,8 @@ static int count(struct tree *t, struct plan *p)
 /* Blocks that all groups spend on themselves when there are @groups. */
 static uint64_t meta_of(struct plan *p, uint32_t groups, uint64_t inodes)
 {
-	uint64_t tables = (inodes + PLAN_BLOCK_INODES - 1) / PLAN_BLOCK_INODES, sum = PLAN_FIRST_BLOCK;
+	uint64_t tables = (inodes + PLAN_BLOCK_INODES - 1) / PLAN_BLOCK_INODES,
+		 sum = PLAN_FIRST_BLOCK;
 	uint64_t each = (tables + groups - 1) / groups;
 
 	p->groups = groups;
@@ -192,8 +197,9 @@ static uint64_t least_of(const struct plan *p)
 }
 
 /*
- * Divide @all blocks into the groups. Where full groups would leave none for the last one (many inodes and little data,
- * or a few blocks too many for one group less), all groups are made smaller, rather than the image larger.
+ * Divide @all blocks into the groups. Where full groups would leave none for the last one (many
+ * inodes and little data, or a few blocks too many for one group less), all groups are made
+ * smaller, rather than the image larger.
  */
 static uint64_t divide(struct plan *p, uint64_t all)
 {
@@ -202,8 +208,10 @@ static uint64_t divide(struct plan *p, uint64_t all)
 	p->group_blocks = PLAN_GROUP_BLOCKS;
 	if (all >= least_of(p))
 		return all;
-	each = MAX(each, (uint64_t)plan_group_meta(p, 0) + 1); /* the first has as much of its own as any */
-	p->group_blocks = (uint32_t)((each + PLAN_GROUP_ALIGN - 1) / PLAN_GROUP_ALIGN * PLAN_GROUP_ALIGN);
+	each = MAX(each, (uint64_t)plan_group_meta(p, 0) +
+				 1); /* the first has as much of its own as any */
+	p->group_blocks =
+		(uint32_t)((each + PLAN_GROUP_ALIGN - 1) / PLAN_GROUP_ALIGN * PLAN_GROUP_ALIGN);
 	return MAX(all, least_of(p));
 }
 
@@ -309,7 +317,8 @@ static void hash_node(crypto_generichash_state *h, const struct node *n)
 	hash_u64(h, i->size);
 	hash_u64(h, (uint64_t)i->major << 32 | i->minor);
 	for (size_t k = 0; k < i->n_xattrs; k++) {
-		crypto_generichash_update(h, (const uint8_t *)i->xattrs[k].name, strlen(i->xattrs[k].name) + 1);
+		crypto_generichash_update(h, (const uint8_t *)i->xattrs[k].name,
+					  strlen(i->xattrs[k].name) + 1);
 		hash_u64(h, i->xattrs[k].bytes);
 		crypto_generichash_update(h, i->xattrs[k].value, i->xattrs[k].bytes);
 	}
@@ -320,8 +329,9 @@ static void hash_node(crypto_generichash_state *h, const struct node *n)
 }
 
 /*
- * UUID and hash seed from the plan: names, kinds, owners, sizes and holes. Hashing the data as well would mean to
- * read all of it twice, and would tell images apart that the index tells apart already.
+ * UUID and hash seed from the plan: names, kinds, owners, sizes and holes. Hashing the data as well
+ * would mean to read all of it twice, and would tell images apart that the index tells apart
+ * already.
  */
 static void identify(const struct tree *t, struct plan *p)
 {
@@ -334,13 +344,15 @@ static void identify(const struct tree *t, struct plan *p)
 	hash_u64(&h, p->group_blocks);
 	hash_u64(&h, (uint64_t)p->spec.time_s);
 	if (p->spec.label)
-		crypto_generichash_update(&h, (const uint8_t *)p->spec.label, strlen(p->spec.label));
+		crypto_generichash_update(&h, (const uint8_t *)p->spec.label,
+					  strlen(p->spec.label));
 	for (const struct node *n = tree_root(t); n; n = tree_next(n))
 		hash_node(&h, n);
 	crypto_generichash_final(&h, sum, sizeof(sum));
 	memcpy(p->uuid, sum, sizeof(p->uuid));
 	memcpy(p->hash_seed, sum + sizeof(p->uuid), sizeof(p->hash_seed));
-	p->uuid[6] = (uint8_t)((p->uuid[6] & 0x0f) | 0x80); /* version 8: made by a rule of its own */
+	p->uuid[6] =
+		(uint8_t)((p->uuid[6] & 0x0f) | 0x80); /* version 8: made by a rule of its own */
 	p->uuid[8] = (uint8_t)((p->uuid[8] & 0x3f) | 0x80);
 }
 

@@ -1,9 +1,9 @@
 /*
  * plan.h - the exact geometry of an ext2 image, before a byte of it is written
  *
- * Smallest number of blocks and groups that hold the tree and the free space asked for: 1 KiB blocks, 128-byte
- * inodes, nothing reserved. Data is laid out in the order of the tree from the front, so that what is free is one
- * run at the end (docs/ext2.md).
+ * Smallest number of blocks and groups that hold the tree and the free space asked for: 1 KiB
+ * blocks, 128-byte inodes, nothing reserved. Data is laid out in the order of the tree from the
+ * front, so that what is free is one run at the end (docs/ext2.md).
  */
 #pragma once
 
@@ -13,22 +13,22 @@
 #include "image/blocks.h"
 #include "image/tree.h"
 
-#define PLAN_GROUP_BLOCKS   8192u /* most of one group: one block of bitmap */
-#define PLAN_GROUP_ALIGN    8u	  /* blocks of a group are a multiple: a byte of bitmap */
-#define PLAN_INODE_BYTES    128u
-#define PLAN_BLOCK_INODES   (BLOCK_BYTES / PLAN_INODE_BYTES)
-#define PLAN_GROUP_INODES   8192u /* most of one group: one block of bitmap */
+#define PLAN_GROUP_BLOCKS     8192u /* most of one group: one block of bitmap */
+#define PLAN_GROUP_ALIGN      8u    /* blocks of a group are a multiple: a byte of bitmap */
+#define PLAN_INODE_BYTES      128u
+#define PLAN_BLOCK_INODES     (BLOCK_BYTES / PLAN_INODE_BYTES)
+#define PLAN_GROUP_INODES     8192u /* most of one group: one block of bitmap */
 #define PLAN_DESCRIPTOR_BYTES 32u
-#define PLAN_FIRST_BLOCK    1u	  /* of the first group: block 0 is for boot loaders */
-#define PLAN_INODES_RESERVED 10u  /* numbers 1 to 10; 2 is the root */
-#define PLAN_INODE_ROOT	    2u
-#define PLAN_INODE_FIRST    11u
-#define PLAN_BLOCKS_MAX	    (1u << 30) /* 1 TiB, as docs/index.md allows */
-#define PLAN_LINKS_MAX	    65000u	/* names of an inode, subfolders of a folder */
-#define PLAN_LINK_MAX	    1023u	/* bytes of a target */
-#define PLAN_SCAN_MIN	    16384u	/* bytes of a file from which zeros become holes */
-#define PLAN_XATTR_LOOK	    64u	/* last blocks of attributes that are compared with the next */
-#define PLAN_UUID_BYTES	    16
+#define PLAN_FIRST_BLOCK      1u  /* of the first group: block 0 is for boot loaders */
+#define PLAN_INODES_RESERVED  10u /* numbers 1 to 10; 2 is the root */
+#define PLAN_INODE_ROOT	      2u
+#define PLAN_INODE_FIRST      11u
+#define PLAN_BLOCKS_MAX	      (1u << 30) /* 1 TiB, as docs/index.md allows */
+#define PLAN_LINKS_MAX	      65000u	 /* names of an inode, subfolders of a folder */
+#define PLAN_LINK_MAX	      1023u	 /* bytes of a target */
+#define PLAN_SCAN_MIN	      16384u	 /* bytes of a file from which zeros become holes */
+#define PLAN_XATTR_LOOK	      64u /* last blocks of attributes that are compared with the next */
+#define PLAN_UUID_BYTES	      16
 
 struct plan_spec {
 	uint64_t free_bytes;  /* at least so much is free */
@@ -54,21 +54,21 @@ struct plan_inode {
 struct plan {
 	const struct tree *tree; /* borrowed */
 	struct plan_spec spec;
-	uint32_t blocks;	  /* of the image */
+	uint32_t blocks; /* of the image */
 	uint32_t groups;
-	uint32_t group_blocks;	  /* of every group but the last, which has the rest */
-	uint32_t table_blocks;	  /* of a group's inode table */
-	uint32_t group_inodes;	  /* of a group: 8 * table_blocks */
+	uint32_t group_blocks; /* of every group but the last, which has the rest */
+	uint32_t table_blocks; /* of a group's inode table */
+	uint32_t group_inodes; /* of a group: 8 * table_blocks */
 	uint32_t descriptor_blocks;
-	uint32_t used_blocks;	  /* of files: data, folders, pointers, attributes */
-	uint32_t pointer_blocks;  /* of these */
-	uint32_t folder_blocks;	  /* of these */
+	uint32_t used_blocks;	   /* of files: data, folders, pointers, attributes */
+	uint32_t pointer_blocks;   /* of these */
+	uint32_t folder_blocks;	   /* of these */
 	struct plan_xattr *xattrs; /* owned; they stand in front of all files */
 	uint32_t n_xattrs;
-	uint32_t used_inodes;	  /* reserved ones included */
-	uint32_t meta_blocks;	  /* superblocks, descriptors, bitmaps, tables, block 0 */
+	uint32_t used_inodes; /* reserved ones included */
+	uint32_t meta_blocks; /* superblocks, descriptors, bitmaps, tables, block 0 */
 	uint32_t free_blocks;
-	bool large_file;	  /* a file of 2 GiB or more */
+	bool large_file;	       /* a file of 2 GiB or more */
 	uint8_t uuid[PLAN_UUID_BYTES]; /* follows from everything above */
 	uint8_t hash_seed[PLAN_UUID_BYTES];
 	struct plan_inode *inodes; /* owned; used_inodes of them, number n at n - 1 */
@@ -79,7 +79,8 @@ void plan_clear(struct plan *p);
 
 /*
  * Plan an image of @t, which gets sorted; files are looked through for blocks of zeros. Logs.
- * Return: 0; -EFBIG (more than 1 TiB, or a file beyond what ext2 can hold); -EMLINK; -ENAMETOOLONG; ...
+ * Return: 0; -EFBIG (more than 1 TiB, or a file beyond what ext2 can hold); -EMLINK; -ENAMETOOLONG;
+ * ...
  */
 _must_check_ int plan_make(struct tree *t, const struct plan_spec *spec, struct plan *ret);
 

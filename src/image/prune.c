@@ -1,9 +1,9 @@
 /*
  * prune.c - take away the parts that no index names any more
  *
- * All indexes are read before the first part goes; one that cannot be read stops it, since its parts are not known.
- * Files in the directory of parts that are not called like a part are left alone, but for ones that were being
- * written (NAME.XXXXXXXX.new) when a publication was killed.
+ * All indexes are read before the first part goes; one that cannot be read stops it, since its
+ * parts are not known. Files in the directory of parts that are not called like a part are left
+ * alone, but for ones that were being written (NAME.XXXXXXXX.new) when a publication was killed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -76,7 +76,8 @@ static int keep_index(struct keep *k, int dirfd, const char *file)
 		return log_err(r, "cannot read '%s', so no part is removed", file);
 	r = index_parse(text.data, text.len, &x, &line, &why);
 	if (r == -EBADMSG) {
-		log_err(0, "%s:%u: %s; no part is removed while an index is damaged", file, line, why);
+		log_err(0, "%s:%u: %s; no part is removed while an index is damaged", file, line,
+			why);
 		return r;
 	}
 	return r < 0 ? r : keep_add(k, &x);

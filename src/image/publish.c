@@ -1,14 +1,17 @@
 /*
- * publish.c - an image becomes parts, an index and a signature in the boot directory (docs/boot-directory.md)
+ * publish.c - an image becomes parts, an index and a signature in the boot directory
+ * (docs/boot-directory.md)
  *
- * The order makes it safe to be read, interrupted or out of space at any time: parts are written first, under names
- * that no published index knows; then everything is synced; then signature and index are renamed, one right behind
- * the other. A publication that fails takes the parts away that it wrote. Whoever writes or prunes parts holds a
- * lock on their directory, so that no one removes a part that another has just decided to use.
+ * The order makes it safe to be read, interrupted or out of space at any time: parts are written
+ * first, under names that no published index knows; then everything is synced; then signature and
+ * index are renamed, one right behind the other. A publication that fails takes the parts away that
+ * it wrote. Whoever writes or prunes parts holds a lock on their directory, so that no one removes
+ * a part that another has just decided to use.
  *
- * The default part is 256 KiB: small enough that lock-step TFTP servers deliver many side by side and that a
- * flipped bit costs little to fetch again, large enough that zstd loses only about 2 % against one stream, and that
- * the text of the index (about 80 bytes a part) stays far below what it describes.
+ * The default part is 256 KiB: small enough that lock-step TFTP servers deliver many side by side
+ * and that a flipped bit costs little to fetch again, large enough that zstd loses only about 2 %
+ * against one stream, and that the text of the index (about 80 bytes a part) stays far below what
+ * it describes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,13 +42,13 @@ struct store {
 	int image_fd;
 	int parts_fd;
 	struct index *x;
-	const uint8_t *holes;	/* 1 for each of x->parts that is a hole */
-	uint8_t *created;	/* 1 for each that was written now */
-	pthread_mutex_t lock;	/* over all below, and over newfile_open() */
-	size_t next;		/* the part that is taken next */
-	uint64_t done_bytes;	/* raw */
-	int err;		/* of the first thread that failed */
-	bool renaming;		/* the new index may stand: its parts stay whatever fails now */
+	const uint8_t *holes; /* 1 for each of x->parts that is a hole */
+	uint8_t *created;     /* 1 for each that was written now */
+	pthread_mutex_t lock; /* over all below, and over newfile_open() */
+	size_t next;	      /* the part that is taken next */
+	uint64_t done_bytes;  /* raw */
+	int err;	      /* of the first thread that failed */
+	bool renaming;	      /* the new index may stand: its parts stay whatever fails now */
 };
 
 bool publish_name_ok(const char *name)
@@ -53,7 +56,8 @@ bool publish_name_ok(const char *name)
 	size_t n = strlen(name);
 
 	return n > 0 && n < INDEX_NAME_MAX && name[0] != '.' &&
-	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n;
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
+		       n;
 }
 
 /* Is the file called @name exactly these bytes? Then it need not be written. */
@@ -68,8 +72,8 @@ static int part_stands(int dirfd, const char *name, const void *data, size_t n)
 }
 
 /*
- * Write a part aside and rename it; it is not synced, since all parts are at once before the index is written.
- * Return: 0 with *ret_created.
+ * Write a part aside and rename it; it is not synced, since all parts are at once before the index
+ * is written. Return: 0 with *ret_created.
  */
 static int part_write(int dirfd, const char *name, const void *data, size_t n, uint8_t *ret_created)
 {
@@ -129,7 +133,10 @@ static int store_part(struct store *s, size_t i, ZSTD_CCtx *ctx, uint8_t *raw, u
 	return r;
 }
 
-/* Take the next part that has to be stored. Return: its number, or n_parts when there is none or a thread failed. */
+/*
+ * Take the next part that has to be stored. Return: its number, or n_parts when there is none or a
+ * thread failed.
+ */
 static size_t take_part(struct store *s)
 {
 	size_t i;
@@ -195,7 +202,8 @@ static int store_all(struct store *s)
 	return s->err;
 }
 
-static const char *file_name(const char *name, const char *suffix, char ret[static PUBLISH_NAME_BYTES])
+static const char *file_name(const char *name, const char *suffix,
+			     char ret[static PUBLISH_NAME_BYTES])
 {
 	snprintf(ret, PUBLISH_NAME_BYTES, "%s.index%s", name, suffix);
 	return ret;
@@ -223,8 +231,10 @@ static int load_previous(const struct publish_spec *spec, struct buffer *text, s
 		return log_err(r, "cannot read the published index '%s'", file);
 	r = index_parse(text->data, text->len, ret, &line, &why);
 	if (r == -EBADMSG)
-		log_err(0, "%s:%u: %s; the published index is damaged, and its counter lost with it "
-			   "(remove the file to begin at 1 again)", file, line, why);
+		log_err(0,
+			"%s:%u: %s; the published index is damaged, and its counter lost with it "
+			"(remove the file to begin at 1 again)",
+			file, line, why);
 	return r;
 }
 
@@ -259,14 +269,16 @@ static bool parts_stand(int parts_fd, const struct index *x)
 }
 
 /* Is the published index signed by the key of @spec, with the comment that it would get now? */
-static bool signature_stands(const struct publish_spec *spec, const struct buffer *text, uint64_t counter)
+static bool signature_stands(const struct publish_spec *spec, const struct buffer *text,
+			     uint64_t counter)
 {
 	_cleanup_buffer_ struct buffer sig = BUFFER(MINISIGN_FILE_MAX);
 	char file[PUBLISH_NAME_BYTES], comment[MINISIGN_COMMENT_MAX];
 	struct minisign_key pub;
 	struct minisign_sig s;
 
-	if (!spec->key || file_read(spec->boot_dirfd, file_name(spec->name, ".minisig", file), &sig) < 0)
+	if (!spec->key ||
+	    file_read(spec->boot_dirfd, file_name(spec->name, ".minisig", file), &sig) < 0)
 		return false;
 	sign_public(spec->key, &pub);
 	trusted_comment(spec, counter, comment);
@@ -274,8 +286,8 @@ static bool signature_stands(const struct publish_spec *spec, const struct buffe
 	       !strcmp(s.trusted_comment, comment);
 }
 
-static int open_aside(const struct publish_spec *spec, const char *suffix, const struct buffer *text,
-		      struct newfile *f)
+static int open_aside(const struct publish_spec *spec, const char *suffix,
+		      const struct buffer *text, struct newfile *f)
 {
 	char file[PUBLISH_NAME_BYTES];
 	int r = newfile_open(f, spec->boot_dirfd, file_name(spec->name, suffix, file),
@@ -317,7 +329,8 @@ static int write_index(struct store *s, const struct buffer *text, uint64_t coun
 		return log_err(r, "cannot write the index of '%s'", spec->name);
 	file_name(spec->name, ".minisig", file);
 	if (!spec->key && unlinkat(spec->boot_dirfd, file, 0) < 0 && errno != ENOENT)
-		return log_err(-errno, "cannot remove the signature of an earlier index '%s'", file);
+		return log_err(-errno, "cannot remove the signature of an earlier index '%s'",
+			       file);
 	return 0;
 }
 
@@ -366,10 +379,11 @@ static int publish_new(struct store *s, const struct index *previous, const stru
 }
 
 /* With the lock on the directory of parts held. */
-static int publish_locked(const struct publish_spec *spec, int image_fd, uint64_t image_bytes, int parts_fd,
-			  struct publish_result *ret)
+static int publish_locked(const struct publish_spec *spec, int image_fd, uint64_t image_bytes,
+			  int parts_fd, struct publish_result *ret)
 {
-	_cleanup_index_ struct index x = { .arch = spec->arch, .format = spec->format }, previous = { 0 };
+	_cleanup_index_ struct index x = { .arch = spec->arch, .format = spec->format },
+				     previous = { 0 };
 	_cleanup_buffer_ struct buffer old_text = BUFFER(INDEX_BYTES_MAX);
 	_cleanup_free_ uint8_t *holes = NULL, *created = NULL;
 	struct store s = { .spec = spec, .image_fd = image_fd, .parts_fd = parts_fd, .x = &x };
@@ -422,19 +436,25 @@ static int open_parts(int boot_dirfd, int *ret)
 static int check_spec(const struct publish_spec *s, uint64_t image_bytes)
 {
 	if (!publish_name_ok(s->name))
-		return log_err(-EINVAL, "'%s' cannot be an image's name; expected 1 to 63 letters, digits, "
-			       "'.', '_', '-'", s->name);
+		return log_err(-EINVAL,
+			       "'%s' cannot be an image's name; expected 1 to 63 letters, digits, "
+			       "'.', '_', '-'",
+			       s->name);
 	if (s->init[0] != '/' || strlen(s->init) >= INDEX_INIT_MAX || strpbrk(s->init, " \t\n"))
-		return log_err(-EINVAL, "init '%s': expected an absolute path without blanks, up to 255 bytes",
-			       s->init);
+		return log_err(
+			-EINVAL,
+			"init '%s': expected an absolute path without blanks, up to 255 bytes",
+			s->init);
 	if (s->level < 1 || s->level > PUBLISH_LEVEL_MAX)
 		return log_err(-ERANGE, "compression level %d: expected 1 to %d", s->level,
 			       PUBLISH_LEVEL_MAX);
 	if (s->part_bytes % INDEX_PART_ALIGN || s->part_bytes > INDEX_PART_RAW_MAX)
-		return log_err(-ERANGE, "parts of %u bytes: expected a multiple of 4096 up to 4 MiB",
+		return log_err(-ERANGE,
+			       "parts of %u bytes: expected a multiple of 4096 up to 4 MiB",
 			       s->part_bytes);
 	if (image_bytes == 0 || image_bytes % INDEX_IMAGE_ALIGN || image_bytes > INDEX_IMAGE_MAX)
-		return log_err(-ERANGE, "image of %llu bytes: expected a multiple of 1024 up to 2^40",
+		return log_err(-ERANGE,
+			       "image of %llu bytes: expected a multiple of 1024 up to 2^40",
 			       (unsigned long long)image_bytes);
 	return 0;
 }
@@ -454,7 +474,8 @@ int publish_image(const struct publish_spec *given, int image_fd, uint64_t image
 	spec.threads = spec.threads ? spec.threads : (unsigned)MAX(online, 1L);
 	spec.threads = MIN(spec.threads, (unsigned)PUBLISH_THREADS_MAX);
 	/* A very large image needs larger parts to stay below the number that an index may have. */
-	while (spec.part_bytes < INDEX_PART_RAW_MAX && image_bytes / spec.part_bytes > INDEX_PARTS_MAX / 2)
+	while (spec.part_bytes < INDEX_PART_RAW_MAX &&
+	       image_bytes / spec.part_bytes > INDEX_PARTS_MAX / 2)
 		spec.part_bytes = MIN(2 * spec.part_bytes, INDEX_PART_RAW_MAX);
 	r = check_spec(&spec, image_bytes);
 	if (r == 0)

@@ -1,8 +1,8 @@
 /*
  * root.c - a tree of files that things are taken from, and paths inside it
  *
- * Paths are walked name by name rather than left to the kernel, because every symlink on the way has to be known:
- * the image gets each of them, so that all names of a file work on the node.
+ * Paths are walked name by name rather than left to the kernel, because every symlink on the way
+ * has to be known: the image gets each of them, so that all names of a file work on the node.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,8 +57,8 @@ int root_readlink(const struct root *r, const char *canonical, char **ret)
 /* Where a path is while it is followed. */
 struct walk {
 	const struct root *root;
-	char done[PATH_MAX];  /* canonical so far, "" for the root */
-	char todo[PATH_MAX];  /* what is left, read from its start */
+	char done[PATH_MAX]; /* canonical so far, "" for the root */
+	char todo[PATH_MAX]; /* what is left, read from its start */
 	unsigned links;
 };
 
@@ -139,8 +139,8 @@ static int walk_step(struct walk *w, root_link_fn fn, void *arg, struct stat *st
 	return 1;
 }
 
-int root_resolve(const struct root *r, const char *path, root_link_fn fn, void *arg, char **ret_path,
-		 struct stat *ret_st)
+int root_resolve(const struct root *r, const char *path, root_link_fn fn, void *arg,
+		 char **ret_path, struct stat *ret_st)
 {
 	struct walk w = { .root = r };
 	struct stat st;

@@ -1,8 +1,9 @@
 /*
  * root.h - a tree of files that things are taken from, and paths inside it
  *
- * Mostly "/", the machine that builds; it may be any directory that holds a system. A symlink inside is followed
- * inside: an absolute target starts at the root, ".." stops there, so that nothing outside is ever reached.
+ * Mostly "/", the machine that builds; it may be any directory that holds a system. A symlink
+ * inside is followed inside: an absolute target starts at the root, ".." stops there, so that
+ * nothing outside is ever reached.
  */
 #pragma once
 
@@ -17,19 +18,22 @@ struct root {
 	int fd; /* the directory; owned */
 };
 
-#define ROOT() ((struct root){ .fd = FD_NONE })
+#define ROOT()	       ((struct root){ .fd = FD_NONE })
 #define _cleanup_root_ _cleanup_(root_close)
 
 _must_check_ int root_open(struct root *r, const char *dir);
 void root_close(struct root *r);
 
-/* Called for each symlink on the way: @path is its own canonical path, @target what it holds. Nonzero stops. */
+/*
+ * Called for each symlink on the way: @path is its own canonical path, @target what it holds.
+ * Nonzero stops.
+ */
 typedef int (*root_link_fn)(void *arg, const char *path, const char *target);
 
 /*
- * Follow @path, absolute in the root, to its end, symlinks included.
- * Return: 0 with the canonical path and what is there; -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG, ...; or what @fn
- * returned. @fn may be NULL. Caller frees *ret_path.
+ * Follow @path, absolute in the root, to its end, symlinks included. Return: 0 with the canonical
+ * path and what is there; -ENOENT, -ENOTDIR, -ELOOP, -ENAMETOOLONG, ...; or what @fn returned. @fn
+ * may be NULL. Caller frees *ret_path.
  */
 _must_check_ int root_resolve(const struct root *r, const char *path, root_link_fn fn, void *arg,
 			      char **ret_path, struct stat *ret_st);

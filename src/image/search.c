@@ -13,16 +13,51 @@
 
 /* The marked place for what differs between machines. */
 static const struct search_machine machines[] = {
-	{ ELF_MACHINE_X86_64, ELF_CLASS_64, "x86_64", "x86_64-linux-gnu", "lib64",
-	  "/lib64/ld-linux-x86-64.so.2", LDCACHE_X86_64, "x86_64", { "x86-64-v2", "x86-64-v3", "x86-64-v4" } },
-	{ ELF_MACHINE_X86_64, ELF_CLASS_32, "x86_64", "x86_64-linux-gnux32", "libx32",
-	  "/libx32/ld-linux-x32.so.2", LDCACHE_X32, "x32", { 0 } },
-	{ ELF_MACHINE_AARCH64, ELF_CLASS_64, "aarch64", "aarch64-linux-gnu", "lib64",
-	  "/lib/ld-linux-aarch64.so.1", LDCACHE_AARCH64, "aarch64", { 0 } },
-	{ ELF_MACHINE_386, ELF_CLASS_32, "i686", "i386-linux-gnu", "lib", "/lib/ld-linux.so.2",
-	  LDCACHE_386, "i386", { 0 } },
-	{ ELF_MACHINE_ARM, ELF_CLASS_32, "v7l", "arm-linux-gnueabihf", "lib",
-	  "/lib/ld-linux-armhf.so.3", LDCACHE_ARMHF, "armhf", { 0 } },
+	{ ELF_MACHINE_X86_64,
+	  ELF_CLASS_64,
+	  "x86_64",
+	  "x86_64-linux-gnu",
+	  "lib64",
+	  "/lib64/ld-linux-x86-64.so.2",
+	  LDCACHE_X86_64,
+	  "x86_64",
+	  { "x86-64-v2", "x86-64-v3", "x86-64-v4" } },
+	{ ELF_MACHINE_X86_64,
+	  ELF_CLASS_32,
+	  "x86_64",
+	  "x86_64-linux-gnux32",
+	  "libx32",
+	  "/libx32/ld-linux-x32.so.2",
+	  LDCACHE_X32,
+	  "x32",
+	  { 0 } },
+	{ ELF_MACHINE_AARCH64,
+	  ELF_CLASS_64,
+	  "aarch64",
+	  "aarch64-linux-gnu",
+	  "lib64",
+	  "/lib/ld-linux-aarch64.so.1",
+	  LDCACHE_AARCH64,
+	  "aarch64",
+	  { 0 } },
+	{ ELF_MACHINE_386,
+	  ELF_CLASS_32,
+	  "i686",
+	  "i386-linux-gnu",
+	  "lib",
+	  "/lib/ld-linux.so.2",
+	  LDCACHE_386,
+	  "i386",
+	  { 0 } },
+	{ ELF_MACHINE_ARM,
+	  ELF_CLASS_32,
+	  "v7l",
+	  "arm-linux-gnueabihf",
+	  "lib",
+	  "/lib/ld-linux-armhf.so.3",
+	  LDCACHE_ARMHF,
+	  "armhf",
+	  { 0 } },
 };
 
 const struct search_machine *search_machine(uint16_t machine, uint8_t class)
@@ -34,7 +69,9 @@ const struct search_machine *search_machine(uint16_t machine, uint8_t class)
 	return NULL;
 }
 
-/* Debian's multiarch folders come first where they exist; a folder that is not there costs a look. */
+/*
+ * Debian's multiarch folders come first where they exist; a folder that is not there costs a look.
+ */
 int search_builtin_dir(const struct search_machine *m, unsigned i, char **ret)
 {
 	char *dir = NULL;
@@ -143,7 +180,8 @@ static int add_name(struct search_names *s, const char *name)
 	return 0;
 }
 
-int search_names(const struct root *root, const char *dir, const char *pattern, struct search_names *ret)
+int search_names(const struct root *root, const char *dir, const char *pattern,
+		 struct search_names *ret)
 {
 	_cleanup_free_ char *real = NULL;
 	struct search_names out = { 0 };

@@ -1,12 +1,14 @@
 /*
  * sign.c - the key that signs indexes, in minisign's formats (docs/keys.md)
  *
- * The secret key's file is what `minisign -G -W` writes: algorithm "Ed", KDF zero (no password), checksum "B2", 48
- * bytes of salt and limits that a KDF would use (zeros), key id, Ed25519 secret key, 32 bytes of checksum. minisign
- * 0.11 leaves the checksum zero when there is no password; both that and the true one are accepted here.
+ * The secret key's file is what `minisign -G -W` writes: algorithm "Ed", KDF zero (no password),
+ * checksum "B2", 48 bytes of salt and limits that a KDF would use (zeros), key id, Ed25519 secret
+ * key, 32 bytes of checksum. minisign 0.11 leaves the checksum zero when there is no password; both
+ * that and the true one are accepted here.
  *
- * A key with a password is refused with the command that removes it: a build that asks for a password does not run
- * from cron, and scrypt of 1 GB for each image helps nobody who can read the builder's disk.
+ * A key with a password is refused with the command that removes it: a build that asks for a
+ * password does not run from cron, and scrypt of 1 GB for each image helps nobody who can read the
+ * builder's disk.
  */
 #include <errno.h>
 #include <sodium.h>
@@ -20,9 +22,10 @@
 
 #define SIGN_KDF_BYTES	 48 /* salt, operations limit, memory limit */
 #define SIGN_CHECK_BYTES 32
-#define SIGN_RAW_BYTES	 (6 + SIGN_KDF_BYTES + MINISIGN_ID_BYTES + SIGN_SECRET_BYTES + SIGN_CHECK_BYTES)
-#define SIGN_TEXT_BYTES	 (sodium_base64_ENCODED_LEN(SIGN_RAW_BYTES, sodium_base64_VARIANT_ORIGINAL))
-#define SIGN_HASH_BYTES	 64
+#define SIGN_RAW_BYTES \
+	(6 + SIGN_KDF_BYTES + MINISIGN_ID_BYTES + SIGN_SECRET_BYTES + SIGN_CHECK_BYTES)
+#define SIGN_TEXT_BYTES (sodium_base64_ENCODED_LEN(SIGN_RAW_BYTES, sodium_base64_VARIANT_ORIGINAL))
+#define SIGN_HASH_BYTES 64
 
 static const char key_comment[] = "untrusted comment: minisign encrypted secret key\n";
 
@@ -57,7 +60,8 @@ static int parse_raw(const uint8_t raw[static SIGN_RAW_BYTES], struct sign_key *
 {
 	struct reader r = READER(raw, SIGN_RAW_BYTES);
 	uint8_t alg[6], check[SIGN_CHECK_BYTES], expected[SIGN_CHECK_BYTES];
-	uint8_t seed[crypto_sign_SEEDBYTES], public_key[MINISIGN_KEY_BYTES], pair[SIGN_SECRET_BYTES];
+	uint8_t seed[crypto_sign_SEEDBYTES], public_key[MINISIGN_KEY_BYTES],
+		pair[SIGN_SECRET_BYTES];
 	_cleanup_sign_key_ struct sign_key k;
 	int derived;
 
@@ -101,7 +105,8 @@ static int parse_text(const struct buffer *b, struct sign_key *ret)
 	if (r.left > 0 && r.p[r.left - 1] == '\n')
 		r.left--;
 	if (sodium_base642bin(raw, sizeof(raw), (const char *)r.p, r.left, NULL, &n, NULL,
-			      sodium_base64_VARIANT_ORIGINAL) < 0 || n != sizeof(raw))
+			      sodium_base64_VARIANT_ORIGINAL) < 0 ||
+	    n != sizeof(raw))
 		err = -EBADMSG;
 	else
 		err = parse_raw(raw, ret);
@@ -124,8 +129,10 @@ int sign_key_load(int dirfd, const char *path, struct sign_key *ret)
 	r = parse_text(&b, ret);
 	sodium_memzero(b.data, b.len);
 	if (r == -EPROTO) {
-		log_err(0, "signing key '%s' has a password; expected one without "
-			   "('minisign -C -W -s %s' removes it)", path, path);
+		log_err(0,
+			"signing key '%s' has a password; expected one without "
+			"('minisign -C -W -s %s' removes it)",
+			path, path);
 		return r;
 	}
 	if (r < 0)

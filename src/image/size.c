@@ -85,8 +85,8 @@ int size_table_make(const struct plan *p, struct size_table *ret)
 	t.image_bytes = plan_bytes(p);
 	t.meta_bytes = ((uint64_t)p->meta_blocks + p->n_xattrs) * BLOCK_BYTES;
 	t.free_bytes = (uint64_t)p->free_blocks * BLOCK_BYTES;
-	t.pointer_bytes = t.image_bytes - t.meta_bytes - t.free_bytes - t.data_bytes - t.rounding_bytes -
-			  t.folder_bytes;
+	t.pointer_bytes = t.image_bytes - t.meta_bytes - t.free_bytes - t.data_bytes -
+			  t.rounding_bytes - t.folder_bytes;
 	t.free_inodes = (uint64_t)p->groups * p->group_inodes - p->used_inodes;
 	*ret = t;
 	return 0;

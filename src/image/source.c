@@ -25,8 +25,8 @@ int source_check(const struct inode *i, int fd)
 
 	if (fstat(fd, &st) < 0)
 		return log_err(-errno, "cannot read '%s'", i->source);
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != i->size || st.st_mtim.tv_sec != i->mtime_s ||
-	    st.st_mtim.tv_nsec != i->mtime_ns)
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != i->size ||
+	    st.st_mtim.tv_sec != i->mtime_s || st.st_mtim.tv_nsec != i->mtime_ns)
 		return source_changed(i);
 	return 0;
 }
@@ -70,9 +70,9 @@ static int add_block(struct inode *i, uint32_t block)
 static int scan_bytes(struct inode *i, uint64_t block, const uint8_t *p, size_t n)
 {
 	for (size_t at = 0; at < n; at += BLOCK_BYTES) {
-		int r = is_zero(p + at, MIN(n - at, (size_t)BLOCK_BYTES)) ?
-				0 :
-				add_block(i, (uint32_t)(block + at / BLOCK_BYTES));
+		int r = is_zero(p + at, MIN(n - at, (size_t)BLOCK_BYTES))
+				? 0
+				: add_block(i, (uint32_t)(block + at / BLOCK_BYTES));
 
 		if (r < 0)
 			return r;
@@ -81,15 +81,16 @@ static int scan_bytes(struct inode *i, uint64_t block, const uint8_t *p, size_t 
 }
 
 /*
- * Read the file; where a whole piece was zeros, ask the file system how far its hole goes: that needs no look. Whether the
- * file changed is seen when it is read for the image.
+ * Read the file; where a whole piece was zeros, ask the file system how far its hole goes: that
+ * needs no look. Whether the file changed is seen when it is read for the image.
  */
 static int scan_fd(struct inode *i, int fd, uint8_t *buf)
 {
 	uint64_t at = 0;
 
 	while (at < i->size) {
-		size_t want = (size_t)MIN((uint64_t)SCAN_BYTES, i->size - at), n = 0, before = i->n_runs;
+		size_t want = (size_t)MIN((uint64_t)SCAN_BYTES, i->size - at), n = 0,
+		       before = i->n_runs;
 		uint32_t counted = before ? i->runs[before - 1].count : 0;
 		off_t data;
 		int r;
@@ -109,7 +110,8 @@ static int scan_fd(struct inode *i, int fd, uint8_t *buf)
 		if (r < 0)
 			return log_err(r, "cannot keep the holes of '%s'", i->source);
 		at += n;
-		if (at == i->size || i->n_runs != before || (before && i->runs[before - 1].count != counted))
+		if (at == i->size || i->n_runs != before ||
+		    (before && i->runs[before - 1].count != counted))
 			continue;
 		data = lseek(fd, (off_t)at, SEEK_DATA);
 		if (data < 0 && errno == ENXIO)

@@ -6,7 +6,10 @@
 #include "base/lang.h"
 #include "image/tree.h"
 
-/* Open the source of a file; source_check() after reading says whether that was it. Logs. Return: 0 or negative errno. */
+/*
+ * Open the source of a file; source_check() after reading says whether that was it. Logs. Return: 0
+ * or negative errno.
+ */
 _must_check_ int source_open(const struct inode *i, int *ret);
 
 /* After reading: is it still the same? Logs. Return: 0 or -ESTALE. */
@@ -16,7 +19,7 @@ _must_check_ int source_check(const struct inode *i, int fd);
 int source_changed(const struct inode *i);
 
 /*
- * Find the blocks that hold only zeros, by content, so that the same file gives the same image however it is stored.
- * Logs.
+ * Find the blocks that hold only zeros, by content, so that the same file gives the same image
+ * however it is stored. Logs.
  */
 _must_check_ int source_scan(struct inode *i);

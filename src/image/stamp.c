@@ -145,7 +145,8 @@ static bool has_parts(int dirfd, const struct buffer *index)
 		if (x.parts[i].stored_bytes == 0)
 			continue;
 		sodium_bin2hex(path + 6, sizeof(path) - 6, x.parts[i].hash, INDEX_HASH_BYTES);
-		if (fstatat(dirfd, path, &st, 0) < 0 || (uint64_t)st.st_size != x.parts[i].stored_bytes)
+		if (fstatat(dirfd, path, &st, 0) < 0 ||
+		    (uint64_t)st.st_size != x.parts[i].stored_bytes)
 			return false;
 	}
 	return true;
@@ -153,7 +154,8 @@ static bool has_parts(int dirfd, const struct buffer *index)
 
 bool stamp_matches(int boot_dirfd, const char *name, bool is_signed, const struct stamp *s)
 {
-	_cleanup_buffer_ struct buffer noted = BUFFER(STAMP_TEXT_BYTES), both = BUFFER(2 * INDEX_BYTES_MAX);
+	_cleanup_buffer_ struct buffer noted = BUFFER(STAMP_TEXT_BYTES),
+				       both = BUFFER(2 * INDEX_BYTES_MAX);
 	_cleanup_free_ char *want = NULL;
 	size_t n;
 

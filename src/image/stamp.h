@@ -1,9 +1,10 @@
 /*
  * stamp.h - whether a published image is made of just what is there now
  *
- * NAME.stamp in the boot directory holds a hash of all that the image was made of (names and attributes of every
- * file, size, times and inode number of every source, the manifest, the options, this program) and one of the index
- * that came of it. When both still hold and every part is there, building again would give the same.
+ * NAME.stamp in the boot directory holds a hash of all that the image was made of (names and
+ * attributes of every file, size, times and inode number of every source, the manifest, the
+ * options, this program) and one of the index that came of it. When both still hold and every part
+ * is there, building again would give the same.
  */
 #pragma once
 
@@ -37,4 +38,5 @@ _must_check_ int stamp_make(const struct stamp_spec *spec, struct stamp *ret);
 bool stamp_matches(int boot_dirfd, const char *name, bool is_signed, const struct stamp *s);
 
 /* Note that what is published is made of @s; a racy one is not noted. Logs. */
-_must_check_ int stamp_write(int boot_dirfd, const char *name, bool is_signed, const struct stamp *s);
+_must_check_ int stamp_write(int boot_dirfd, const char *name, bool is_signed,
+			     const struct stamp *s);

@@ -1,8 +1,8 @@
 /*
  * tree.c - the files of an image, in memory
  *
- * One hash table of (folder, name) finds any name in one look, so that 100,000 files in a folder cost no more than
- * 100,000 folders of one.
+ * One hash table of (folder, name) finds any name in one look, so that 100,000 files in a folder
+ * cost no more than 100,000 folders of one.
  */
 #include <errno.h>
 #include <limits.h>
@@ -107,7 +107,8 @@ static int new_inode(struct tree *t, enum inode_kind kind, uint16_t mode, struct
 	return 0;
 }
 
-static int new_node(struct tree *t, const char *name, size_t n, struct inode *inode, struct node **ret)
+static int new_node(struct tree *t, const char *name, size_t n, struct inode *inode,
+		    struct node **ret)
 {
 	struct node *x = calloc(1, sizeof(*x));
 

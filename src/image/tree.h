@@ -1,9 +1,9 @@
 /*
  * tree.h - the files of an image, in memory
  *
- * What there is to be, before any file system says how: names, kinds, modes, owners, where the data comes from and
- * why each is in. Names are bytes without '/' and NUL. A node is a name; an inode is what it names, so that hard
- * links are two nodes of one inode.
+ * What there is to be, before any file system says how: names, kinds, modes, owners, where the data
+ * comes from and why each is in. Names are bytes without '/' and NUL. A node is a name; an inode is
+ * what it names, so that hard links are two nodes of one inode.
  */
 #pragma once
 
@@ -14,10 +14,10 @@
 
 #include "base/lang.h"
 
-#define TREE_NAME_MAX  255u	    /* bytes of a name, as ext2 has it */
-#define TREE_NODES_MAX 16000000u    /* names of one image */
-#define TREE_DEPTH_MAX 1000u	    /* folders in folders */
-#define TREE_LINKS_MAX 32u	    /* symlinks followed for one path */
+#define TREE_NAME_MAX  255u	 /* bytes of a name, as ext2 has it */
+#define TREE_NODES_MAX 16000000u /* names of one image */
+#define TREE_DEPTH_MAX 1000u	 /* folders in folders */
+#define TREE_LINKS_MAX 32u	 /* symlinks followed for one path */
 
 enum inode_kind {
 	INODE_DIR,
@@ -60,22 +60,22 @@ struct inode {
 	char *target;	       /* of a symlink; owned */
 	uint32_t major, minor; /* of a device */
 
-	int source_dirfd;      /* where a file's data is read; borrowed */
-	char *source;	       /* owned; NULL when it is in data */
-	uint8_t *data;	       /* owned; data made here */
-	int64_t mtime_s;       /* of the source when it was looked at, to see it change */
+	int source_dirfd; /* where a file's data is read; borrowed */
+	char *source;	  /* owned; NULL when it is in data */
+	uint8_t *data;	  /* owned; data made here */
+	int64_t mtime_s;  /* of the source when it was looked at, to see it change */
 	uint32_t mtime_ns;
-	uint64_t source_ino;   /* which file it was, and when anything about it changed: since 1970 */
+	uint64_t source_ino; /* which file it was, and when anything about it changed: since 1970 */
 	uint64_t changed_ns;
 
 	struct inode_xattr *xattrs; /* owned; by their names */
 	size_t n_xattrs;
 
-	bool scanned;	       /* runs tells where the data is; else it is everywhere */
+	bool scanned;		/* runs tells where the data is; else it is everywhere */
 	struct inode_run *runs; /* owned */
 	size_t n_runs;
-	uint32_t number;       /* given by the plan, like the next */
-	uint32_t xattr_block;  /* which of the plan's blocks of attributes, from 1; 0 for none */
+	uint32_t number;      /* given by the plan, like the next */
+	uint32_t xattr_block; /* which of the plan's blocks of attributes, from 1; 0 for none */
 };
 
 struct node {
@@ -87,7 +87,7 @@ struct node {
 	struct node **children; /* owned array; in order of bytes after tree_sort() */
 	size_t n_children;
 	enum node_reason reason;
-	char *needed_by;   /* path of what needs it; owned, or NULL */
+	char *needed_by;		    /* path of what needs it; owned, or NULL */
 	const struct manifest_entry *entry; /* the line that asked; borrowed, or NULL */
 };
 
@@ -105,8 +105,9 @@ size_t tree_nodes(const struct tree *t);
 struct node *tree_child(const struct tree *t, const struct node *dir, const char *name, size_t n);
 
 /*
- * Add a name to a folder. The inode is new (kind and mode as given, one link) or, for a hard link, @same.
- * Return: 0; -EEXIST; -ENAMETOOLONG; -EMLINK (too many names or folders in folders); -ENOMEM.
+ * Add a name to a folder. The inode is new (kind and mode as given, one link) or, for a hard link,
+ * @same. Return: 0; -EEXIST; -ENAMETOOLONG; -EMLINK (too many names or folders in folders);
+ * -ENOMEM.
  */
 _must_check_ int tree_add(struct tree *t, struct node *dir, const char *name, size_t n,
 			  enum inode_kind kind, uint16_t mode, struct inode *same,
@@ -115,7 +116,10 @@ _must_check_ int tree_add(struct tree *t, struct node *dir, const char *name, si
 /* Sort all children by the bytes of their names. */
 void tree_sort(struct tree *t);
 
-/* The next node depth-first, parents before children; begin with tree_root(). Return: NULL at the end. */
+/*
+ * The next node depth-first, parents before children; begin with tree_root(). Return: NULL at the
+ * end.
+ */
 struct node *tree_next(const struct node *n);
 
 /* The path of a node, "/usr/bin/ls". Caller frees. Return: NULL when memory is short. */

@@ -1,8 +1,8 @@
 /*
  * unpack.c - one compressed stream inside a file, unpacked as it is read
  *
- * Straight over each format's own library: libarchive knows all of them too, but takes what follows a stream for more
- * of it, or fails on it, and does not say where the stream ended.
+ * Straight over each format's own library: libarchive knows all of them too, but takes what follows
+ * a stream for more of it, or fails on it, and does not say where the stream ended.
  */
 #include <bzlib.h>
 #include <errno.h>
@@ -18,15 +18,15 @@
 #include "image/unpack.h"
 
 #define UNPACK_INPUT_BYTES (64u << 10)
-#define UNPACK_ZSTD_LOG	   27	       /* window of 128 MiB */
-#define LEGACY_BLOCK_BYTES (8u << 20)  /* lz4's old format has blocks of this size */
+#define UNPACK_ZSTD_LOG	   27	      /* window of 128 MiB */
+#define LEGACY_BLOCK_BYTES (8u << 20) /* lz4's old format has blocks of this size */
 #define LEGACY_MAGIC_BYTES 4
-#define GZIP_WINDOW	   (15 + 16)   /* zlib: largest window, gzip header */
+#define GZIP_WINDOW	   (15 + 16) /* zlib: largest window, gzip header */
 
 struct unpack {
 	enum unpack_kind kind;
 	int fd;
-	uint64_t at; /* in the file, of what was not read into `in` yet */
+	uint64_t at;	     /* in the file, of what was not read into `in` yet */
 	const uint8_t *next; /* in `in` */
 	size_t left;
 	bool eof, done;
@@ -44,7 +44,10 @@ struct unpack {
 	uint8_t in[UNPACK_INPUT_BYTES];
 };
 
-/* One step: take input from next/left, put at most @n bytes at @to. Sets done at the end of the stream. */
+/*
+ * One step: take input from next/left, put at most @n bytes at @to. Sets done at the end of the
+ * stream.
+ */
 typedef int (*step_fn)(struct unpack *u, uint8_t *to, size_t n, size_t *ret);
 
 static int refill(struct unpack *u)
@@ -179,7 +182,9 @@ static int start_zstd(struct unpack *u)
 	u->zstd = ZSTD_createDCtx();
 	if (!u->zstd)
 		return -ENOMEM;
-	return ZSTD_isError(ZSTD_DCtx_setParameter(u->zstd, ZSTD_d_windowLogMax, UNPACK_ZSTD_LOG)) ? -EINVAL : 0;
+	return ZSTD_isError(ZSTD_DCtx_setParameter(u->zstd, ZSTD_d_windowLogMax, UNPACK_ZSTD_LOG))
+		       ? -EINVAL
+		       : 0;
 }
 
 static int step_zstd(struct unpack *u, uint8_t *to, size_t n, size_t *ret)
@@ -229,7 +234,9 @@ static int start_legacy(struct unpack *u)
 	return u->legacy.in && u->legacy.out ? 0 : -ENOMEM;
 }
 
-/* Take @n bytes of input. Return: 0, or -EBADMSG when there are fewer, with *ret_n of them taken. */
+/*
+ * Take @n bytes of input. Return: 0, or -EBADMSG when there are fewer, with *ret_n of them taken.
+ */
 static int take(struct unpack *u, void *to, size_t n, size_t *ret_n)
 {
 	size_t done = 0;
@@ -312,8 +319,12 @@ static const struct {
 	[UNPACK_LZMA] = { "lzma", 3, { 0x5d, 0, 0 }, start_lzma, step_xz, stop_xz },
 	[UNPACK_ZSTD] = { "zstd", 4, { 0x28, 0xb5, 0x2f, 0xfd }, start_zstd, step_zstd, stop_zstd },
 	[UNPACK_LZ4] = { "lz4", 4, { 0x04, 0x22, 0x4d, 0x18 }, start_lz4, step_lz4, stop_lz4 },
-	[UNPACK_LZ4_LEGACY] = { "lz4 (legacy)", LEGACY_MAGIC_BYTES, { 0x02, 0x21, 0x4c, 0x18 }, start_legacy,
-				step_legacy, stop_legacy },
+	[UNPACK_LZ4_LEGACY] = { "lz4 (legacy)",
+				LEGACY_MAGIC_BYTES,
+				{ 0x02, 0x21, 0x4c, 0x18 },
+				start_legacy,
+				step_legacy,
+				stop_legacy },
 	[UNPACK_BZIP2] = { "bzip2", 3, { 'B', 'Z', 'h' }, start_bzip2, step_bzip2, stop_bzip2 },
 };
 

@@ -1,8 +1,8 @@
 /*
  * unpack.h - one compressed stream inside a file, unpacked as it is read
  *
- * Where a stream ends is known to the byte, since an initramfs may have another one right behind it. Memory is bounded
- * whatever the bytes say.
+ * Where a stream ends is known to the byte, since an initramfs may have another one right behind
+ * it. Memory is bounded whatever the bytes say.
  */
 #pragma once
 
@@ -23,8 +23,9 @@ enum unpack_kind {
 	UNPACK_KIND_MAX_,
 };
 
-#define UNPACK_MAGIC_MAX  6
-#define UNPACK_MEMORY_MAX (256u << 20) /* of a decoder's window; those that ask for more are refused */
+#define UNPACK_MAGIC_MAX 6
+#define UNPACK_MEMORY_MAX \
+	(256u << 20) /* of a decoder's window; those that ask for more are refused */
 
 struct unpack;
 
@@ -40,8 +41,8 @@ void unpack_freep(struct unpack **u);
 #define _cleanup_unpack_ _cleanup_(unpack_freep)
 
 /*
- * Read up to @n bytes; fewer only at the end of the stream.
- * Return: 0; -EBADMSG (damaged or cut off), -E2BIG (the window is too large), -ENOMEM, or why the file cannot be read.
+ * Read up to @n bytes; fewer only at the end of the stream. Return: 0; -EBADMSG (damaged or cut
+ * off), -E2BIG (the window is too large), -ENOMEM, or why the file cannot be read.
  */
 _must_check_ int unpack_read(struct unpack *u, void *buf, size_t n, size_t *ret);
 

@@ -1,7 +1,8 @@
 /*
  * verify.c - check a published image on disk as a node would check it, and further
  *
- * Parts are read one by one and unpacked into one buffer, so that memory does not grow with the image.
+ * Parts are read one by one and unpacked into one buffer, so that memory does not grow with the
+ * image.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -16,12 +17,13 @@
 #include "image/publish.h"
 #include "image/verify.h"
 
-#define VERIFY_PATH_BYTES   128
-#define VERIFY_WINDOW_LOG   23 /* of zstd: what init accepts, 8 MiB */
-#define VERIFY_ZEROS_BYTES  (64u << 10)
+#define VERIFY_PATH_BYTES  128
+#define VERIFY_WINDOW_LOG  23 /* of zstd: what init accepts, 8 MiB */
+#define VERIFY_ZEROS_BYTES (64u << 10)
 
 static int check_signature(int dirfd, const char *name, const struct buffer *text,
-			   const struct minisign_key *keys, size_t n_keys, struct verify_result *res)
+			   const struct minisign_key *keys, size_t n_keys,
+			   struct verify_result *res)
 {
 	_cleanup_buffer_ struct buffer sig = BUFFER(MINISIGN_FILE_MAX);
 	char file[VERIFY_PATH_BYTES];
@@ -41,11 +43,14 @@ static int check_signature(int dirfd, const char *name, const struct buffer *tex
 		r = sign_check(&keys[i], &sig, text->data, text->len, &s);
 	minisign_id_str(s.id, res->key_id);
 	if (r == -ENOKEY)
-		log_err(0, "'%s.index' is signed by key %s, which is not the key to check with", name,
-			res->key_id);
+		log_err(0, "'%s.index' is signed by key %s, which is not the key to check with",
+			name, res->key_id);
 	else if (r == -EKEYREJECTED)
-		log_err(0, "the signature of '%s.index' is wrong: index or signature was changed after "
-			   "key %s signed it", name, res->key_id);
+		log_err(0,
+			"the signature of '%s.index' is wrong: index or signature was changed "
+			"after "
+			"key %s signed it",
+			name, res->key_id);
 	else if (r < 0)
 		log_err(0, "'%s' is not a minisign signature", file);
 	snprintf(res->comment, sizeof(res->comment), "%s", s.trusted_comment);
@@ -84,11 +89,14 @@ static int check_part(int dirfd, const struct index_part *p, size_t number, ZSTD
 	}
 	crypto_generichash(hash, sizeof(hash), stored->data, stored->len, NULL, 0);
 	if (memcmp(hash, p->hash, sizeof(hash)))
-		return bad_part(p, number, "was changed: its bytes do not have the hash that it is named by");
+		return bad_part(p, number,
+				"was changed: its bytes do not have the hash that it is named by");
 	n = ZSTD_decompressDCtx(ctx, raw, p->raw_bytes, stored->data, stored->len);
 	if (ZSTD_isError(n))
 		return bad_part(p, number, ZSTD_getErrorName(n));
-	return n == p->raw_bytes ? 0 : bad_part(p, number, "unpacks to another size than the index says");
+	return n == p->raw_bytes
+		       ? 0
+		       : bad_part(p, number, "unpacks to another size than the index says");
 }
 
 static void hash_zeros(crypto_generichash_state *st, uint64_t n)
@@ -103,7 +111,8 @@ static void hash_zeros(crypto_generichash_state *st, uint64_t n)
 	}
 }
 
-static int check_parts(int dirfd, const char *name, const struct index *x, struct verify_result *res)
+static int check_parts(int dirfd, const char *name, const struct index *x,
+		       struct verify_result *res)
 {
 	_cleanup_buffer_ struct buffer stored = BUFFER(ZSTD_COMPRESSBOUND(INDEX_PART_RAW_MAX));
 	_cleanup_free_ uint8_t *raw = malloc(INDEX_PART_RAW_MAX);
@@ -132,8 +141,11 @@ static int check_parts(int dirfd, const char *name, const struct index *x, struc
 	ZSTD_freeDCtx(ctx);
 	crypto_generichash_final(&st, digest, sizeof(digest));
 	if (err == 0 && memcmp(digest, x->digest, sizeof(digest))) {
-		log_err(0, "every part of '%s' is good, but the whole image does not have the digest of the "
-			   "index", name);
+		log_err(0,
+			"every part of '%s' is good, but the whole image does not have the digest "
+			"of the "
+			"index",
+			name);
 		err = -EBADMSG;
 	}
 	return err;

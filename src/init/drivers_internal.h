@@ -1,6 +1,6 @@
 /*
- * drivers_internal.h - struct drivers, shared by drivers.c (the index) and drivers_kernel.c (devices
- * and loading)
+ * drivers_internal.h - struct drivers, shared by drivers.c (the index) and drivers_kernel.c
+ * (devices and loading)
  */
 #pragma once
 

@@ -132,7 +132,10 @@ static void tell(struct transfer *t)
 		 b->index.n_parts, format_size(b->index.image_bytes, image));
 }
 
-/* As many as the command line says; else as many as keep parts in flight, and so the memory for them, within bounds. */
+/*
+ * As many as the command line says; else as many as keep parts in flight, and so the memory for
+ * them, within bounds.
+ */
 static uint32_t sessions(const struct boot *b)
 {
 	uint32_t largest = 1;

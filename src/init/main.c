@@ -57,8 +57,9 @@ static const char *insecure_name(void)
 }
 
 /*
- * What is freed is used again for the next part. By default large blocks are mapped and unmapped one by one, and the
- * kernel clears each page anew and flushes what it knows of the old ones: a tenth of the time of a transfer.
+ * What is freed is used again for the next part. By default large blocks are mapped and unmapped
+ * one by one, and the kernel clears each page anew and flushes what it knows of the old ones: a
+ * tenth of the time of a transfer.
  */
 static void setup_malloc(void)
 {

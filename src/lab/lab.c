@@ -165,7 +165,8 @@ static int wait_up(const struct lab_up *u, const struct place *p, enum watch_sta
 		if (*interrupted)
 			return -EINTR;
 		if (!place_is_running(p))
-			return log_err(-ECHILD, "the lab was ended before all of its nodes were up");
+			return log_err(-ECHILD,
+				       "the lab was ended before all of its nodes were up");
 		watch_poll(w);
 		view_draw(&v, w);
 		if (count_up(w, goal, &failed) == w->n && !w->broken)

@@ -200,8 +200,8 @@ int place_open(const char *name, struct place *ret)
 	r = open_dir(&p);
 	if (r == -ENOENT || (r == 0 && !place_is_running(&p))) {
 		place_close(&p);
-		(void)log_err(0, "no lab named '%s' runs; 'bpboot lab up --name %s' starts it", name,
-			      name);
+		(void)log_err(0, "no lab named '%s' runs; 'bpboot lab up --name %s' starts it",
+			      name, name);
 		return -ENOENT;
 	}
 	if (r < 0) {

@@ -4,7 +4,8 @@
  * It is process 1 of its own process namespace: whatever ends it, a kill -9 too, the kernel ends
  * dnsmasq, bpmaster and every QEMU with it, and the network namespace goes with the last of them.
  * It carries the switch (hub.h), writes down who started and ended, and on SIGTERM, or when a
- * process ends that it is tied to, removes the lab's directory. It takes no orders: `lab down` is SIGTERM, `lab status` reads files.
+ * process ends that it is tied to, removes the lab's directory. It takes no orders: `lab down` is
+ * SIGTERM, `lab status` reads files.
  */
 #include <errno.h>
 #include <ev.h>
@@ -75,7 +76,8 @@ static int start_services(struct supervisor *v)
 {
 	char dnsmasq_conf[PLACE_PATH_MAX + 32], cluster_conf[PLACE_PATH_MAX + 32];
 	const char *const dnsmasq[] = { "dnsmasq", "--no-daemon", dnsmasq_conf, NULL };
-	const char *const bpmaster[] = { v->site->bpmaster, "--foreground", "--config", cluster_conf, NULL };
+	const char *const bpmaster[] = { v->site->bpmaster, "--foreground", "--config",
+					 cluster_conf, NULL };
 	int r;
 
 	snprintf(dnsmasq_conf, sizeof(dnsmasq_conf), "--conf-file=%s/dnsmasq.conf", v->place.path);

@@ -6,8 +6,9 @@
  *   CARRIER --carrier, head start over--> SELECTING --offer--> REQUESTING --ACK--> bound, the end
  *      ^---------carrier lost---------------'  ^-----NAK, no answer----'
  *
- * One NIC at a time is REQUESTING; the others go on asking, so that one whose server offers but never acknowledges does
- * not hold up the rest. An offer that is not taken needs no answer: the server's own timer takes it back (RFC 2131).
+ * One NIC at a time is REQUESTING; the others go on asking, so that one whose server offers but
+ * never acknowledges does not hold up the rest. An offer that is not taken needs no answer: the
+ * server's own timer takes it back (RFC 2131).
  *
  * Left for later: the ARP probe of section 2.2 and DECLINE. Its place is between ACK and bound().
  */
@@ -122,7 +123,8 @@ static void nic_send(struct nic *n, enum dhcp_type type)
 	r = dhcp_request_format(&q, buf, sizeof(buf), &d.bytes);
 	if (r == 0)
 		r = packet_broadcast(n->fd, n->link.ifindex, &d);
-	n->err = r; /* for the summary: a packet that was not sent is asked for again like one that was lost */
+	n->err = r; /* for the summary: a packet that was not sent is asked for again like one that
+		       was lost */
 	n->tries++;
 	nic_timer(n, backoff_next(&n->backoff) / 1e3);
 }
@@ -225,7 +227,8 @@ static void on_ack(struct nic *n, const struct dhcp_reply *p)
 		n->malformed++;
 		return;
 	}
-	if (!lease.next_server.s_addr && !*lease.boot_file) { /* some servers say it in the offer alone */
+	if (!lease.next_server.s_addr &&
+	    !*lease.boot_file) { /* some servers say it in the offer alone */
 		lease.next_server = n->offer.lease.next_server;
 		memcpy(lease.boot_file, n->offer.lease.boot_file, sizeof(lease.boot_file));
 	}
@@ -262,8 +265,9 @@ static bool nic_take(struct nic *n, const struct udp_datagram *d)
 		on_offer(n, &p);
 		return true;
 	}
-	if (n->state != NIC_REQUESTING || (p.lease.server_id.s_addr && p.lease.server_id.s_addr !=
-							 n->offer.lease.server_id.s_addr))
+	if (n->state != NIC_REQUESTING ||
+	    (p.lease.server_id.s_addr &&
+	     p.lease.server_id.s_addr != n->offer.lease.server_id.s_addr))
 		return true;
 	if (p.type == DHCP_NAK) {
 		on_nak(n, &p);

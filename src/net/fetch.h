@@ -1,10 +1,11 @@
 /*
  * fetch.h - files from a boot server: one whole, or the parts of an image, many at once
  *
- * fetch_blob reads one file into memory up to a maximum. fetch_parts reads the parts that an index names, several
- * sessions side by side, checks each against its hash, and hands over those that are right, in the order in which they
- * come. A part that is wrong, missing or slow is asked for again, from the next server when there is one. A server that
- * goes away and comes back costs time, not the boot: as long as it is silent, we go on asking for `patience_ms`.
+ * fetch_blob reads one file into memory up to a maximum. fetch_parts reads the parts that an index
+ * names, several sessions side by side, checks each against its hash, and hands over those that are
+ * right, in the order in which they come. A part that is wrong, missing or slow is asked for again,
+ * from the next server when there is one. A server that goes away and comes back costs time, not
+ * the boot: as long as it is silent, we go on asking for `patience_ms`.
  *
  * Nothing that the server says decides an allocation: sizes come from the caller.
  */
@@ -28,15 +29,22 @@ struct ev_loop;
 
 enum fetch_scheme { FETCH_TFTP, FETCH_HTTP, FETCH_SCHEME_MAX_ };
 
-/* tftp:// or http:// and A.B.C.D[:PORT]/PATH; the slash that begins PATH is not part of the name that the server is asked for. */
+/*
+ * tftp:// or http:// and A.B.C.D[:PORT]/PATH; the slash that begins PATH is not part of the name
+ * that the server is asked for.
+ */
 struct fetch_url {
 	enum fetch_scheme scheme;
 	struct in_addr host;
 	uint16_t port;		   /* host order; the scheme's own when the URL has none */
-	char path[FETCH_PATH_MAX]; /* without the leading slash; "//" in the URL keeps one. %XX is decoded */
+	char path[FETCH_PATH_MAX]; /* without the leading slash; "//" in the URL keeps one. %XX is
+				      decoded */
 };
 
-/* Return: 0; -EINVAL with *ret_why set to what was expected (static text); -EPROTONOSUPPORT for another scheme. */
+/*
+ * Return: 0; -EINVAL with *ret_why set to what was expected (static text); -EPROTONOSUPPORT for
+ * another scheme.
+ */
 _must_check_ int fetch_url_parse(const char *s, struct fetch_url *ret, const char **ret_why);
 const char *fetch_url_format(const struct fetch_url *u, char ret[static FETCH_URL_MAX]);
 
@@ -65,8 +73,9 @@ struct fetch_blob_ops {
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 
 	/*
-	 * The end, once. @err 0: the file is in @data, the caller may take the buffer's memory (leaving it empty) or copy.
-	 * Else -ENOENT, -E2BIG, -ETIMEDOUT ... as tftp_client.h, with @why for a person, naming the URL.
+	 * The end, once. @err 0: the file is in @data, the caller may take the buffer's memory
+	 * (leaving it empty) or copy. Else -ENOENT, -E2BIG, -ETIMEDOUT ... as tftp_client.h, with
+	 * @why for a person, naming the URL.
 	 */
 	void (*done)(void *ctx, int err, const char *why, struct buffer *data);
 };
@@ -74,9 +83,10 @@ struct fetch_blob_ops {
 struct fetch_blob;
 
 /*
- * Read @url into memory, at most @max bytes. @loop and @ops are borrowed, the rest is copied. A silent server is asked
- * for patience_ms; one that says that there is no such file is believed at once.
- * done() is never called from within; the object may be freed in done() and before. Return: 0 or negative errno.
+ * Read @url into memory, at most @max bytes. @loop and @ops are borrowed, the rest is copied. A
+ * silent server is asked for patience_ms; one that says that there is no such file is believed at
+ * once. done() is never called from within; the object may be freed in done() and before. Return: 0
+ * or negative errno.
  */
 _must_check_ int fetch_blob_new(struct ev_loop *loop, const struct fetch_url *url, size_t max,
 				const struct fetch_tuning *tuning, const struct fetch_blob_ops *ops,
@@ -87,9 +97,10 @@ void fetch_blob_free(struct fetch_blob *f);
 
 struct fetch_parts_ops {
 	/*
-	 * Part @i (its place in the index's array) is here and its hash is right: @n bytes, borrowed for the call, which
-	 * may take its time: transfers wait, and go on. Return: 0, or negative errno to give up with it.
-	 * A part that stands in the index several times is fetched once for each.
+	 * Part @i (its place in the index's array) is here and its hash is right: @n bytes,
+	 * borrowed for the call, which may take its time: transfers wait, and go on. Return: 0, or
+	 * negative errno to give up with it. A part that stands in the index several times is
+	 * fetched once for each.
 	 */
 	int (*part)(void *ctx, size_t i, const void *data, size_t n);
 
@@ -97,14 +108,15 @@ struct fetch_parts_ops {
 	void (*progress)(void *ctx, uint64_t done, uint64_t total);
 
 	/*
-	 * Something went wrong and is tried again ("part 3 of 9 (c2d2e1f0...): its content does not match its hash; asking
-	 * again"). Of servers that fell silent this is said once, until something comes again. May be NULL.
+	 * Something went wrong and is tried again ("part 3 of 9 (c2d2e1f0...): its content does not
+	 * match its hash; asking again"). Of servers that fell silent this is said once, until
+	 * something comes again. May be NULL.
 	 */
 	void (*trouble)(void *ctx, const char *words);
 
 	/*
-	 * The end, once. @err 0: every part was handed over. Else -EBADMSG (a part's hash or length stayed wrong),
-	 * -ENOENT, -ETIMEDOUT, ..., what part() returned; @why names the part.
+	 * The end, once. @err 0: every part was handed over. Else -EBADMSG (a part's hash or length
+	 * stayed wrong), -ENOENT, -ETIMEDOUT, ..., what part() returned; @why names the part.
 	 */
 	void (*done)(void *ctx, int err, const char *why);
 };
@@ -112,13 +124,14 @@ struct fetch_parts_ops {
 struct fetch_parts;
 
 /*
- * Fetch all parts of @index (borrowed while this lives; holes are skipped) as "parts/HEX" beside each of @bases: the
- * URLs of the index at each server, first the preferred. Memory used: sessions times the largest part stored.
- * done() is never called from within; the object may be freed in done() and before, not in the other callbacks.
- * Return: 0 or negative errno.
+ * Fetch all parts of @index (borrowed while this lives; holes are skipped) as "parts/HEX" beside
+ * each of @bases: the URLs of the index at each server, first the preferred. Memory used: sessions
+ * times the largest part stored. done() is never called from within; the object may be freed in
+ * done() and before, not in the other callbacks. Return: 0 or negative errno.
  */
 _must_check_ int fetch_parts_new(struct ev_loop *loop, const struct index *index,
 				 const struct fetch_url *bases, size_t n_bases,
-				 const struct fetch_tuning *tuning, const struct fetch_parts_ops *ops,
-				 void *ctx, struct fetch_parts **ret);
+				 const struct fetch_tuning *tuning,
+				 const struct fetch_parts_ops *ops, void *ctx,
+				 struct fetch_parts **ret);
 void fetch_parts_free(struct fetch_parts *f);

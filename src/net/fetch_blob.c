@@ -1,8 +1,8 @@
 /*
  * fetch_blob.c - one file from a boot server, whole, into memory
  *
- * A transfer that broke off begins again from the first byte: TFTP knows no other way, HTTP's client has tried ranges by then,
- * and what is fetched so is small.
+ * A transfer that broke off begins again from the first byte: TFTP knows no other way, HTTP's
+ * client has tried ranges by then, and what is fetched so is small.
  */
 #include <errno.h>
 #include <ev.h>
@@ -14,10 +14,10 @@
 #include "net/fetch.h"
 #include "net/transfer.h"
 
-#define PATIENCE_MS  60000
-#define WAIT_MIN_MS  200
-#define WAIT_MAX_MS  4000
-#define PROTO_TRIES  4 /* answers against the protocol, or errors without a meaning of their own */
+#define PATIENCE_MS 60000
+#define WAIT_MIN_MS 200
+#define WAIT_MAX_MS 4000
+#define PROTO_TRIES 4 /* answers against the protocol, or errors without a meaning of their own */
 
 struct fetch_blob {
 	struct ev_loop *loop;
@@ -43,8 +43,8 @@ static void finish(struct fetch_blob *f, int err, const char *why)
 
 	*line = 0;
 	if (err < 0)
-		snprintf(line, sizeof(line), "cannot fetch %.160s: %s", fetch_url_format(&f->url, url),
-			 *why ? why : strerror(-err));
+		snprintf(line, sizeof(line), "cannot fetch %.160s: %s",
+			 fetch_url_format(&f->url, url), *why ? why : strerror(-err));
 	f->ops->done(f->ctx, err, line, &f->data);
 }
 
@@ -64,7 +64,9 @@ static int on_data(void *ctx, const void *p, size_t n)
 	return r;
 }
 
-/* Whether to ask again after @err: a server that is away may come back, one that says no means it. */
+/*
+ * Whether to ask again after @err: a server that is away may come back, one that says no means it.
+ */
 static bool worth_trying(struct fetch_blob *f, int err)
 {
 	switch (err) {

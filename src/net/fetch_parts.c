@@ -1,16 +1,17 @@
 /*
  * fetch_parts.c - the parts of an image, many at once, verified
  *
- * Sessions take parts in the index's order, each into a buffer of exactly the part's size. When one is complete, its
- * session first asks for the next part and only then is the complete one hashed and handed over, so that the network
- * works while we do.
+ * Sessions take parts in the index's order, each into a buffer of exactly the part's size. When one
+ * is complete, its session first asks for the next part and only then is the complete one hashed
+ * and handed over, so that the network works while we do.
  *
- * A lock-step server that lost a packet is silent until its own timer runs out, a second or more, whatever we say. Such
- * a session is "late": it keeps its part, and another session is opened beside it, up to twice the number that was asked
- * for. At the end, when there is nothing more to take, late parts are asked for a second time and the first copy counts.
+ * A lock-step server that lost a packet is silent until its own timer runs out, a second or more,
+ * whatever we say. Such a session is "late": it keeps its part, and another session is opened
+ * beside it, up to twice the number that was asked for. At the end, when there is nothing more to
+ * take, late parts are asked for a second time and the first copy counts.
  *
- * Two kinds of failure: what the server says or sends wrongly is counted for each part; silence is not counted but
- * measured, for all sessions together.
+ * Two kinds of failure: what the server says or sends wrongly is counted for each part; silence is
+ * not counted but measured, for all sessions together.
  */
 #include <assert.h>
 #include <errno.h>
@@ -24,21 +25,22 @@
 #include "net/fetch.h"
 #include "net/transfer.h"
 
-#define PATIENCE_MS   60000
-#define STALL_MS      10000
-#define TRIES	      4
-#define WAIT_MIN_MS   100
-#define WAIT_MAX_MS   2000
-#define AWAY_MS	      1000 /* all sessions late for so long: the server is away, more requests would not help */
-#define SLOTS_MAX     (2 * FETCH_SESSIONS_MAX)
-#define PARTS_DIR     "parts/"
-#define NO_PART	      SIZE_MAX
+#define PATIENCE_MS 60000
+#define STALL_MS    10000
+#define TRIES	    4
+#define WAIT_MIN_MS 100
+#define WAIT_MAX_MS 2000
+#define AWAY_MS \
+	1000 /* all sessions late for so long: the server is away, more requests would not help */
+#define SLOTS_MAX (2 * FETCH_SESSIONS_MAX)
+#define PARTS_DIR "parts/"
+#define NO_PART	  SIZE_MAX
 
 struct slot {
 	struct fetch_parts *f;
-	size_t part;		    /* NO_PART: idle */
-	struct transfer *transfer;  /* owned; NULL while idle or waiting */
-	struct ev_timer wait;	    /* before the part is asked for again */
+	size_t part;		   /* NO_PART: idle */
+	struct transfer *transfer; /* owned; NULL while idle or waiting */
+	struct ev_timer wait;	   /* before the part is asked for again */
 	struct backoff backoff;
 	uint8_t *buf; /* owned; the part's stored bytes */
 	size_t len;   /* bytes received */
@@ -69,7 +71,7 @@ struct fetch_parts {
 	size_t n_redo;
 	size_t n_left; /* parts that are not done */
 	uint64_t done_bytes, total_bytes;
-	ev_tstamp new_at; /* when anything new came last */
+	ev_tstamp new_at;  /* when anything new came last */
 	bool silence_told; /* trouble() was called for the silence that lasts */
 	bool ended;
 	int err; /* with which it ended */
@@ -179,7 +181,8 @@ static void on_late(void *ctx)
 {
 	struct slot *s = ctx;
 
-	if (s->len == 0 || s->late) /* not begun: the server may be full, more requests would not help */
+	if (s->len == 0 ||
+	    s->late) /* not begun: the server may be full, more requests would not help */
 		return;
 	s->late = true;
 	schedule(s->f);
@@ -330,7 +333,10 @@ static void on_wait(struct ev_loop *loop, struct ev_timer *w, int revents)
 	slot_begin(w->data);
 }
 
-/* A part to fetch: one that was wrong, the next, or at the end a late one once more. Return: or NO_PART. */
+/*
+ * A part to fetch: one that was wrong, the next, or at the end a late one once more. Return: or
+ * NO_PART.
+ */
 static size_t take_part(struct fetch_parts *f)
 {
 	if (f->n_redo > 0)

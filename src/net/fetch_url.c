@@ -67,7 +67,8 @@ int fetch_url_parse(const char *s, struct fetch_url *ret, const char **ret_why)
 	const char *slash;
 	size_t i = 0;
 
-	while (i < FETCH_SCHEME_MAX_ && strncmp(s, schemes[i].prefix, strlen(schemes[i].prefix)) != 0)
+	while (i < FETCH_SCHEME_MAX_ &&
+	       strncmp(s, schemes[i].prefix, strlen(schemes[i].prefix)) != 0)
 		i++;
 	if (i == FETCH_SCHEME_MAX_) {
 		*ret_why = "expected tftp://ADDRESS[:PORT]/PATH or http://ADDRESS[:PORT]/PATH";

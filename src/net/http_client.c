@@ -1,13 +1,15 @@
 /*
  * http_client.c - read one file by HTTP/1.1, asynchronously
  *
- * Three states: connecting, the request is out, the body flows. A break in any of them (the connection refused, reset, closed
- * early) begins again with a new connection, and a range when part of the body is here. A kept connection that breaks before
- * a byte of the answer came is no fault of anybody: servers close idle ones. Else breaks are counted, and any new byte of the
- * body resets the count.
+ * Three states: connecting, the request is out, the body flows. A break in any of them (the
+ * connection refused, reset, closed early) begins again with a new connection, and a range when
+ * part of the body is here. A kept connection that breaks before a byte of the answer came is no
+ * fault of anybody: servers close idle ones. Else breaks are counted, and any new byte of the body
+ * resets the count.
  *
- * When the body goes on, the answer must be of the same file: the range must begin where we stand, and total and ETag be the
- * first answer's. A server without ranges answers with the whole file: what is here already is skipped.
+ * When the body goes on, the answer must be of the same file: the range must begin where we stand,
+ * and total and ETag be the first answer's. A server without ranges answers with the whole file:
+ * what is here already is skipped.
  */
 #include <errno.h>
 #include <ev.h>
@@ -26,8 +28,8 @@
 #include "wire/http.h"
 
 #define STALL_MS      10000
-#define LATE_MS	      300	  /* TCP has had the time to repeat what was lost */
-#define BREAKS_MAX    3		  /* in a row, without a new byte of the body */
+#define LATE_MS	      300 /* TCP has had the time to repeat what was lost */
+#define BREAKS_MAX    3	  /* in a row, without a new byte of the body */
 #define REDIRECTS_MAX 3
 #define READ_BYTES    (64u << 10) /* at once; holds a whole head */
 #define WAKE_BYTES    (1u << 20)  /* then others have their turn */
@@ -45,13 +47,13 @@ struct http_client {
 	enum state state;
 	struct sockaddr_in server;
 	struct fetch_url url;
-	bool kept;		  /* this connection served another transfer before */
-	bool late;		  /* told since something new came */
-	bool *ended;		  /* of the reading loop below us: set when c may be gone */
+	bool kept;   /* this connection served another transfer before */
+	bool late;   /* told since something new came */
+	bool *ended; /* of the reading loop below us: set when c may be gone */
 	unsigned breaks, redirects;
 	uint64_t max_bytes;
-	uint64_t bytes;		  /* of the file, delivered */
-	uint64_t size;		  /* of the file, by the first answer */
+	uint64_t bytes; /* of the file, delivered */
+	uint64_t size;	/* of the file, by the first answer */
 	bool has_size;
 	uint64_t skip;		  /* of this body: what is here already */
 	uint64_t left;		  /* of this body, with what is to be skipped */
@@ -168,7 +170,8 @@ static void refused(struct http_client *c, const struct http_head *h)
 	switch (h->status) {
 	case HTTP_NOT_FOUND:
 	case HTTP_GONE:
-		fail(c, -ENOENT, "has no file '%.80s' (status %u %s)", c->url.path, h->status, h->reason);
+		fail(c, -ENOENT, "has no file '%.80s' (status %u %s)", c->url.path, h->status,
+		     h->reason);
 		break;
 	case HTTP_UNAUTHORIZED:
 	case HTTP_FORBIDDEN:
@@ -211,9 +214,9 @@ static bool on_head(struct http_client *c, const struct http_head *h)
 	const char *wrong;
 	uint64_t size = 0;
 
-	if (h->location[0] && (h->status == HTTP_MOVED || h->status == HTTP_FOUND ||
-			       h->status == HTTP_SEE_OTHER || h->status == HTTP_TEMPORARY_REDIRECT ||
-			       h->status == HTTP_PERMANENT_REDIRECT)) {
+	if (h->location[0] &&
+	    (h->status == HTTP_MOVED || h->status == HTTP_FOUND || h->status == HTTP_SEE_OTHER ||
+	     h->status == HTTP_TEMPORARY_REDIRECT || h->status == HTTP_PERMANENT_REDIRECT)) {
 		redirect(c, h);
 		return false;
 	}
@@ -232,8 +235,9 @@ static bool on_head(struct http_client *c, const struct http_head *h)
 		return false;
 	}
 	if (c->max_bytes && size > c->max_bytes) {
-		fail(c, -E2BIG, "has a '%.60s' that is too long: %" PRIu64 " bytes, expected at most %"
-		     PRIu64, c->url.path, size, c->max_bytes);
+		fail(c, -E2BIG,
+		     "has a '%.60s' that is too long: %" PRIu64 " bytes, expected at most %" PRIu64,
+		     c->url.path, size, c->max_bytes);
 		return false;
 	}
 	if (!c->has_size && c->ops->size)
@@ -253,7 +257,8 @@ static bool on_head(struct http_client *c, const struct http_head *h)
 /* Return: false when the transfer has ended. */
 static bool on_body(struct http_client *c, const uint8_t *p, size_t n)
 {
-	size_t here = (size_t)MIN((uint64_t)n, c->left), skip = (size_t)MIN((uint64_t)here, c->skip);
+	size_t here = (size_t)MIN((uint64_t)n, c->left),
+	       skip = (size_t)MIN((uint64_t)here, c->skip);
 	int r = 0;
 
 	if (n > here) {
@@ -314,7 +319,10 @@ static bool on_bytes(struct http_client *c, size_t n)
 	return false;
 }
 
-/* One piece from the socket. Return: its bytes; 0 when there is no more for now or the transfer ended. */
+/*
+ * One piece from the socket. Return: its bytes; 0 when there is no more for now or the transfer
+ * ended.
+ */
 static size_t receive(struct http_client *c)
 {
 	ssize_t n = recv(c->fd, c->buf + c->n, READ_BYTES - c->n, MSG_DONTWAIT);
@@ -333,8 +341,9 @@ static size_t receive(struct http_client *c)
 static void send_request(struct http_client *c)
 {
 	char host[INET_ADDRSTRLEN + sizeof(":65535")], address[INET_ADDRSTRLEN];
-	struct http_request q = { .host = host, .path = c->url.path, .first = c->bytes,
-				  .etag = c->etag };
+	struct http_request q = {
+		.host = host, .path = c->url.path, .first = c->bytes, .etag = c->etag
+	};
 	char buf[HTTP_REQUEST_MAX];
 	size_t n;
 	int r;
@@ -350,7 +359,10 @@ static void send_request(struct http_client *c)
 	ev_io_stop(c->loop, &c->io);
 	ev_io_set(&c->io, c->fd, EV_READ);
 	ev_io_start(c->loop, &c->io);
-	/* a new connection has room for all of it; what does not go is a break, seen when nothing can be read */
+	/*
+	 * a new connection has room for all of it; what does not go is a break, seen when nothing
+	 * can be read
+	 */
 	if (send(c->fd, buf, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
 		(void)shutdown(c->fd, SHUT_RDWR);
 }
@@ -397,8 +409,9 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 		if (c->state == STATE_CONNECT)
 			fail(c, -ETIMEDOUT, "cannot be reached: no answer in %.0f s", c->stall);
 		else
-			fail(c, -ETIMEDOUT, "fell silent for %.0f s in '%.60s' after %" PRIu64 " bytes",
-			     c->stall, c->url.path, c->bytes);
+			fail(c, -ETIMEDOUT,
+			     "fell silent for %.0f s in '%.60s' after %" PRIu64 " bytes", c->stall,
+			     c->url.path, c->bytes);
 		return;
 	}
 	if (silent >= LATE_MS / 1e3 && !c->late && c->ops->late) {
@@ -462,10 +475,12 @@ int http_client_new(struct ev_loop *loop, const struct http_client_config *confi
 	c->fd = FD_NONE;
 	c->max_bytes = config->max_bytes;
 	c->stall = (config->stall_ms ? config->stall_ms : STALL_MS) / 1e3;
-	c->url = (struct fetch_url){ .scheme = FETCH_HTTP, .host = config->server,
+	c->url = (struct fetch_url){ .scheme = FETCH_HTTP,
+				     .host = config->server,
 				     .port = config->port ? config->port : HTTP_PORT };
 	memcpy(c->url.path, config->path, strlen(config->path) + 1);
-	c->server = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = config->server,
+	c->server = (struct sockaddr_in){ .sin_family = AF_INET,
+					  .sin_addr = config->server,
 					  .sin_port = htons(c->url.port) };
 	ev_init(&c->io, on_io);
 	c->io.data = c;

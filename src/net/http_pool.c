@@ -1,7 +1,8 @@
 /*
  * http_pool.c - connections that are open and idle
  *
- * A server may close one at any time, or say something that nobody asked for; both are seen when it is taken out again.
+ * A server may close one at any time, or say something that nobody asked for; both are seen when it
+ * is taken out again.
  */
 #include <errno.h>
 #include <sys/socket.h>

@@ -5,8 +5,14 @@
 
 #include "net/http_client.h"
 
-/* An idle connection to @server that still lives. Return: its descriptor, now the caller's, or -ENOENT. @p may be NULL. */
+/*
+ * An idle connection to @server that still lives. Return: its descriptor, now the caller's, or
+ * -ENOENT. @p may be NULL.
+ */
 _must_check_ int http_pool_take(struct http_pool *p, const struct sockaddr_in *server);
 
-/* Keep @fd, which this takes, for the next transfer from @server, or close it when there is no room. @p may be NULL. */
+/*
+ * Keep @fd, which this takes, for the next transfer from @server, or close it when there is no
+ * room. @p may be NULL.
+ */
 void http_pool_give(struct http_pool *p, const struct sockaddr_in *server, int fd);

@@ -1,7 +1,8 @@
 /*
  * lease.c - put a DHCP lease into force on a link
  *
- * The address is what the boot cannot do without; a route or MTU that does not work is worth a warning and no more.
+ * The address is what the boot cannot do without; a route or MTU that does not work is worth a
+ * warning and no more.
  */
 #include "base/log.h"
 #include "net/lease.h"

@@ -1,8 +1,9 @@
 /*
  * link.c - network interfaces through rtnetlink
  *
- * The table is filled by one dump and kept true by the kernel's notifications; when those overflow, it is dumped
- * again. The kernel's messages are read with the bounds-checked reader like any other bytes.
+ * The table is filled by one dump and kept true by the kernel's notifications; when those overflow,
+ * it is dumped again. The kernel's messages are read with the bounds-checked reader like any other
+ * bytes.
  */
 #include <errno.h>
 #include <ev.h>
@@ -31,11 +32,14 @@ struct links {
 	struct link table[LINKS_MAX];
 	size_t n;
 	struct watch watches[LINKS_WATCHES_MAX];
-	bool quiet;		/* first listing: nobody to tell */
-	bool seen[LINKS_MAX];	/* while listing: which entries the kernel still has */
+	bool quiet;	      /* first listing: nobody to tell */
+	bool seen[LINKS_MAX]; /* while listing: which entries the kernel still has */
 };
 
-/* Kinds of virtual links that stand for a NIC; every other link that has a kind is made of something else. */
+/*
+ * Kinds of virtual links that stand for a NIC; every other link that has a kind is made of
+ * something else.
+ */
 static const char *const nic_kinds[] = { "veth", "macvlan" };
 
 static bool kind_is_nic(struct reader info)
@@ -98,8 +102,9 @@ static int link_read(struct reader r, struct link *ret)
 	}
 	l.wired = nic && m.ifi_type == ARPHRD_ETHER && !(m.ifi_flags & IFF_LOOPBACK);
 	/*
-	 * "unknown" is what drivers without carrier detection say, and "down" with lower-up means that the kernel's link
-	 * watch, which runs once a second, has not looked yet: lower-up decides
+	 * "unknown" is what drivers without carrier detection say, and "down" with lower-up means
+	 * that the kernel's link watch, which runs once a second, has not looked yet: lower-up
+	 * decides
 	 */
 	l.carrier = l.up && m.ifi_flags & IFF_LOWER_UP &&
 		    (operstate == 0 || operstate == 2 || operstate == 6);
@@ -199,7 +204,8 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
 	struct links *ls = io->data;
 
 	if (netlink_read(ls->fd, on_message, ls) < 0)
-		(void)list(ls); /* notifications were lost; a failed listing leaves the table as it is */
+		(void)list(ls); /* notifications were lost; a failed listing leaves the table as it
+				   is */
 }
 
 int links_new(struct ev_loop *loop, struct links **ret)

@@ -1,9 +1,11 @@
 /*
- * link.h - network interfaces through rtnetlink: which there are, whether they have carrier, addresses and routes
+ * link.h - network interfaces through rtnetlink: which there are, whether they have carrier,
+ * addresses and routes
  *
- * struct links keeps a table of the machine's links, follows the kernel's changes from the event loop and tells those
- * who watch. The link_*() functions are one request to the kernel each and return when it answered, which it does at
- * once; none of them waits for a network. All of it works before there is any address.
+ * struct links keeps a table of the machine's links, follows the kernel's changes from the event
+ * loop and tells those who watch. The link_*() functions are one request to the kernel each and
+ * return when it answered, which it does at once; none of them waits for a network. All of it works
+ * before there is any address.
  *
  * Nothing here allocates by what the kernel says: the table has a fixed maximum.
  */
@@ -28,8 +30,10 @@ struct link {
 	struct mac mac;
 	uint32_t mtu;
 	bool up;      /* set up by someone (IFF_UP); says nothing about the cable */
-	bool carrier; /* up, and the other end is there: operstate up, or unknown to a driver with lower-up */
-	bool wired;   /* Ethernet, and not made of other links: no lo, bridge, its port, bond, vlan, tun. A veth counts */
+	bool carrier; /* up, and the other end is there: operstate up, or unknown to a driver with
+			 lower-up */
+	bool wired;   /* Ethernet, and not made of other links: no lo, bridge, its port, bond, vlan,
+			 tun. A veth counts */
 };
 
 enum link_event { LINK_ADDED, LINK_CHANGED, LINK_REMOVED, LINK_EVENT_MAX_ };
@@ -56,8 +60,8 @@ const struct link *links_by_name(const struct links *ls, const char *name);
 const struct link *links_by_mac(const struct links *ls, const struct mac *mac);
 
 /*
- * Call @fn on every later change (not for what is there already). At most LINKS_WATCHES_MAX at a time: -ENOSPC.
- * links_unwatch() takes the same pair back and may be called from inside @fn.
+ * Call @fn on every later change (not for what is there already). At most LINKS_WATCHES_MAX at a
+ * time: -ENOSPC. links_unwatch() takes the same pair back and may be called from inside @fn.
  */
 #define LINKS_WATCHES_MAX 8
 _must_check_ int links_watch(struct links *ls, link_watch_fn fn, void *ctx);
@@ -72,8 +76,9 @@ _must_check_ int link_add_address(int ifindex, struct in_addr a, unsigned prefix
 				  struct in_addr broadcast);
 
 /*
- * Add or replace a route over the link. @gateway 0.0.0.0: on the link. A gateway outside of all the link's subnets is
- * taken as on the link (RTNH_F_ONLINK), as /32 leases need. @src 0.0.0.0: the kernel's choice.
+ * Add or replace a route over the link. @gateway 0.0.0.0: on the link. A gateway outside of all the
+ * link's subnets is taken as on the link (RTNH_F_ONLINK), as /32 leases need. @src 0.0.0.0: the
+ * kernel's choice.
  */
 _must_check_ int link_add_route(int ifindex, struct in_addr dst, unsigned prefix,
 				struct in_addr gateway, struct in_addr src, uint32_t metric);

@@ -1,7 +1,8 @@
 /*
  * netlink.c - one request to the kernel's rtnetlink and its answer
  *
- * The kernel answers within the sendmsg() call, so the blocking read that follows never waits for anything but memory.
+ * The kernel answers within the sendmsg() call, so the blocking read that follows never waits for
+ * anything but memory.
  */
 #include <errno.h>
 #include <linux/netlink.h>
@@ -84,7 +85,10 @@ int netlink_next_attr(struct reader *r, uint16_t *ret_type, struct reader *ret)
 	return 1;
 }
 
-/* One datagram. Return: 1 when it ended the answer, 0 when more follows, negative errno of the kernel or of @fn. */
+/*
+ * One datagram. Return: 1 when it ended the answer, 0 when more follows, negative errno of the
+ * kernel or of @fn.
+ */
 static int datagram_read(const uint8_t *buf, size_t n, netlink_message_fn fn, void *ctx)
 {
 	struct reader r = READER(buf, n);
@@ -150,8 +154,8 @@ int netlink_ask(struct netlink_request *q, netlink_message_fn fn, void *ctx)
 		return fd;
 	memcpy(&h, q->buf, sizeof(h));
 	h.nlmsg_len = (uint32_t)n;
-	/* A listing ends by itself, a change has to be acknowledged. The type tells them (NEW, DEL, GET, SET); the
-	 * bits of NLM_F_DUMP do not, as they mean something else in a change. */
+	/* A listing ends by itself, a change has to be acknowledged. The type tells them (NEW, DEL,
+	 * GET, SET); the bits of NLM_F_DUMP do not, as they mean something else in a change. */
 	if ((h.nlmsg_type - RTM_BASE) % 4 != RTM_GETLINK - RTM_BASE)
 		h.nlmsg_flags |= NLM_F_ACK;
 	memcpy(q->buf, &h, sizeof(h));

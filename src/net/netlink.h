@@ -1,8 +1,9 @@
 /*
  * netlink.h - one request to the kernel's rtnetlink and its answer
  *
- * Requests are built in a fixed buffer with the bounds-checked writer, sent, and answered by the kernel in the same
- * system call; answers are read with the bounds-checked reader. For the files of this room only.
+ * Requests are built in a fixed buffer with the bounds-checked writer, sent, and answered by the
+ * kernel in the same system call; answers are read with the bounds-checked reader. For the files of
+ * this room only.
  */
 #pragma once
 
@@ -21,13 +22,20 @@ struct netlink_request {
 	struct writer w;
 };
 
-/* Called for every message of an answer; @body is what follows the header. Return: 0 or negative errno to stop. */
+/*
+ * Called for every message of an answer; @body is what follows the header. Return: 0 or negative
+ * errno to stop.
+ */
 typedef int (*netlink_message_fn)(void *ctx, uint16_t type, struct reader body);
 
-/* Open a socket that hears the multicast @groups (0: none). Return: descriptor or negative errno. */
+/*
+ * Open a socket that hears the multicast @groups (0: none). Return: descriptor or negative errno.
+ */
 _must_check_ int netlink_open(uint32_t groups);
 
-/* Begin a request: @type RTM_*, @flags NLM_F_* beyond REQUEST; the fixed part @fixed of @n bytes. */
+/*
+ * Begin a request: @type RTM_*, @flags NLM_F_* beyond REQUEST; the fixed part @fixed of @n bytes.
+ */
 void netlink_begin(struct netlink_request *q, uint16_t type, uint16_t flags, const void *fixed,
 		   size_t n);
 void netlink_attr(struct netlink_request *q, uint16_t type, const void *p, size_t n);
@@ -38,7 +46,9 @@ void netlink_attr(struct netlink_request *q, uint16_t type, const void *p, size_
  */
 _must_check_ int netlink_ask(struct netlink_request *q, netlink_message_fn fn, void *ctx);
 
-/* Read what has come on a monitoring socket. Return: 0; -ENOBUFS: messages were lost, list again. */
+/*
+ * Read what has come on a monitoring socket. Return: 0; -ENOBUFS: messages were lost, list again.
+ */
 _must_check_ int netlink_read(int fd, netlink_message_fn fn, void *ctx);
 
 /* Next attribute of @r in @ret_type and @ret. Return: 1, or 0 at the end or at a malformed one. */

@@ -1,8 +1,8 @@
 /*
  * packet.c - UDP without an address: datagrams through a packet socket on one link
  *
- * The socket is of the cooked kind: the kernel makes and takes off the link's own header. The filter is attached before
- * the socket is bound, so that no other packet is ever queued.
+ * The socket is of the cooked kind: the kernel makes and takes off the link's own header. The
+ * filter is attached before the socket is bound, so that no other packet is ever queued.
  */
 #include <errno.h>
 #include <linux/filter.h>

@@ -11,15 +11,18 @@
 
 #define PACKET_BYTES_MAX 4200 /* of an IP packet that we take or send */
 
-/* Open for UDP datagrams to @port that come over the link; nothing else gets in. Return: descriptor or errno. */
+/*
+ * Open for UDP datagrams to @port that come over the link; nothing else gets in. Return: descriptor
+ * or errno.
+ */
 _must_check_ int packet_open(int ifindex, uint16_t port);
 
 /* Send to everyone on the link. Return: 0 or negative errno. */
 _must_check_ int packet_broadcast(int fd, int ifindex, const struct udp_datagram *d);
 
 /*
- * Take the next datagram; its data is in @buf. Return: 0, -EAGAIN when there is none, -EBADMSG for one to be
- * skipped, or another errno of the link (-ENETDOWN).
+ * Take the next datagram; its data is in @buf. Return: 0, -EAGAIN when there is none, -EBADMSG for
+ * one to be skipped, or another errno of the link (-ENETDOWN).
  */
 _must_check_ int packet_receive(int fd, uint8_t buf[static PACKET_BYTES_MAX],
 				struct udp_datagram *ret);

@@ -1,11 +1,13 @@
 /*
  * tftp_ahead.c - more than one block a round trip from a server that knows no window
  *
- * The window opens by one for each block until the first loss, then by one for each window, and is halved by a loss.
+ * The window opens by one for each block until the first loss, then by one for each window, and is
+ * halved by a loss.
  *
- * After a time-out the server stands at an acknowledgement between the highest block that came and the last that was sent.
- * Servers ignore others than the one that they wait for, but tftpd-hpa empties its socket when it reads a wrong one: so each
- * time-out begins one further, and sooner or later the first one is right.
+ * After a time-out the server stands at an acknowledgement between the highest block that came and
+ * the last that was sent. Servers ignore others than the one that they wait for, but tftpd-hpa
+ * empties its socket when it reads a wrong one: so each time-out begins one further, and sooner or
+ * later the first one is right.
  */
 #include <errno.h>
 #include <string.h>
@@ -87,7 +89,8 @@ uint32_t tftp_ahead_acks(struct tftp_ahead *a, uint32_t *ret_first)
 {
 	uint32_t end = MIN(a->high + (uint32_t)a->window, a->n_blocks), first = a->next;
 
-	if (a->high == a->n_blocks) /* the last one only when it is due: it ends the server's part */
+	if (a->high ==
+	    a->n_blocks) /* the last one only when it is due: it ends the server's part */
 		end = a->n_blocks + 1;
 	if (end <= first)
 		return 0;
@@ -97,8 +100,8 @@ uint32_t tftp_ahead_acks(struct tftp_ahead *a, uint32_t *ret_first)
 }
 
 /*
- * The server stopped. When it does so again and again the link swaps packets, or the server takes none ahead: then lock-step
- * is as fast as it gets.
+ * The server stopped. When it does so again and again the link swaps packets, or the server takes
+ * none ahead: then lock-step is as fast as it gets.
  */
 static void on_stop(struct tftp_ahead *a)
 {
@@ -115,7 +118,10 @@ static void on_stop(struct tftp_ahead *a)
 
 uint32_t tftp_ahead_late(struct tftp_ahead *a, uint32_t *ret_first)
 {
-	/* the server stands at one of these: all that were sent, and one more when all of its blocks were lost */
+	/*
+	 * the server stands at one of these: all that were sent, and one more when all of its
+	 * blocks were lost
+	 */
 	uint32_t limit = MIN(a->high + a->window_max, a->n_blocks) + 1;
 	uint32_t end = MIN(a->next + 1, limit), n = end - a->high;
 

@@ -1,18 +1,19 @@
 /*
  * tftp_client.c - read one file by TFTP, asynchronously
  *
- * Two states: the request is out (no transfer id yet), and data flows. In both there is one thing that we said last, the
- * request or an acknowledgement, which is said again when the retransmission timer runs out. That timer follows the
- * measured round trip (RFC 6298, without samples of what was sent twice), since a TFTP server's own is whole seconds.
+ * Two states: the request is out (no transfer id yet), and data flows. In both there is one thing
+ * that we said last, the request or an acknowledgement, which is said again when the retransmission
+ * timer runs out. That timer follows the measured round trip (RFC 6298, without samples of what was
+ * sent twice), since a TFTP server's own is whole seconds. It is not started anew for each packet,
+ * but looks, when it runs out, at what happened since.
  *
- * Acknowledged is: the last block of a window; the last block in order when a later one shows that some are missing,
- * once for each gap; and a block that came already, if it is the last one and our acknowledgement of it is older than
- * half of the timer, so that two sides never answer each other's duplicates for ever (the Sorcerer's Apprentice).
+ * Acknowledged is: the last block of a window; the last block in order when a later one shows that
+ * some are missing, once for each gap; and a block that came already, if it is the last one and our
+ * acknowledgement of it is older than half of the timer, so that two sides never answer each
+ * other's duplicates for ever (the Sorcerer's Apprentice).
  *
- * From a server without windows a file is read ahead of its blocks when the caller takes them in any order
- * (tftp_ahead.h); where that does not work, all begins again in lock-step.
- *
- * The timer is not started anew for each packet: it looks, when it runs out, at what happened since.
+ * From a server without windows a file is read ahead of its blocks when the caller takes them in
+ * any order (tftp_ahead.h); where that does not work, all begins again in lock-step.
  */
 #include <errno.h>
 #include <ev.h>
@@ -26,14 +27,12 @@
 #include "net/tftp_socket.h"
 #include "wire/tftp.h"
 
-#define RETRY_MIN_MS	   10	 /* default of config.retry_min_ms */
-#define RETRY_FIRST_MS	   500	 /* for a request: each duplicate opens a second session at a busy server */
-#define RETRY_MAX_MS	   2000
-#define STALL_MS	   10000
-#define PACKETS_PER_WAKE   64	 /* then others have their turn */
-#define STRANGERS_MAX	   16	 /* packets from elsewhere that we answer in one transfer */
-
-/* --- the end --- */
+#define RETRY_MIN_MS	 10  /* default of config.retry_min_ms */
+#define RETRY_FIRST_MS	 500 /* each duplicate request opens a second session at a server */
+#define RETRY_MAX_MS	 2000
+#define STALL_MS	 10000
+#define PACKETS_PER_WAKE 64 /* then others have their turn */
+#define STRANGERS_MAX	 16 /* packets from elsewhere that we answer in one transfer */
 
 static void stop(struct tftp_client *c)
 {
@@ -111,7 +110,9 @@ static int send_request(struct tftp_client *c, bool again)
 		return r;
 	said(c, again);
 	return sendto(c->fd, buf, n, MSG_DONTWAIT, (const struct sockaddr *)&c->server,
-		      sizeof(c->server)) < 0 ? -errno : 0;
+		      sizeof(c->server)) < 0
+		       ? -errno
+		       : 0;
 }
 
 /* Say what @n acknowledgements from @first on say. */
@@ -134,7 +135,8 @@ static void send_acks(struct tftp_client *c, uint32_t first, uint32_t n, bool ag
 static void ask_anew(struct tftp_client *c)
 {
 	struct tftp_options asked = c->asked;
-	int fd = tftp_socket_open(&c->server, asked.blksize, MAX(asked.windowsize, (uint16_t)1), &asked);
+	unsigned window = MAX(asked.windowsize, (uint16_t)1);
+	int fd = tftp_socket_open(&c->server, asked.blksize, window, &asked);
 
 	if (fd < 0) {
 		tftp_client_finish(c, fd, "cannot ask again");
@@ -206,7 +208,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 		c->ops->late(c->ctx);
 }
 
-/* Something new has come: take the round trip when it @answers what was said at asked_at, reset what counts its absence. */
+/* Something new has come: take the round trip when it @answers, reset what counts its absence. */
 static void progressed(struct tftp_client *c, bool answers)
 {
 	ev_tstamp now = ev_now(c->loop);
@@ -280,8 +282,7 @@ static void on_oack(struct tftp_client *c, const struct tftp_packet *p)
 	const char *wrong;
 
 	if (c->state == STATE_DATA) { /* again: our acknowledgement may be lost */
-		if (c->bytes == 0 && c->block == 0 &&
-		    ev_now(c->loop) - c->sent_at > c->rto / 2)
+		if (c->bytes == 0 && c->block == 0 && ev_now(c->loop) - c->sent_at > c->rto / 2)
 			send_ack(c, true);
 		return;
 	}
@@ -360,7 +361,8 @@ static void on_data_ahead(struct tftp_client *c, const struct tftp_packet *p)
 	if (n > 0)
 		send_acks(c, first, n, false);
 	if (a->missing == 0 && a->high < a->n_blocks)
-		tftp_client_send_error(c, &c->peer, TFTP_EUNDEF, "stopped"); /* the last hole is filled */
+		tftp_client_send_error(c, &c->peer, TFTP_EUNDEF,
+				       "stopped"); /* the last hole is filled */
 	if (a->missing == 0 || a->high == a->n_blocks)
 		ahead_end_pass(c);
 }
@@ -425,7 +427,10 @@ static void on_error_packet(struct tftp_client *c, const struct tftp_packet *p)
 		tftp_fail_remote(c, p);
 }
 
-/* A packet from another address or port than the transfer's: answered, else ignored (RFC 1350, section 4). */
+/*
+ * A packet from another address or port than the transfer's: answered, else ignored (RFC 1350,
+ * section 4).
+ */
 static void on_stranger(struct tftp_client *c, const struct sockaddr_in *from, bool is_error)
 {
 	if (from->sin_addr.s_addr != c->server.sin_addr.s_addr)
@@ -487,10 +492,14 @@ static int receive(struct tftp_client *c)
 	}
 	if (errno == EAGAIN)
 		return 0;
-	if (!tftp_socket_refused(c->fd, c->state == STATE_DATA ? &c->peer : &c->server)) /* "unreachable for now": the timer decides */
+	if (!tftp_socket_refused(
+		    c->fd, c->state == STATE_DATA
+				   ? &c->peer
+				   : &c->server)) /* "unreachable for now": the timer decides */
 		return 1;
 	if (c->ahead && c->state == STATE_DATA)
-		ahead_end_pass(c); /* it closed this session: a new request tells whether it is there */
+		ahead_end_pass(
+			c); /* it closed this session: a new request tells whether it is there */
 	else
 		tftp_fail_refused(c);
 	return 0;
@@ -503,7 +512,8 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
 
 	c->ended = &ended;
 	for (int i = 0; i < PACKETS_PER_WAKE; i++) {
-		bool lock_step = c->windowsize <= 1 && !c->ahead; /* then no second packet is there */
+		bool lock_step =
+			c->windowsize <= 1 && !c->ahead; /* then no second packet is there */
 
 		if (receive(c) == 0 || ended || lock_step)
 			break;
@@ -538,7 +548,8 @@ static int setup(struct tftp_client *c, const struct tftp_client_config *config)
 	c->fd = r;
 	c->windowsize = 1;
 	/* one byte more than agreed, so that a block that is too long is seen */
-	c->buf_bytes = MAX((size_t)c->asked.blksize + TFTP_HEADER_BYTES + 1, (size_t)TFTP_REQUEST_MAX);
+	c->buf_bytes =
+		MAX((size_t)c->asked.blksize + TFTP_HEADER_BYTES + 1, (size_t)TFTP_REQUEST_MAX);
 	c->buf = malloc(c->buf_bytes);
 	return c->buf ? 0 : -ENOMEM;
 }

@@ -1,9 +1,10 @@
 /*
  * tftp_client.h - read one file by TFTP, asynchronously (RFC 1350, 2347, 2348, 2349, 7440)
  *
- * One object a transfer. Options are asked for and what the server grants is used; a server without options or window
- * works in lock-step. Retransmission goes by measured round trips, not by whole seconds. Nothing is taken from another
- * address than the server's or another port than the one that it answered from first. docs/transfer.md has the rules.
+ * One object a transfer. Options are asked for and what the server grants is used; a server without
+ * options or window works in lock-step. Retransmission goes by measured round trips, not by whole
+ * seconds. Nothing is taken from another address than the server's or another port than the one
+ * that it answered from first. docs/transfer.md has the rules.
  */
 #pragma once
 
@@ -17,18 +18,19 @@
 struct ev_loop;
 struct tftp_client;
 
-#define TFTP_CLIENT_WHY_MAX 256 /* with NUL */
+#define TFTP_CLIENT_WHY_MAX	 256 /* with NUL */
 #define TFTP_CLIENT_SIZE_UNKNOWN UINT64_MAX
 
 struct tftp_client_config {
 	struct in_addr server;
-	uint16_t port;		/* host order; 0: 69 */
-	const char *path;	/* as sent to the server; copied */
-	uint16_t blksize;	/* 8 to 65464; 0: what fits the MTU of the route, so that nothing is fragmented */
-	uint16_t windowsize;	/* 1 to 65535; 0: TFTP_CLIENT_WINDOW */
-	uint64_t max_bytes;	/* a longer file fails with -E2BIG; 0: no limit */
-	uint32_t retry_min_ms;	/* lower bound of the retransmission timer; 0: 10 */
-	uint32_t stall_ms;	/* fail with -ETIMEDOUT when nothing new came for so long; 0: 10000 */
+	uint16_t port;	       /* host order; 0: 69 */
+	const char *path;      /* as sent to the server; copied */
+	uint16_t blksize;      /* 8 to 65464; 0: what fits the MTU of the route, so that nothing is
+				  fragmented */
+	uint16_t windowsize;   /* 1 to 65535; 0: TFTP_CLIENT_WINDOW */
+	uint64_t max_bytes;    /* a longer file fails with -E2BIG; 0: no limit */
+	uint32_t retry_min_ms; /* lower bound of the retransmission timer; 0: 10 */
+	uint32_t stall_ms; /* fail with -ETIMEDOUT when nothing new came for so long; 0: 10000 */
 };
 
 #define TFTP_CLIENT_WINDOW 16
@@ -37,34 +39,40 @@ struct tftp_client_ops {
 	/* The server said how long the file is (not to be trusted). May be NULL. */
 	void (*size)(void *ctx, uint64_t bytes);
 
-	/* The next bytes in order; borrowed. Return: 0, or negative errno to abort the transfer with it. */
+	/*
+	 * The next bytes in order; borrowed. Return: 0, or negative errno to abort the transfer
+	 * with it.
+	 */
 	int (*data)(void *ctx, const void *p, size_t n);
 
 	/*
-	 * Bytes of the file at @at, in any order, instead of data(). With it a server without windows is read faster
-	 * (tftp_ahead.h). @again: they were delivered before, and should be the same. May be NULL. HTTP does not use it.
+	 * Bytes of the file at @at, in any order, instead of data(). With it a server without
+	 * windows is read faster (tftp_ahead.h). @again: they were delivered before, and should be
+	 * the same. May be NULL. HTTP does not use it.
 	 */
 	int (*data_at)(void *ctx, uint64_t at, const void *p, size_t n, bool again);
 
 	/*
-	 * A round trip has passed several times over and nothing new came: a packet was lost, or the server is slow. The
-	 * transfer goes on by itself; the caller may do something else meanwhile. May be NULL.
+	 * A round trip has passed several times over and nothing new came: a packet was lost, or
+	 * the server is slow. The transfer goes on by itself; the caller may do something else
+	 * meanwhile. May be NULL.
 	 */
 	void (*late)(void *ctx);
 
 	/*
-	 * The end, once. @err is 0 when the whole file was delivered, else: -ENOENT (not on the server), -EACCES, -E2BIG,
-	 * -ETIMEDOUT (nothing came any more), -ECONNREFUSED (no server at that port), -EPROTO (the server breaks the
-	 * protocol), -EREMOTEIO (another TFTP error), -EMSGSIZE, or what data() returned. @why is a line for a person
-	 * ("file not found on the server: 'x' (TFTP error 1: File not found)"), "" when @err is 0.
+	 * The end, once. @err is 0 when the whole file was delivered, else: -ENOENT (not on the
+	 * server), -EACCES, -E2BIG, -ETIMEDOUT (nothing came any more), -ECONNREFUSED (no server at
+	 * that port), -EPROTO (the server breaks the protocol), -EREMOTEIO (another TFTP error),
+	 * -EMSGSIZE, or what data() returned. @why is a line for a person ("file not found on the
+	 * server: 'x' (TFTP error 1: File not found)"), "" when @err is 0.
 	 */
 	void (*done)(void *ctx, int err, const char *why);
 };
 
 /*
- * Ask for the file. @loop and @ops are borrowed. done() is never called from within _new(); the client may be freed
- * inside done() and late(), and at any other time but from size() and data(): freeing one that runs tells the server to stop.
- * Return: 0 or negative errno.
+ * Ask for the file. @loop and @ops are borrowed. done() is never called from within _new(); the
+ * client may be freed inside done() and late(), and at any other time but from size() and data():
+ * freeing one that runs tells the server to stop. Return: 0 or negative errno.
  */
 _must_check_ int tftp_client_new(struct ev_loop *loop, const struct tftp_client_config *config,
 				 const struct tftp_client_ops *ops, void *ctx,

@@ -1,5 +1,6 @@
 /*
- * tftp_client_fail.c - how a TFTP transfer fails: in words that say what was asked of whom, and what came
+ * tftp_client_fail.c - how a TFTP transfer fails: in words that say what was asked of whom, and
+ * what came
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,8 +25,9 @@ void tftp_fail_too_long(struct tftp_client *c, uint64_t bytes)
 	char why[TFTP_CLIENT_WHY_MAX];
 
 	tftp_client_send_error(c, &c->peer, TFTP_ENOSPACE, "file is longer than expected");
-	snprintf(why, sizeof(why), "'%.100s' is too long: %llu bytes or more, expected at most %llu",
-		 c->path, (unsigned long long)bytes, (unsigned long long)c->max_bytes);
+	snprintf(why, sizeof(why),
+		 "'%.100s' is too long: %llu bytes or more, expected at most %llu", c->path,
+		 (unsigned long long)bytes, (unsigned long long)c->max_bytes);
 	tftp_client_finish(c, -E2BIG, why);
 }
 
@@ -68,7 +70,9 @@ void tftp_fail_refused(struct tftp_client *c)
 void tftp_fail_remote(struct tftp_client *c, const struct tftp_packet *p)
 {
 	char why[TFTP_CLIENT_WHY_MAX];
-	int err = p->error == TFTP_ENOENT ? -ENOENT : p->error == TFTP_EACCESS ? -EACCES : -EREMOTEIO;
+	int err = p->error == TFTP_ENOENT    ? -ENOENT
+		  : p->error == TFTP_EACCESS ? -EACCES
+					     : -EREMOTEIO;
 
 	snprintf(why, sizeof(why), "%s on the server: '%.80s' (TFTP error %u%s%.80s)",
 		 tftp_error_name(p->error), c->path, p->error, *p->message ? ": " : "", p->message);

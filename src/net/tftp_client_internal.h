@@ -32,16 +32,19 @@ struct tftp_client {
 	bool gap_told;	    /* the gap in front of us was acknowledged */
 	bool sent_twice;    /* what was said last: no round trip can be measured by it */
 	ev_tstamp sent_at;  /* when we said something last */
-	ev_tstamp asked_at; /* the same, or when the block was asked for that measures a round trip */
-	uint32_t measured;  /* that block, when we run ahead; 0: none */
+	ev_tstamp
+		asked_at; /* the same, or when the block was asked for that measures a round trip */
+	uint32_t measured;   /* that block, when we run ahead; 0: none */
 	ev_tstamp active_at; /* when we said something or something new came, last */
-	ev_tstamp new_at;   /* when something new came last */
+	ev_tstamp new_at;    /* when something new came last */
 	double srtt, rttvar; /* seconds; srtt 0: not measured */
 	double rto, rto_min; /* seconds */
-	double stall;	    /* seconds */
-	struct tftp_ahead *ahead; /* owned; NULL: the server has windows, or lock-step is all there is */
-	bool ahead_off;	    /* tried, and it did not work with this server */
-	bool *ended;	    /* of the reading loop below us: set when the transfer ends, as c may be gone then */
+	double stall;	     /* seconds */
+	struct tftp_ahead
+		*ahead; /* owned; NULL: the server has windows, or lock-step is all there is */
+	bool ahead_off; /* tried, and it did not work with this server */
+	bool *ended; /* of the reading loop below us: set when the transfer ends, as c may be gone
+			then */
 	size_t buf_bytes;
 	uint8_t *buf; /* owned; one packet */
 };
@@ -53,7 +56,10 @@ void tftp_client_finish(struct tftp_client *c, int err, const char *why);
 void tftp_client_send_error(struct tftp_client *c, const struct sockaddr_in *to, uint16_t error,
 			    const char *message);
 
-/* Give up, with words for a person and for the server: it broke the protocol; the file is too long; ... */
+/*
+ * Give up, with words for a person and for the server: it broke the protocol; the file is too long;
+ * ...
+ */
 void tftp_fail_proto(struct tftp_client *c, uint16_t error, const char *what);
 void tftp_fail_too_long(struct tftp_client *c, uint64_t bytes);
 void tftp_fail_timeout(struct tftp_client *c);

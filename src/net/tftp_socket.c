@@ -11,8 +11,9 @@
 #include "base/fd.h"
 #include "net/tftp_socket.h"
 
-#define UDP_HEADERS	32 /* IP, UDP and TFTP header */
-#define UTIMEOUT_US	50000 /* asked of the server for its own timer; only tftpd-hpa knows this option */
+#define UDP_HEADERS 32 /* IP, UDP and TFTP header */
+#define UTIMEOUT_US \
+	50000 /* asked of the server for its own timer; only tftpd-hpa knows this option */
 #define RCVBUF_MAX	(4u << 20)
 #define RCVBUF_OVERHEAD 2816 /* what a packet costs of the receive buffer beyond its bytes */
 
@@ -31,7 +32,10 @@ static int route_mtu(int fd, const struct sockaddr_in *to, size_t *ret)
 	return 0;
 }
 
-/* A window that overflows the receive buffer is lost every time: raise the buffer, else lower the window. */
+/*
+ * A window that overflows the receive buffer is lost every time: raise the buffer, else lower the
+ * window.
+ */
 static unsigned window_fit(int fd, unsigned window, uint16_t blksize)
 {
 	size_t each = (size_t)blksize + RCVBUF_OVERHEAD;
@@ -39,7 +43,8 @@ static unsigned window_fit(int fd, unsigned window, uint16_t blksize)
 	socklen_t n = sizeof(room);
 
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &want, sizeof(want)) < 0)
-		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want, sizeof(want)); /* as far as it goes */
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &want,
+				 sizeof(want)); /* as far as it goes */
 	if (getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, &n) < 0)
 		return 1;
 	return MIN(window, (unsigned)((size_t)room / each));
@@ -56,7 +61,8 @@ int tftp_socket_open(const struct sockaddr_in *server, uint16_t blksize, unsigne
 
 	if (fd < 0)
 		return -errno;
-	(void)setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof(on)); /* else only slower to notice */
+	(void)setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on,
+			 sizeof(on)); /* else only slower to notice */
 	r = route_mtu(fd, server, &mtu);
 	if (r < 0)
 		return r;

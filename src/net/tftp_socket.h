@@ -10,15 +10,16 @@
 #include "wire/tftp.h"
 
 /*
- * Open a socket for a transfer from @server and choose the options to ask for: @blksize, or what fits the MTU of the
- * route when it is 0; @window, or as much of it as the receive buffer holds. The socket is not connected, since the
- * server answers from another port. Return: descriptor or negative errno (-ENETUNREACH: no route).
+ * Open a socket for a transfer from @server and choose the options to ask for: @blksize, or what
+ * fits the MTU of the route when it is 0; @window, or as much of it as the receive buffer holds.
+ * The socket is not connected, since the server answers from another port. Return: descriptor or
+ * negative errno (-ENETUNREACH: no route).
  */
 _must_check_ int tftp_socket_open(const struct sockaddr_in *server, uint16_t blksize,
 				  unsigned window, struct tftp_options *ret);
 
 /*
- * Empty the socket's queue of ICMP errors. Return: whether one says that nobody listens at @other; what we told strangers
- * may come back, too, and means nothing.
+ * Empty the socket's queue of ICMP errors. Return: whether one says that nobody listens at @other;
+ * what we told strangers may come back, too, and means nothing.
  */
 bool tftp_socket_refused(int fd, const struct sockaddr_in *other);

@@ -1,7 +1,8 @@
 /*
  * transfer.c - one file, by whatever protocol its URL names
  *
- * The clients' callbacks get the caller's context, not ours: there is nothing to add to what they say.
+ * The clients' callbacks get the caller's context, not ours: there is nothing to add to what they
+ * say.
  */
 #include <errno.h>
 
@@ -15,13 +16,19 @@ struct transfer {
 static int begin(struct ev_loop *loop, const struct fetch_url *url, const struct transfer_config *c,
 		 const struct tftp_client_ops *ops, void *ctx, struct transfer *t)
 {
-	struct tftp_client_config tftp = { .server = url->host, .port = url->port,
-					   .path = url->path, .blksize = c->blksize,
-					   .windowsize = c->windowsize, .max_bytes = c->max_bytes,
+	struct tftp_client_config tftp = { .server = url->host,
+					   .port = url->port,
+					   .path = url->path,
+					   .blksize = c->blksize,
+					   .windowsize = c->windowsize,
+					   .max_bytes = c->max_bytes,
 					   .stall_ms = c->stall_ms };
-	struct http_client_config http = { .server = url->host, .port = url->port,
-					   .path = url->path, .max_bytes = c->max_bytes,
-					   .stall_ms = c->stall_ms, .pool = c->pool };
+	struct http_client_config http = { .server = url->host,
+					   .port = url->port,
+					   .path = url->path,
+					   .max_bytes = c->max_bytes,
+					   .stall_ms = c->stall_ms,
+					   .pool = c->pool };
 
 	switch (url->scheme) {
 	case FETCH_TFTP:

@@ -243,8 +243,8 @@ static int set_path(struct parse *ps, const struct key *k, char **at, const char
 		return fail(ps, -ENOMEM, 0, "out of memory");
 	}
 	r = path_normalize(value[0] == '/' ? value : joined, &path);
-	if (r == 0 && (strlen(path) > CLUSTER_PATH_MAX ||
-		       isblank((unsigned char)path[strlen(path) - 1]))) {
+	if (r == 0 &&
+	    (strlen(path) > CLUSTER_PATH_MAX || isblank((unsigned char)path[strlen(path) - 1]))) {
 		free(path);
 		r = -E2BIG;
 	}
@@ -497,7 +497,8 @@ int cluster_load(const char *file, struct cluster *ret)
 	int r = file_read(AT_FDCWD, file, &text);
 
 	if (r == -ENOENT)
-		return log_err(0, "no cluster file '%s': bpboot-cluster.conf(5) says how to write one",
+		return log_err(0,
+			       "no cluster file '%s': bpboot-cluster.conf(5) says how to write one",
 			       file),
 		       r;
 	if (r < 0)

@@ -62,8 +62,10 @@ static int put_server(const struct cluster *c, struct buffer *to)
 	if (r == 0)
 		r = buffer_printf(
 			to,
-			"\n# iPXE looks for an IPv6 router beside DHCP, and each boot waits 16 s for it "
-			"where none\n# answers. Give %s an IPv6 address (any, as fd77::1/64) and these "
+			"\n# iPXE looks for an IPv6 router beside DHCP, and each boot waits 16 s "
+			"for it "
+			"where none\n# answers. Give %s an IPv6 address (any, as fd77::1/64) and "
+			"these "
 			"lines answer:\n#enable-ra\n#dhcp-range=::,constructor:%s,ra-only\n"
 			"#ra-param=%s,0,0\n\n",
 			c->interface, c->interface, c->interface);

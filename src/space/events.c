@@ -2,8 +2,8 @@
  * events.c - boot events: datagrams in, one file a machine out (wire/bootlog.h)
  *
  * Anyone can send datagrams, so each thing they make grow has a bound: the file, the events of one
- * boot, the machines that nobody listed, of which the oldest gives way. After a restart the file itself tells what it already
- * holds.
+ * boot, the machines that nobody listed, of which the oldest gives way. After a restart the file
+ * itself tells what it already holds.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -22,9 +22,9 @@
 #include "wire/bootlog.h"
 
 #define BOOTS_DIR	"boots"
-#define BOOT_EVENTS_MAX 4096 /* of one boot */
+#define BOOT_EVENTS_MAX 4096   /* of one boot */
 #define UNKNOWN_BYTES	65536u /* of the file of a machine that nobody listed */
-#define DATAGRAMS_TURN	64   /* taken before others have their turn */
+#define DATAGRAMS_TURN	64     /* taken before others have their turn */
 
 /* What tells an event from another one of the same boot. */
 struct seen {
@@ -140,7 +140,8 @@ static void drop_oldest_unknown(struct master *m)
 	b = *oldest;
 	*oldest = b->next;
 	m->n_unknown_boots--;
-	(void)unlinkat(m->boots_dirfd, file_name(&b->mac, "events", name), 0); /* it may have none */
+	(void)unlinkat(m->boots_dirfd, file_name(&b->mac, "events", name),
+		       0); /* it may have none */
 	(void)unlinkat(m->boots_dirfd, file_name(&b->mac, "last", name), 0);
 	free(b->seen);
 	free(b);

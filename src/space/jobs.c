@@ -14,8 +14,8 @@
 
 #include "space/master_internal.h"
 
-#define SLOT_BITS 16 /* a job's number on the channel: generation above, slot below */
-#define SLOT_MASK ((1u << SLOT_BITS) - 1)
+#define SLOT_BITS      16 /* a job's number on the channel: generation above, slot below */
+#define SLOT_MASK      ((1u << SLOT_BITS) - 1)
 #define GENERATION_MAX 0x7fffu
 
 struct job {

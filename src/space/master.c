@@ -26,7 +26,9 @@ static int load_key(struct master *m)
 		return log_err(r, "cannot read the master's key '%s' ('bpboot keygen' makes it)",
 			       path);
 	if (stat(path, &st) == 0 && st.st_mode & 077)
-		log_warn(0, "others may read the master's key '%s': chmod 600 it, or make a new one", path);
+		log_warn(0,
+			 "others may read the master's key '%s': chmod 600 it, or make a new one",
+			 path);
 	r = masterkey_parse(MASTERKEY_SECRET, buffer_str(&text), text.len, m->secret);
 	if (text.data)
 		sodium_memzero(text.data, text.len);

@@ -17,23 +17,24 @@
 
 #define MASTER_PORT	    2223
 #define MASTER_LOG_PORT	    514
-#define MASTER_NAME_MAX	    64	   /* of a node, with NUL */
-#define MASTER_NODES_MAX    16384  /* nodes in all */
-#define MASTER_NUMBER_MAX   99999u /* of a node */
-#define MASTER_KEEPALIVE_MS 5000   /* between two pings */
-#define MASTER_SILENCE	    3	   /* keepalives without a byte until a node is down */
-#define MASTER_PENDING_MAX  256	   /* connections that are not registered yet */
-#define MASTER_PENDING_HOST 64	   /* of them from one address */
-#define MASTER_CLIENTS_MAX  1024   /* at the door */
-#define MASTER_CLIENTS_USER 128	   /* of them of one user who is not root */
-#define MASTER_JOBS_MAX	    65536u /* at once */
-#define MASTER_JOBS_USER    32768u /* of them of one user who is not root */
+#define MASTER_NAME_MAX	    64		 /* of a node, with NUL */
+#define MASTER_NODES_MAX    16384	 /* nodes in all */
+#define MASTER_NUMBER_MAX   99999u	 /* of a node */
+#define MASTER_KEEPALIVE_MS 5000	 /* between two pings */
+#define MASTER_SILENCE	    3		 /* keepalives without a byte until a node is down */
+#define MASTER_PENDING_MAX  256		 /* connections that are not registered yet */
+#define MASTER_PENDING_HOST 64		 /* of them from one address */
+#define MASTER_CLIENTS_MAX  1024	 /* at the door */
+#define MASTER_CLIENTS_USER 128		 /* of them of one user who is not root */
+#define MASTER_JOBS_MAX	    65536u	 /* at once */
+#define MASTER_JOBS_USER    32768u	 /* of them of one user who is not root */
 #define MASTER_START_HIGH   (4u << 20)	 /* bytes waiting for a node: no start is put behind them */
 #define MASTER_NODE_HIGH    (16u << 20)	 /* nor anything else of a program */
 #define MASTER_QUEUES_MAX   (256u << 20) /* bytes waiting for all nodes: the same */
-#define MASTER_CLIENT_HIGH  (1u << 20)	 /* bytes waiting for a program that make us count its user's */
-#define MASTER_USER_MAX	    (256u << 20) /* bytes waiting for the programs of one user */
-#define MASTER_UNKNOWN_BOOTS 256 /* machines without a number whose boots are kept */
+#define MASTER_CLIENT_HIGH \
+	(1u << 20) /* bytes waiting for a program that make us count its user's */
+#define MASTER_USER_MAX	     (256u << 20) /* bytes waiting for the programs of one user */
+#define MASTER_UNKNOWN_BOOTS 256	  /* machines without a number whose boots are kept */
 
 struct master_node {
 	uint32_t number;

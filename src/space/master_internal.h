@@ -55,8 +55,8 @@ struct slave {
 	struct ev_timer timer; /* deadline of the registration, then keepalive */
 	uint64_t asked;	       /* token of the ping that decides about the rival */
 	uint64_t pinged_ms, registered_ms;
-	bool recorded;			/* its record came */
-	uint32_t boot;			/* what its hello says */
+	bool recorded; /* its record came */
+	uint32_t boot; /* what its hello says */
 	uint64_t uptime_ms;
 	char release[MESSAGE_NAME_MAX];
 	struct job *jobs;

@@ -61,7 +61,8 @@ void member_set_state(struct member *n, const char *state, const char *words)
 {
 	if (strcmp(n->state, state) != 0) {
 		if (complaints_allow(&n->changes, "nodes that change"))
-			log_info("node %u is %s%s%s", n->node.number, state, *words ? ": " : "", words);
+			log_info("node %u is %s%s%s", n->node.number, state, *words ? ": " : "",
+				 words);
 		n->since_ms = master_wall_ms();
 	}
 	if (state != n->state)

@@ -148,8 +148,8 @@ static int take_welcome(void *owner, struct reader *r)
 	if (e < 0)
 		return e;
 	if (w.version != MESSAGE_VERSION) {
-		snprintf(n->refusal, sizeof(n->refusal), "bpmaster speaks version %u, this bpslave %u",
-			 w.version, MESSAGE_VERSION);
+		snprintf(n->refusal, sizeof(n->refusal),
+			 "bpmaster speaks version %u, this bpslave %u", w.version, MESSAGE_VERSION);
 		stream_fail(&n->stream, -EPROTO, n->refusal);
 		return -EPROTO;
 	}

@@ -25,8 +25,8 @@ struct shell {
 	size_t n, n_over, n_settled;
 	const char *cwd;	/* borrowed */
 	struct nodeset lacking; /* nodes without it */
-	size_t current;	      /* node by node: whose turn it is */
-	uint32_t grant_bytes; /* output let out that is worth a message */
+	size_t current;		/* node by node: whose turn it is */
+	uint32_t grant_bytes;	/* output let out that is worth a message */
 	struct output output[2];
 	int status;
 	int err; /* the connection broke */

@@ -144,9 +144,9 @@ static int admit(struct slave *s, struct member *n)
 }
 
 /*
- * A MAC is no proof: a machine that claims one whose node is connected gets its place only when that
- * node does not answer. So nobody takes over a node that is up; a node that was reset and comes back
- * waits as long as its old connection may take to answer.
+ * A MAC is no proof: a machine that claims one whose node is connected gets its place only when
+ * that node does not answer. So nobody takes over a node that is up; a node that was reset and
+ * comes back waits as long as its old connection may take to answer.
  */
 static int challenge(struct slave *s, struct slave *holder)
 {

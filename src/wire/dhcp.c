@@ -1,12 +1,14 @@
 /*
  * dhcp.c - DHCP messages: bytes to lease and back
  *
- * Reading goes in two steps. First the option areas (options, then file and sname when option 52 says so) are walked and
- * the pieces of each option put together in one arena; then each option that we know is read from its whole value.
- * The arena is as large as the longest message, so nothing in a message decides an allocation.
+ * Reading goes in two steps. First the option areas (options, then file and sname when option 52
+ * says so) are walked and the pieces of each option put together in one arena; then each option
+ * that we know is read from its whole value. The arena is as large as the longest message, so
+ * nothing in a message decides an allocation.
  *
- * An option of a wrong length counts as absent. Only the framing itself can make a message malformed: a short header, a
- * wrong cookie, an option that runs past its area, a message type or overload that is not one.
+ * An option of a wrong length counts as absent. Only the framing itself can make a message
+ * malformed: a short header, a wrong cookie, an option that runs past its area, a message type or
+ * overload that is not one.
  */
 #include <errno.h>
 #include <string.h>
@@ -15,14 +17,14 @@
 #include "base/writer.h"
 #include "wire/dhcp.h"
 
-#define BOOTREQUEST 1
-#define BOOTREPLY   2
-#define HTYPE_ETHER 1
-#define COOKIE	    0x63825363u
-#define CHADDR_LEN  16
-#define SNAME_LEN   64
-#define FILE_LEN    128
-#define FLAG_BCAST  0x8000
+#define BOOTREQUEST    1
+#define BOOTREPLY      2
+#define HTYPE_ETHER    1
+#define COOKIE	       0x63825363u
+#define CHADDR_LEN     16
+#define SNAME_LEN      64
+#define FILE_LEN       128
+#define FLAG_BCAST     0x8000
 #define OVERLOAD_FILE  1
 #define OVERLOAD_SNAME 2
 #define DNS_LABEL_MAX  63
@@ -60,9 +62,9 @@ enum {
 };
 
 static const uint8_t parameters[] = {
-	OPT_MASK,   OPT_ROUTERS,   OPT_DNS,    OPT_HOSTNAME, OPT_DOMAIN, OPT_ROOT_PATH,
-	OPT_MTU,    OPT_BROADCAST, OPT_NTP,    OPT_VENDOR,   OPT_LEASE,	 OPT_SERVER_ID,
-	OPT_RENEW,  OPT_REBIND,	   OPT_SERVER_NAME, OPT_BOOT_FILE, OPT_SEARCH, OPT_ROUTES,
+	OPT_MASK,  OPT_ROUTERS,	  OPT_DNS,	   OPT_HOSTNAME,  OPT_DOMAIN, OPT_ROOT_PATH,
+	OPT_MTU,   OPT_BROADCAST, OPT_NTP,	   OPT_VENDOR,	  OPT_LEASE,  OPT_SERVER_ID,
+	OPT_RENEW, OPT_REBIND,	  OPT_SERVER_NAME, OPT_BOOT_FILE, OPT_SEARCH, OPT_ROUTES,
 };
 
 /* Every option's value in one piece (RFC 3396). */
@@ -72,9 +74,9 @@ struct options {
 };
 
 static const char *const type_names[] = {
-	[DHCP_NONE] = "BOOTP",	   [DHCP_DISCOVER] = "DISCOVER", [DHCP_OFFER] = "OFFER",
-	[DHCP_REQUEST] = "REQUEST", [DHCP_DECLINE] = "DECLINE",	 [DHCP_ACK] = "ACK",
-	[DHCP_NAK] = "NAK",	   [DHCP_RELEASE] = "RELEASE",	 [DHCP_INFORM] = "INFORM",
+	[DHCP_NONE] = "BOOTP",	    [DHCP_DISCOVER] = "DISCOVER", [DHCP_OFFER] = "OFFER",
+	[DHCP_REQUEST] = "REQUEST", [DHCP_DECLINE] = "DECLINE",	  [DHCP_ACK] = "ACK",
+	[DHCP_NAK] = "NAK",	    [DHCP_RELEASE] = "RELEASE",	  [DHCP_INFORM] = "INFORM",
 };
 
 const char *dhcp_type_name(enum dhcp_type t)
@@ -113,7 +115,9 @@ static int area_walk(struct reader r, struct options *o, bool fill)
 	return 0; /* no END: the area's end is one */
 }
 
-/* The areas in the order that RFC 2131 gives them; the fixed fields only where @overload says so. */
+/*
+ * The areas in the order that RFC 2131 gives them; the fixed fields only where @overload says so.
+ */
 static int areas_walk(const struct reader area[static 3], unsigned overload, struct options *o,
 		      bool fill)
 {
@@ -250,7 +254,10 @@ static size_t option_routes(const struct options *o, struct dhcp_route *to)
 	return n;
 }
 
-/* One name of RFC 1035 form at @at, compressed within the option. Return: offset behind it, or 0 when malformed. */
+/*
+ * One name of RFC 1035 form at @at, compressed within the option. Return: offset behind it, or 0
+ * when malformed.
+ */
 static size_t name_parse(const uint8_t *d, size_t n, size_t at, struct writer *w)
 {
 	size_t behind = 0, limit = at;

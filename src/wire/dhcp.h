@@ -1,10 +1,11 @@
 /*
  * dhcp.h - DHCP messages: bytes to lease and back (RFC 2131, 2132, 3396, 3397, 3442)
  *
- * A pure codec for the client's side: what a client sends is built from struct dhcp_request, what a server answers is
- * read into struct dhcp_reply. Option overload (52) and options split over several (RFC 3396) are put together first.
- * Every received length is checked against its option's table row; an option of a wrong length is taken as absent when
- * we can live without it, and makes the message malformed when we cannot.
+ * A pure codec for the client's side: what a client sends is built from struct dhcp_request, what a
+ * server answers is read into struct dhcp_reply. Option overload (52) and options split over
+ * several (RFC 3396) are put together first. Every received length is checked against its option's
+ * table row; an option of a wrong length is taken as absent when we can live without it, and makes
+ * the message malformed when we cannot.
  */
 #pragma once
 
@@ -16,18 +17,18 @@
 #include "base/addr.h"
 #include "base/lang.h"
 
-#define DHCP_SERVER_PORT   67
-#define DHCP_CLIENT_PORT   68
-#define DHCP_MESSAGE_MAX   4096 /* bytes of a message that we take or send, without UDP header */
-#define DHCP_MESSAGE_ASK   1472 /* the longest that we ask servers for (option 57) */
-#define DHCP_MESSAGE_MIN   300	/* sent messages are padded to this, as BOOTP relays expect */
-#define DHCP_ROUTERS_MAX   4
-#define DHCP_SERVERS_MAX   4	/* name servers, NTP servers */
-#define DHCP_ROUTES_MAX	   16
-#define DHCP_TEXT_MAX	   256	/* with NUL; printable ASCII */
-#define DHCP_SEARCH_MAX	   512	/* with NUL; blank-separated */
+#define DHCP_SERVER_PORT     67
+#define DHCP_CLIENT_PORT     68
+#define DHCP_MESSAGE_MAX     4096 /* bytes of a message that we take or send, without UDP header */
+#define DHCP_MESSAGE_ASK     1472 /* the longest that we ask servers for (option 57) */
+#define DHCP_MESSAGE_MIN     300  /* sent messages are padded to this, as BOOTP relays expect */
+#define DHCP_ROUTERS_MAX     4
+#define DHCP_SERVERS_MAX     4 /* name servers, NTP servers */
+#define DHCP_ROUTES_MAX	     16
+#define DHCP_TEXT_MAX	     256  /* with NUL; printable ASCII */
+#define DHCP_SEARCH_MAX	     512  /* with NUL; blank-separated */
 #define DHCP_LEASE_DEFAULT_S 3600 /* when a server does not say */
-#define DHCP_MTU_MIN	   576 /* smaller ones are taken as absent */
+#define DHCP_MTU_MIN	     576  /* smaller ones are taken as absent */
 
 enum dhcp_type {
 	DHCP_NONE, /* BOOTP: no option 53 */
@@ -50,14 +51,15 @@ struct dhcp_route {
 };
 
 /*
- * What a server gave. Absent things are zero or "". Text is printable ASCII: a message whose text holds anything else
- * has '?' in its place. Nothing here is checked for sense beyond its form.
+ * What a server gave. Absent things are zero or "". Text is printable ASCII: a message whose text
+ * holds anything else has '?' in its place. Nothing here is checked for sense beyond its form.
  */
 struct dhcp_lease {
-	struct in_addr address;	    /* yiaddr */
-	uint8_t prefix;		    /* of option 1, else of the address's class */
-	struct in_addr server_id;   /* option 54: who leased it */
-	struct in_addr next_server; /* boot server: siaddr, else option 66 when it is a dotted quad */
+	struct in_addr address;	  /* yiaddr */
+	uint8_t prefix;		  /* of option 1, else of the address's class */
+	struct in_addr server_id; /* option 54: who leased it */
+	struct in_addr
+		next_server; /* boot server: siaddr, else option 66 when it is a dotted quad */
 	struct in_addr broadcast;
 	struct in_addr routers[DHCP_ROUTERS_MAX];
 	size_t n_routers; /* 0 when option 121 is there, which replaces them (RFC 3442) */
@@ -92,13 +94,13 @@ struct dhcp_request {
 	enum dhcp_type type; /* DISCOVER, REQUEST, DECLINE or RELEASE */
 	uint32_t xid;
 	uint16_t secs;
-	struct mac mac;		      /* chaddr; the client id is 01 and this, as firmware's */
-	bool broadcast;		      /* ask for an answer by broadcast */
-	struct in_addr ciaddr;	      /* own address: RELEASE and renewal only */
-	struct in_addr requested;     /* option 50 when not 0.0.0.0 */
-	struct in_addr server_id;     /* option 54 when not 0.0.0.0 */
-	const char *vendor_class;     /* option 60, or NULL */
-	const char *hostname;	      /* option 12, or NULL */
+	struct mac mac;		  /* chaddr; the client id is 01 and this, as firmware's */
+	bool broadcast;		  /* ask for an answer by broadcast */
+	struct in_addr ciaddr;	  /* own address: RELEASE and renewal only */
+	struct in_addr requested; /* option 50 when not 0.0.0.0 */
+	struct in_addr server_id; /* option 54 when not 0.0.0.0 */
+	const char *vendor_class; /* option 60, or NULL */
+	const char *hostname;	  /* option 12, or NULL */
 };
 
 /* The client id of a NIC: 01 and its MAC, which is what iPXE and PXE firmware say. */

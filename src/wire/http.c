@@ -1,8 +1,9 @@
 /*
  * http.c - heads of HTTP/1.1 messages: bytes to struct and back
  *
- * A head is walked line by line with the bounds-checked reader; one table says which fields mean something to us, all others
- * are only checked for their form. Numbers are digits alone, so that no sign, blank or hexadecimal prefix slips through.
+ * A head is walked line by line with the bounds-checked reader; one table says which fields mean
+ * something to us, all others are only checked for their form. Numbers are digits alone, so that no
+ * sign, blank or hexadecimal prefix slips through.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -77,7 +78,10 @@ static struct text trim(struct text t)
 	return t;
 }
 
-/* The text before the first @c, which is taken off @t with it. Return: 0 or -EBADMSG when there is none. */
+/*
+ * The text before the first @c, which is taken off @t with it. Return: 0 or -EBADMSG when there is
+ * none.
+ */
 static int split(struct text *t, char c, struct text *ret)
 {
 	const char *at = memchr(t->s, c, t->n);
@@ -112,7 +116,9 @@ static int take_length(struct parse *p, struct text v)
 	return 0;
 }
 
-/* "bytes FIRST-LAST/TOTAL"; the total may be "*". "bytes * /TOTAL" of a refusal counts as absent. */
+/*
+ * "bytes FIRST-LAST/TOTAL"; the total may be "*". "bytes * /TOTAL" of a refusal counts as absent.
+ */
 static int take_range(struct parse *p, struct text v)
 {
 	struct text unit, first, last;
@@ -186,9 +192,12 @@ static const struct field {
 	const char *name;
 	int (*take)(struct parse *p, struct text value);
 } fields[] = {
-	{ "content-length", take_length },	{ "content-range", take_range },
-	{ "transfer-encoding", take_encoding }, { "content-encoding", take_encoding },
-	{ "connection", take_connection },	{ "location", take_location },
+	{ "content-length", take_length },
+	{ "content-range", take_range },
+	{ "transfer-encoding", take_encoding },
+	{ "content-encoding", take_encoding },
+	{ "connection", take_connection },
+	{ "location", take_location },
 	{ "etag", take_etag },
 };
 
@@ -225,8 +234,8 @@ static int status_parse(struct parse *p, struct text line)
 	uint64_t status;
 
 	if (line.n < 12 || memcmp(line.s, version, 7) != 0 || line.s[7] < '0' || line.s[7] > '9' ||
-	    line.s[8] != ' ' || number((struct text){ line.s + 9, 3 }, &status) < 0 || status < 100 ||
-	    status > 599 || (line.n > 12 && line.s[12] != ' '))
+	    line.s[8] != ' ' || number((struct text){ line.s + 9, 3 }, &status) < 0 ||
+	    status < 100 || status > 599 || (line.n > 12 && line.s[12] != ' '))
 		return -EBADMSG;
 	p->minor_0 = line.s[7] == '0';
 	h->status = (unsigned)status;
@@ -319,8 +328,10 @@ int http_request_format(const struct http_request *q, void *buf, size_t n, size_
 		else
 			put(&w, "%%%02X", c);
 	}
-	put(&w, " HTTP/1.1\r\nHost: %s\r\nUser-Agent: bpboot/" BPBOOT_VERSION
-		"\r\nAccept-Encoding: identity\r\n", q->host);
+	put(&w,
+	    " HTTP/1.1\r\nHost: %s\r\nUser-Agent: bpboot/" BPBOOT_VERSION
+	    "\r\nAccept-Encoding: identity\r\n",
+	    q->host);
 	if (q->first > 0)
 		put(&w, "Range: bytes=%" PRIu64 "-\r\n", q->first);
 	if (q->first > 0 && q->etag && *q->etag)

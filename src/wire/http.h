@@ -1,9 +1,10 @@
 /*
  * http.h - heads of HTTP/1.1 messages: bytes to struct and back (RFC 9110, 9112)
  *
- * The client's side of fetching files: GET requests are written, answers' heads are read. Strict where leniency has let
- * others be tricked: lines end in CR LF, none is folded, a length is said once. Bodies whose end only a chunked coding or the
- * connection's end would tell are named as such in the struct; the caller refuses them.
+ * The client's side of fetching files: GET requests are written, answers' heads are read. Strict
+ * where leniency has let others be tricked: lines end in CR LF, none is folded, a length is said
+ * once. Bodies whose end only a chunked coding or the connection's end would tell are named as such
+ * in the struct; the caller refuses them.
  */
 #pragma once
 
@@ -40,19 +41,23 @@ enum http_status {
 struct http_head {
 	unsigned status; /* 100 to 599 */
 	char reason[HTTP_REASON_MAX];
-	bool keep;	 /* the connection stays open after the body */
-	bool encoded;	 /* a Transfer-Encoding or Content-Encoding other than identity: the body is not the file */
+	bool keep;    /* the connection stays open after the body */
+	bool encoded; /* a Transfer-Encoding or Content-Encoding other than identity: the body is
+			 not the file */
 	bool has_length;
-	uint64_t length;     /* of the body, as it says */
-	bool has_range;	     /* Content-Range: bytes FIRST-LAST/TOTAL */
+	uint64_t length;      /* of the body, as it says */
+	bool has_range;	      /* Content-Range: bytes FIRST-LAST/TOTAL */
 	uint64_t first, last; /* first <= last */
 	bool has_total;
-	uint64_t total; /* more than last */
+	uint64_t total;			  /* more than last */
 	char location[HTTP_LOCATION_MAX]; /* "": none */
 	char etag[HTTP_ETAG_MAX];	  /* strong, with its quotes; "": none */
 };
 
-/* Where the head ends. Return: 0; -EAGAIN: not yet in these bytes; -E2BIG: longer than HTTP_HEAD_MAX. */
+/*
+ * Where the head ends. Return: 0; -EAGAIN: not yet in these bytes; -E2BIG: longer than
+ * HTTP_HEAD_MAX.
+ */
 _must_check_ int http_head_end(const void *buf, size_t n, size_t *ret_n);
 
 /* Parse a head, all of it and nothing more. Return: 0 or -EBADMSG. */
@@ -63,9 +68,11 @@ _must_check_ int http_head_format(const struct http_head *h, void *buf, size_t n
 
 struct http_request {
 	const char *host; /* as the Host field says it */
-	const char *path; /* raw, without the first slash; what a request line cannot hold is written as %XX */
+	const char *path; /* raw, without the first slash; what a request line cannot hold is
+			     written as %XX */
 	uint64_t first;	  /* ask for the bytes from here on; 0: for all */
-	const char *etag; /* only if it is still this one, else for all; "" or NULL: whatever it is now */
+	const char *etag; /* only if it is still this one, else for all; "" or NULL: whatever it is
+			     now */
 };
 
 /* Return: 0 or -E2BIG. */

@@ -1,9 +1,10 @@
 /*
  * index.c - the index of a published image: text to struct and back (docs/index.md)
  *
- * The format has one spelling only: items in a fixed order, single blanks, numbers without leading zeros, digits of
- * a hash in lower case. So what is accepted is written back byte for byte, and no two texts mean the same index.
- * Each item is one row of a table, which names what was expected when it is not that.
+ * The format has one spelling only: items in a fixed order, single blanks, numbers without leading
+ * zeros, digits of a hash in lower case. So what is accepted is written back byte for byte, and no
+ * two texts mean the same index. Each item is one row of a table, which names what was expected
+ * when it is not that.
  *
  * It does not check the signature, and it does not look at parts: that is for whoever fetched them.
  */
@@ -37,8 +38,8 @@ static const char *const arch_names[INDEX_ARCH_MAX_] = {
 /* Where the parser is, and what it has so far. */
 struct cursor {
 	struct reader text;
-	unsigned line;	  /* number of the line taken last */
-	const char *why;  /* of the first error */
+	unsigned line;	 /* number of the line taken last */
+	const char *why; /* of the first error */
 	struct index x;
 	uint64_t covered; /* bytes of the image that parts and holes fill so far */
 	size_t parts_cap;
@@ -65,7 +66,10 @@ static int take_line(struct cursor *c, struct reader *ret)
 	return 0;
 }
 
-/* Copy the next word, which ends at a blank or the line's end. Return: 0, or -EBADMSG when empty or too long. */
+/*
+ * Copy the next word, which ends at a blank or the line's end. Return: 0, or -EBADMSG when empty or
+ * too long.
+ */
 static int take_word(struct reader *line, char *to, size_t size)
 {
 	const uint8_t *blank = line->left ? memchr(line->p, ' ', line->left) : NULL;
@@ -274,7 +278,8 @@ static int take_tail(struct cursor *c)
 		if (take_hash(&line, p.hash) < 0 ||
 		    take_number(&line, 1, UINT32_MAX, &stored) < 0 ||
 		    take_number(&line, 1, INDEX_PART_RAW_MAX, &raw) < 0 || reader_end(&line) < 0)
-			return fail(c, "expected 'part HASH STORED-BYTES RAW-BYTES', raw up to 4 MiB");
+			return fail(c,
+				    "expected 'part HASH STORED-BYTES RAW-BYTES', raw up to 4 MiB");
 		if (stored > stored_max(raw))
 			return fail(c, "a part is stored in more bytes than its raw size can need");
 	} else {

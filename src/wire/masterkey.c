@@ -1,7 +1,8 @@
 /*
  * masterkey.c - the X25519 key pair of bpmaster as text (docs/keys.md)
  *
- * Exactly one line: a word that says which half it is, the format's version, the key in lower-case hexadecimal.
+ * Exactly one line: a word that says which half it is, the format's version, the key in lower-case
+ * hexadecimal.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 /*
  * masterkey.h - the X25519 key pair of bpmaster as text (docs/keys.md)
  *
- * One line a file: "bpboot-master-key 1 HEX" (secret) and "bpboot-master-public 1 HEX". `bpboot keygen` writes
- * them; bpmaster reads the first, the node's image carries the second. Pure: file_read() brings the text.
+ * One line a file: "bpboot-master-key 1 HEX" (secret) and "bpboot-master-public 1 HEX". `bpboot
+ * keygen` writes them; bpmaster reads the first, the node's image carries the second. Pure:
+ * file_read() brings the text.
  */
 #pragma once
 
@@ -17,8 +18,8 @@
 enum masterkey_kind { MASTERKEY_SECRET, MASTERKEY_PUBLIC, MASTERKEY_KIND_MAX_ };
 
 /*
- * Parse the whole text of a file.
- * Return: 0; -EPROTO when it is a key of the other kind (public given for secret or the reverse); -EBADMSG.
+ * Parse the whole text of a file. Return: 0; -EPROTO when it is a key of the other kind (public
+ * given for secret or the reverse); -EBADMSG.
  */
 _must_check_ int masterkey_parse(enum masterkey_kind kind, const void *text, size_t n,
 				 uint8_t ret[static MASTERKEY_BYTES]);

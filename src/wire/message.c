@@ -55,7 +55,8 @@ int message_dispatch(const struct message_take *takes, unsigned state, void *own
 		return -EBADMSG;
 	}
 	e = takes[type].take(owner, &r);
-	*ret_why = e == -EPROTO ? "a message out of turn or beyond its credit" : "a malformed message";
+	*ret_why =
+		e == -EPROTO ? "a message out of turn or beyond its credit" : "a malformed message";
 	return e;
 }
 

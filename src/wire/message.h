@@ -29,7 +29,7 @@
 #define MESSAGE_BYTES_MAX   (2u << 20) /* of any message */
 #define MESSAGE_SPEC_MAX    (1u << 20) /* arguments, environment and the rest of one start */
 #define MESSAGE_DATA_MAX    32768u     /* stream bytes in one message */
-#define MESSAGE_WINDOW	    131072u /* bytes of a stream under way without a grant: the first credit */
+#define MESSAGE_WINDOW	    131072u /* bytes of a stream without a grant: the first credit */
 #define MESSAGE_WORDS_MAX   400u    /* words for a person, with NUL */
 #define MESSAGE_NAME_MAX    65u	    /* host name or kernel release, with NUL */
 #define MESSAGE_STATE_MAX   16u	    /* a node's state, with NUL */

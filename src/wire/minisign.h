@@ -1,9 +1,9 @@
 /*
  * minisign.h - minisign's public key and signature files as structs
  *
- * A pure codec: nothing is verified here. Formats as of minisign 0.11: a comment line, then base64. What the
- * signature signs: the message when !prehashed ("Ed"), its BLAKE2b-512 when prehashed ("ED"); the global signature
- * signs the 64 signature bytes followed by the trusted comment's text.
+ * A pure codec: nothing is verified here. Formats as of minisign 0.11: a comment line, then base64.
+ * What the signature signs: the message when !prehashed ("Ed"), its BLAKE2b-512 when prehashed
+ * ("ED"); the global signature signs the 64 signature bytes followed by the trusted comment's text.
  */
 #pragma once
 
@@ -27,8 +27,8 @@ struct minisign_key {
 };
 
 struct minisign_sig {
-	bool prehashed;			  /* "ED": of the message's BLAKE2b-512; else of the message */
-	uint8_t id[MINISIGN_ID_BYTES];	  /* of the key that signed */
+	bool prehashed;		       /* "ED": of the message's BLAKE2b-512; else of the message */
+	uint8_t id[MINISIGN_ID_BYTES]; /* of the key that signed */
 	uint8_t signature[MINISIGN_SIG_BYTES];
 	char trusted_comment[MINISIGN_COMMENT_MAX]; /* no control characters but the tab */
 	uint8_t global_signature[MINISIGN_SIG_BYTES];
@@ -38,7 +38,10 @@ struct minisign_sig {
 _must_check_ int minisign_key_parse(const void *text, size_t n, struct minisign_key *ret);
 _must_check_ int minisign_sig_parse(const void *text, size_t n, struct minisign_sig *ret);
 
-/* Append the whole file. Return: 0, -E2BIG, -ENOMEM; -EINVAL when the comment holds a control character. */
+/*
+ * Append the whole file. Return: 0, -E2BIG, -ENOMEM; -EINVAL when the comment holds a control
+ * character.
+ */
 _must_check_ int minisign_key_format(const struct minisign_key *k, struct buffer *to);
 _must_check_ int minisign_sig_format(const struct minisign_sig *s, struct buffer *to);
 

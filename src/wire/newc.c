@@ -1,8 +1,8 @@
 /*
  * newc.c - the "newc" cpio format, which the kernel unpacks as initramfs
  *
- * Numbers are eight hexadecimal digits. The checksum field is zero when written, and with "070701" ignored when read, as
- * in the kernel.
+ * Numbers are eight hexadecimal digits. The checksum field is zero when written, and with "070701"
+ * ignored when read, as in the kernel.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,12 +10,13 @@
 #include "base/parse.h"
 #include "wire/newc.h"
 
-#define NEWC_MAGIC	  "070701"
-#define NEWC_MAGIC_CRC	  "070702" /* the same with a checksum */
-#define NEWC_MAGIC_BYTES  6
+#define NEWC_MAGIC	   "070701"
+#define NEWC_MAGIC_CRC	   "070702" /* the same with a checksum */
+#define NEWC_MAGIC_BYTES   6
 #define NEWC_NAME_BYTES_AT 94
-#define NEWC_DIGITS	  8
-#define NEWC_HEADER_SLACK (NEWC_HEADER_BYTES % NEWC_ALIGN) /* header and name are padded together */
+#define NEWC_DIGITS	   8
+#define NEWC_HEADER_SLACK  (NEWC_HEADER_BYTES % NEWC_ALIGN) /* header and name are padded together \
+							     */
 
 int newc_pad(struct buffer *to)
 {
@@ -27,9 +28,10 @@ int newc_pad(struct buffer *to)
 int newc_format(const struct newc *e, struct buffer *to)
 {
 	size_t name_bytes = strlen(e->name) + 1;
-	int r = buffer_printf(to, NEWC_MAGIC "%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X", e->ino,
-			      e->mode, e->uid, e->gid, e->nlink, e->mtime, e->size, e->dev_major,
-			      e->dev_minor, e->rdev_major, e->rdev_minor, (unsigned)name_bytes, 0u);
+	int r = buffer_printf(to, NEWC_MAGIC "%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X%08X",
+			      e->ino, e->mode, e->uid, e->gid, e->nlink, e->mtime, e->size,
+			      e->dev_major, e->dev_minor, e->rdev_major, e->rdev_minor,
+			      (unsigned)name_bytes, 0u);
 
 	if (r == 0)
 		r = buffer_append(to, e->name, name_bytes);
@@ -44,7 +46,8 @@ static uint32_t take_number(struct reader *r)
 	reader_copy(r, digits, NEWC_DIGITS);
 	if (!r->err && parse_hex(digits, v, sizeof(v)) < 0)
 		r->err = -EBADMSG;
-	return r->err ? 0 : (uint32_t)v[0] << 24 | (uint32_t)v[1] << 16 | (uint32_t)v[2] << 8 | v[3];
+	return r->err ? 0
+		      : (uint32_t)v[0] << 24 | (uint32_t)v[1] << 16 | (uint32_t)v[2] << 8 | v[3];
 }
 
 /* Take @n bytes and what pads them, @before bytes having gone before on the same count. */
@@ -75,7 +78,8 @@ int newc_parse(struct reader *r, struct newc *ret)
 	struct newc e;
 	uint32_t name_bytes;
 
-	if (!magic || (memcmp(magic, NEWC_MAGIC, NEWC_MAGIC_BYTES) && memcmp(magic, NEWC_MAGIC_CRC, NEWC_MAGIC_BYTES)))
+	if (!magic || (memcmp(magic, NEWC_MAGIC, NEWC_MAGIC_BYTES) &&
+		       memcmp(magic, NEWC_MAGIC_CRC, NEWC_MAGIC_BYTES)))
 		return -EBADMSG;
 	e.has_check = !memcmp(magic, NEWC_MAGIC_CRC, NEWC_MAGIC_BYTES);
 	e.ino = take_number(r);

@@ -1,9 +1,9 @@
 /*
  * newc.h - the "newc" cpio format, which the kernel unpacks as initramfs
  *
- * Layout: Linux, Documentation/driver-api/early-userspace/buffer-format.rst. An archive is headers, each followed by
- * its name and data, both padded to 4 bytes; it ends with an entry named "TRAILER!!!". A pure codec: data is not
- * looked at.
+ * Layout: Linux, Documentation/driver-api/early-userspace/buffer-format.rst. An archive is headers,
+ * each followed by its name and data, both padded to 4 bytes; it ends with an entry named
+ * "TRAILER!!!". A pure codec: data is not looked at.
  */
 #pragma once
 
@@ -48,5 +48,8 @@ _must_check_ int newc_name_bytes(const uint8_t head[static NEWC_HEADER_BYTES], u
  */
 _must_check_ int newc_parse(struct reader *r, struct newc *ret);
 
-/* Borrow the data of @e with its padding taken too. Return: NULL (and @r in error) when it is cut off. */
+/*
+ * Borrow the data of @e with its padding taken too. Return: NULL (and @r in error) when it is cut
+ * off.
+ */
 const uint8_t *newc_data(struct reader *r, const struct newc *e);

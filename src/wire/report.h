@@ -1,8 +1,10 @@
 /*
- * report.h - one event of a node's boot, as syslog datagram and as console line (docs/boot-events.md)
+ * report.h - one event of a node's boot, as syslog datagram and as console line
+ * (docs/boot-events.md)
  *
- * Datagram: RFC 5424 with the event in structured data. Console: "bpboot: 1.234 dhcp ok: words". Both are made from
- * and parsed into the same struct; what a parser accepts can be written and read back the same.
+ * Datagram: RFC 5424 with the event in structured data. Console: "bpboot: 1.234 dhcp ok: words".
+ * Both are made from and parsed into the same struct; what a parser accepts can be written and read
+ * back the same.
  */
 #pragma once
 
@@ -43,13 +45,13 @@ enum report_state {
 };
 
 struct report {
-	struct mac mac;	      /* the machine: the NIC that it boots from, or its first NIC */
-	uint32_t boot;	      /* random number of this boot */
-	uint32_t seq;	      /* of this event in this boot, from 1 */
-	uint64_t ms;	      /* since kernel start */
+	struct mac mac; /* the machine: the NIC that it boots from, or its first NIC */
+	uint32_t boot;	/* random number of this boot */
+	uint32_t seq;	/* of this event in this boot, from 1 */
+	uint64_t ms;	/* since kernel start */
 	enum report_stage stage;
 	enum report_state state;
-	uint64_t done, total; /* bytes, with REPORT_PROGRESS; else 0 */
+	uint64_t done, total;	      /* bytes, with REPORT_PROGRESS; else 0 */
 	char words[REPORT_WORDS_MAX]; /* printable ASCII, for a person */
 };
 
@@ -62,11 +64,14 @@ _must_check_ int report_format(const struct report *e, void *buf, size_t n, size
 /* Return: 0 or -EBADMSG. */
 _must_check_ int report_parse(const void *buf, size_t n, struct report *ret);
 
-/* The console line, which carries ms, stage, state, words (and done/total as words). Return: 0 or -E2BIG. */
+/*
+ * The console line, which carries ms, stage, state, words (and done/total as words). Return: 0 or
+ * -E2BIG.
+ */
 _must_check_ int report_line_format(const struct report *e, char *buf, size_t n);
 
 /*
- * Find an event in a line of a console capture (anything may stand before "bpboot: "). mac and boot are not in the
- * line and come out as zero. Return: 0 or -EBADMSG.
+ * Find an event in a line of a console capture (anything may stand before "bpboot: "). mac and boot
+ * are not in the line and come out as zero. Return: 0 or -EBADMSG.
  */
 _must_check_ int report_line_parse(const char *line, struct report *ret);

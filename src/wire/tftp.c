@@ -1,7 +1,8 @@
 /*
  * tftp.c - TFTP packets: bytes to struct and back
  *
- * Options are a table: name, legal range, where the value goes. Names are compared without regard to case (RFC 2347).
+ * Options are a table: name, legal range, where the value goes. Names are compared without regard
+ * to case (RFC 2347).
  */
 #include <errno.h>
 #include <string.h>
@@ -106,10 +107,8 @@ static int options_parse(struct reader *r, struct tftp_options *ret)
 static void options_format(struct writer *w, const struct tftp_options *o)
 {
 	const uint64_t values[] = {
-		[OPTION_BLKSIZE] = o->blksize,
-		[OPTION_TSIZE] = o->tsize,
-		[OPTION_WINDOWSIZE] = o->windowsize,
-		[OPTION_TIMEOUT] = o->timeout_s,
+		[OPTION_BLKSIZE] = o->blksize,	     [OPTION_TSIZE] = o->tsize,
+		[OPTION_WINDOWSIZE] = o->windowsize, [OPTION_TIMEOUT] = o->timeout_s,
 		[OPTION_UTIMEOUT] = o->utimeout_us,
 	};
 

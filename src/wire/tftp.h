@@ -1,8 +1,8 @@
 /*
  * tftp.h - TFTP packets: bytes to struct and back (RFC 1350, 2347, 2348, 2349, 7440)
  *
- * A pure codec. Whether a packet is legal now, and whether an option was asked for, is the client's business
- * (net/tftp_client.c); here it is only whether its form is right.
+ * A pure codec. Whether a packet is legal now, and whether an option was asked for, is the client's
+ * business (net/tftp_client.c); here it is only whether its form is right.
  */
 #pragma once
 
@@ -60,15 +60,15 @@ struct tftp_packet {
 	uint16_t block;	     /* DATA, ACK */
 	const uint8_t *data; /* DATA: borrowed from the packet */
 	size_t data_bytes;
-	uint16_t error;		       /* ERROR */
+	uint16_t error;			/* ERROR */
 	char message[TFTP_MESSAGE_MAX]; /* ERROR: printable ASCII; '?' for anything else */
-	const char *path;		/* RRQ, WRQ: borrowed from the packet; shorter than TFTP_PATH_MAX */
-	struct tftp_options options;   /* RRQ, WRQ, OACK */
+	const char *path; /* RRQ, WRQ: borrowed from the packet; shorter than TFTP_PATH_MAX */
+	struct tftp_options options; /* RRQ, WRQ, OACK */
 };
 
 /*
- * Parse any packet. An option twice, a value that is no number or outside its RFC's range, and a mode other than
- * octet are malformed. Return: 0 or -EBADMSG.
+ * Parse any packet. An option twice, a value that is no number or outside its RFC's range, and a
+ * mode other than octet are malformed. Return: 0 or -EBADMSG.
  */
 _must_check_ int tftp_packet_parse(const void *buf, size_t n, struct tftp_packet *ret);
 
@@ -76,4 +76,5 @@ _must_check_ int tftp_packet_parse(const void *buf, size_t n, struct tftp_packet
 _must_check_ int tftp_packet_format(const struct tftp_packet *p, void *buf, size_t n,
 				    size_t *ret_n);
 
-const char *tftp_error_name(uint16_t error); /* "file not found"; "error" for a number without a name */
+const char *
+tftp_error_name(uint16_t error); /* "file not found"; "error" for a number without a name */

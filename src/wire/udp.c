@@ -120,8 +120,8 @@ int udp_format(const struct udp_datagram *d, void *buf, size_t n, size_t *ret_n)
 	check = (uint16_t)~fold(sum(p, IP_HEADER_BYTES, 0));
 	p[10] = (uint8_t)(check >> 8);
 	p[11] = (uint8_t)check;
-	check = (uint16_t)~fold(sum(p + IP_HEADER_BYTES, udp_bytes,
-				    pseudo_sum(d->src, d->dst, udp_bytes)));
+	check = (uint16_t)~fold(
+		sum(p + IP_HEADER_BYTES, udp_bytes, pseudo_sum(d->src, d->dst, udp_bytes)));
 	if (check == 0) /* zero means none */
 		check = 0xffff;
 	p[26] = (uint8_t)(check >> 8);

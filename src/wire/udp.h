@@ -1,7 +1,8 @@
 /*
  * udp.h - a UDP datagram in an IPv4 packet, as a packet socket carries it (RFC 768, 791, 1071)
  *
- * For talk before there is an address, when the kernel's own UDP cannot be used. No fragments, no options sent.
+ * For talk before there is an address, when the kernel's own UDP cannot be used. No fragments, no
+ * options sent.
  */
 #pragma once
 
@@ -22,9 +23,10 @@ struct udp_datagram {
 };
 
 /*
- * Parse an IPv4 packet that holds a whole UDP datagram; what is behind its length (Ethernet padding) is ignored.
- * With @checksum_later the UDP checksum is not filled in yet (TP_STATUS_CSUMNOTREADY: the sender is on this machine
- * and left it to hardware) and is not checked. Return: 0 or -EBADMSG.
+ * Parse an IPv4 packet that holds a whole UDP datagram; what is behind its length (Ethernet
+ * padding) is ignored. With @checksum_later the UDP checksum is not filled in yet
+ * (TP_STATUS_CSUMNOTREADY: the sender is on this machine and left it to hardware) and is not
+ * checked. Return: 0 or -EBADMSG.
  */
 _must_check_ int udp_parse(const void *buf, size_t n, bool checksum_later,
 			   struct udp_datagram *ret);

@@ -1,8 +1,9 @@
 /*
- * corpus.c - run a fuzz target over the files of its corpus, and over every prefix and single-bit flip of them
+ * corpus.c - run a fuzz target over the files of its corpus, and over every prefix and single-bit
+ * flip of them
  *
- * The inner loop of fuzzing without a fuzzer: each input is an exact-size heap copy, so that the sanitizer sees one
- * byte over.
+ * The inner loop of fuzzing without a fuzzer: each input is an exact-size heap copy, so that the
+ * sanitizer sees one byte over.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -13,7 +14,7 @@
 
 #include "base/file.h"
 
-#define CORPUS_FILE_MAX (1u << 20)
+#define CORPUS_FILE_MAX	  (1u << 20)
 #define CORPUS_MUTATE_MAX 4096 /* larger files are cut and flipped only at their start */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);

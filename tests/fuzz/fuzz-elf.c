@@ -45,7 +45,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (e.n_dlopens > ELF_DLOPEN_MAX)
 		abort();
-	for (size_t i = 0; i < e.n_dlopens; i++) { /* names up to an empty one, and at least one of them */
+	for (size_t i = 0; i < e.n_dlopens;
+	     i++) { /* names up to an empty one, and at least one of them */
 		const char *name = e.dlopens[i].sonames;
 
 		if (!*name)

@@ -1,5 +1,6 @@
 /*
- * fuzz-index.c - an index that is accepted is written back byte for byte, and its parts cover the image
+ * fuzz-index.c - an index that is accepted is written back byte for byte, and its parts cover the
+ * image
  */
 #include <stdint.h>
 #include <stdlib.h>

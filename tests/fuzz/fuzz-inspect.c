@@ -1,5 +1,6 @@
 /*
- * fuzz-inspect.c - whatever the file, each entry yields exactly the data that it claims, and paths keep the limit
+ * fuzz-inspect.c - whatever the file, each entry yields exactly the data that it claims, and paths
+ * keep the limit
  */
 #include <errno.h>
 #include <stdint.h>
@@ -24,7 +25,8 @@ static int entry(void *user, const struct inspect_entry *e, struct inspect_data 
 	uint8_t buf[4096];
 	size_t n = 0;
 
-	if (strlen(e->path) >= INSPECT_PATH_MAX || (e->target && strlen(e->target) >= INSPECT_PATH_MAX))
+	if (strlen(e->path) >= INSPECT_PATH_MAX ||
+	    (e->target && strlen(e->target) >= INSPECT_PATH_MAX))
 		abort();
 	if (*e->path == '/' || !strncmp(e->path, "./", 2))
 		abort();

@@ -21,8 +21,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (ldcache_parse(text.data, text.len, &b) < 0 || a.n != b.n)
 		abort();
 	for (size_t i = 0; i < a.n; i++) {
-		if (strcmp(a.entries[i].name, b.entries[i].name) || strcmp(a.entries[i].path, b.entries[i].path) ||
-		    a.entries[i].flags != b.entries[i].flags || a.entries[i].hwcap != b.entries[i].hwcap)
+		if (strcmp(a.entries[i].name, b.entries[i].name) ||
+		    strcmp(a.entries[i].path, b.entries[i].path) ||
+		    a.entries[i].flags != b.entries[i].flags ||
+		    a.entries[i].hwcap != b.entries[i].hwcap)
 			abort();
 	}
 	return 0;

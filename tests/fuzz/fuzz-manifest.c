@@ -11,7 +11,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_buffer_ struct buffer one = BUFFER(16 * MANIFEST_BYTES_MAX), two = BUFFER(16 * MANIFEST_BYTES_MAX);
+	_cleanup_buffer_ struct buffer one = BUFFER(16 * MANIFEST_BYTES_MAX),
+				       two = BUFFER(16 * MANIFEST_BYTES_MAX);
 	char error[MANIFEST_ERROR_MAX];
 	struct manifest m;
 	unsigned line;

@@ -1,5 +1,6 @@
 /*
- * fuzz-modindex.c - a modules.index that is accepted is written and read back the same, and no file is loaded twice
+ * fuzz-modindex.c - a modules.index that is accepted is written and read back the same, and no file
+ * is loaded twice
  */
 #include <errno.h>
 #include <stdint.h>
@@ -76,7 +77,8 @@ static void load_all(struct drivers *d)
 
 	drivers_want_always(d);
 	for (size_t i = 0; i < d->n_aliases; i++)
-		(void)drivers_match(d, d->aliases[i].pattern); /* hits or not: what counts is the queue */
+		(void)drivers_match(
+			d, d->aliases[i].pattern); /* hits or not: what counts is the queue */
 	while (drivers_next(d, params)) {
 		must(strlen(params) < sizeof(params));
 		n++;
@@ -86,7 +88,8 @@ static void load_all(struct drivers *d)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_buffer_ struct buffer b = BUFFER(4 * (size_t)DRIVERS_INDEX_MAX), again = BUFFER(b.max);
+	_cleanup_buffer_ struct buffer b = BUFFER(4 * (size_t)DRIVERS_INDEX_MAX),
+				       again = BUFFER(b.max);
 	struct drivers *d = NULL, *copy = NULL;
 	const char *why = NULL;
 	struct cmdline c;

@@ -1,5 +1,6 @@
 /*
- * fuzz-udp.c - a datagram that is accepted lies within its packet, and written again is read the same
+ * fuzz-udp.c - a datagram that is accepted lies within its packet, and written again is read the
+ * same
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,7 +21,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (d.bytes > size || (d.bytes && (d.data < data || d.data + d.bytes > data + size)))
 		abort();
-	if (udp_format(&d, buf, sizeof(buf), &n) < 0) { /* options in the header of the longest packet */
+	if (udp_format(&d, buf, sizeof(buf), &n) <
+	    0) { /* options in the header of the longest packet */
 		if (d.bytes + UDP_IP_HEADER_BYTES <= UINT16_MAX)
 			abort();
 		return 0;

@@ -20,6 +20,10 @@ verdict "no function is longer than 100 lines" "$(find src -name '*.c' -print0 |
 	/^{/ { start = FNR }
 	/^}/ { if (start && FNR - start > 100) print FILENAME ":" start "+" FNR - start; start = 0 }')"
 
+verdict "no line is longer than 100 columns" "$(for f in $(find src tests bench -name '*.[ch]'); do
+	expand -t 8 "$f" | awk -v f="$f" 'length($0) > 100 { print f ":" FNR }'
+done | head -n 20)"
+
 verdict "each file opens with what it is" "$(for f in $(find src -name '*.[ch]'); do
 	head -n 2 "$f" | tr '\n' ' ' | grep -qE "^/\* +\* ${f##*/} - [a-zA-Z]" || echo "$f"
 done)"

@@ -3,7 +3,8 @@
  *
  * usage: dhcp-hostile INTERFACE ADDRESS MODE
  *
- * Answers every client on INTERFACE, as the server ADDRESS, with an offer of the address behind its own.
+ * Answers every client on INTERFACE, as the server ADDRESS, with an offer of the address behind its
+ * own.
  *   nak      refuses each request, at once and for ever
  *   options  acknowledges, with options that a careless client would choke on, print or run
  *   malformed  offers, with the last of such options longer than the message
@@ -134,9 +135,9 @@ int main(int argc, char **argv)
 		if (type != TYPE_DISCOVER && type != TYPE_REQUEST)
 			continue;
 		answer(&m, q, own,
-		       type == TYPE_DISCOVER	   ? TYPE_OFFER
+		       type == TYPE_DISCOVER	 ? TYPE_OFFER
 		       : !strcmp(argv[3], "nak") ? TYPE_NAK
-						   : TYPE_ACK,
+						 : TYPE_ACK,
 		       argv[3]);
 		if (sendto(fd, m.b, m.n, 0, (struct sockaddr *)&to, sizeof(to)) < 0)
 			perror("dhcp-hostile");

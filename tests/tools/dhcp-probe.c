@@ -1,10 +1,12 @@
 /*
  * dhcp-probe.c - run the DHCP client on this namespace's links and print what it found
  *
- * usage: dhcp-probe [--apply] [--timeout MS] [--retry MS] [--carrier MS] [--prefer MAC] [--interface NAME]
+ * usage: dhcp-probe [--apply] [--timeout MS] [--retry MS] [--carrier MS] [--prefer MAC]
+ * [--interface NAME]
  *                   [--want-server] [--link-up NAME MS]
  *
- * Prints one KEY=value line for each thing of the lease and exits 0, or "failed CODE: why" and exits 1.
+ * Prints one KEY=value line for each thing of the lease and exits 0, or "failed CODE: why" and
+ * exits 1.
  */
 #include <errno.h>
 #include <ev.h>
@@ -45,7 +47,8 @@ static void print_lease(const struct link *l, const struct dhcp_lease *lease)
 		printf("NTP=%s\n", ipv4_format(lease->ntp[i], a));
 	printf("LEASE=%u RENEW=%u REBIND=%u\nMTU=%u\n", lease->lease_s, lease->renew_s,
 	       lease->rebind_s, lease->mtu);
-	printf("HOSTNAME=%s\nDOMAIN=%s\nSEARCH=%s\n", lease->hostname, lease->domain, lease->search);
+	printf("HOSTNAME=%s\nDOMAIN=%s\nSEARCH=%s\n", lease->hostname, lease->domain,
+	       lease->search);
 	printf("ROOT_PATH=%s\nSERVER_NAME=%s\nBOOT_FILE=%s\n", lease->root_path, lease->server_name,
 	       lease->boot_file);
 }
@@ -91,9 +94,11 @@ static int parse_args(int argc, char **argv, struct dhcp_client_config *c, bool 
 			c->want_server = true;
 		else if (!strcmp(a, "--interface"))
 			c->interface = argv[++i];
-		else if (!strcmp(a, "--timeout") && parse_u32(v, 1, UINT32_MAX, &c->timeout_ms) == 0)
+		else if (!strcmp(a, "--timeout") &&
+			 parse_u32(v, 1, UINT32_MAX, &c->timeout_ms) == 0)
 			i++;
-		else if (!strcmp(a, "--carrier") && parse_u32(v, 1, UINT32_MAX, &c->carrier_ms) == 0)
+		else if (!strcmp(a, "--carrier") &&
+			 parse_u32(v, 1, UINT32_MAX, &c->carrier_ms) == 0)
 			i++;
 		else if (!strcmp(a, "--retry") && parse_u32(v, 1, UINT32_MAX, &c->retry_ms) == 0)
 			i++;
@@ -107,9 +112,9 @@ static int parse_args(int argc, char **argv, struct dhcp_client_config *c, bool 
 
 int main(int argc, char **argv)
 {
-	static const struct dhcp_client_ops ops = {
-		.bound = on_bound, .failed = on_failed, .link = on_link
-	};
+	static const struct dhcp_client_ops ops = { .bound = on_bound,
+						    .failed = on_failed,
+						    .link = on_link };
 	struct dhcp_client_config config = { 0 };
 	struct probe p = { .loop = ev_loop_new(EVFLAG_AUTO), .status = 1 };
 	_cleanup_links_ struct links *links = NULL;

@@ -3,8 +3,9 @@
  *
  * usage: http-hostile ADDRESS:PORT
  *
- * GET /QUIRK/N answers with N bytes of a pattern (byte i is i modulo 251), in the way that QUIRK names: see quirks[] below. One
- * connection at a time, a process each. Prints "ready" and runs until killed.
+ * GET /QUIRK/N answers with N bytes of a pattern (byte i is i modulo 251), in the way that QUIRK
+ * names: see quirks[] below. One connection at a time, a process each. Prints "ready" and runs
+ * until killed.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -201,17 +202,28 @@ static const struct {
 	const char *name;
 	void (*act)(const struct ask *a);
 } quirks[] = {
-	{ "good", good },		{ "breaks", breaks },
-	{ "breaks-no-ranges", breaks_no_ranges }, { "short", short_body },
-	{ "changes", changes },		{ "wrong-range", wrong_range },
-	{ "long", long_body },		{ "no-length", no_length },
-	{ "chunked", chunked },		{ "gzip", gzip },
-	{ "two-lengths", two_lengths }, { "endless-head", endless_head },
-	{ "garbage", garbage },		{ "huge", huge },
-	{ "partial-unasked", partial_unasked }, { "ring", ring },
-	{ "moved", moved },		{ "elsewhere", elsewhere },
-	{ "silent", silent },		{ "says-nothing", says_nothing },
-	{ "error-503", error_503 },	{ "one-each", one_each },
+	{ "good", good },
+	{ "breaks", breaks },
+	{ "breaks-no-ranges", breaks_no_ranges },
+	{ "short", short_body },
+	{ "changes", changes },
+	{ "wrong-range", wrong_range },
+	{ "long", long_body },
+	{ "no-length", no_length },
+	{ "chunked", chunked },
+	{ "gzip", gzip },
+	{ "two-lengths", two_lengths },
+	{ "endless-head", endless_head },
+	{ "garbage", garbage },
+	{ "huge", huge },
+	{ "partial-unasked", partial_unasked },
+	{ "ring", ring },
+	{ "moved", moved },
+	{ "elsewhere", elsewhere },
+	{ "silent", silent },
+	{ "says-nothing", says_nothing },
+	{ "error-503", error_503 },
+	{ "one-each", one_each },
 };
 
 /* One request, from its complete head. */
@@ -282,7 +294,8 @@ int main(int argc, char **argv)
 		body[i] = (uint8_t)(i % 251);
 	requests = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	signal(SIGCHLD, SIG_IGN);
-	if (requests == MAP_FAILED || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	if (requests == MAP_FAILED ||
+	    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 64) < 0) {
 		perror("http-hostile");
 		return 1;

@@ -3,10 +3,11 @@
  *
  * usage: link-relay NAME-A NAME-B [--delay MICROSECONDS] [--loss PER-MILLE] [--seed N]
  *
- * Makes two TUN interfaces, each the other's far end, prints "ready" and carries packets until it is killed. The caller sets
- * them up and may move either to another network namespace. Both directions are delayed by as much and lose as many; order
- * is kept; the same seed makes the same choices. It stands in for the kernel's netem where that is not built, and as it
- * carries IP, TCP suffers as UDP does. What the delay does not say is added by the machine: about 0.03 ms each way.
+ * Makes two TUN interfaces, each the other's far end, prints "ready" and carries packets until it
+ * is killed. The caller sets them up and may move either to another network namespace. Both
+ * directions are delayed by as much and lose as many; order is kept; the same seed makes the same
+ * choices. It stands in for the kernel's netem where that is not built, and as it carries IP, TCP
+ * suffers as UDP does. What the delay does not say is added by the machine: about 0.03 ms each way.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /*
- * module-closures.c - for the tests: what each module of a kernel needs, in load order, and its firmware
+ * module-closures.c - for the tests: what each module of a kernel needs, in load order, and its
+ * firmware
  *
  *   module-closures KERNEL
  *

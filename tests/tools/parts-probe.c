@@ -1,12 +1,13 @@
 /*
  * parts-probe.c - fetch an image's parts as init does, and say how it went
  *
- * usage: parts-probe [--sessions N] [--blksize N] [--windowsize N] [--patience MS] [--tries N] [--output FILE]
+ * usage: parts-probe [--sessions N] [--blksize N] [--windowsize N] [--patience MS] [--tries N]
+ * [--output FILE]
  *                    INDEX-URL...
  *
- * The index comes from the first URL, the parts from all. Its signature is not looked at. With --output the stored
- * bytes are written there, part behind part in the index's order. Prints "ok BYTES bytes in MS ms" or "failed CODE: why"
- * and every trouble on the way as "trouble: ...".
+ * The index comes from the first URL, the parts from all. Its signature is not looked at. With
+ * --output the stored bytes are written there, part behind part in the index's order. Prints "ok
+ * BYTES bytes in MS ms" or "failed CODE: why" and every trouble on the way as "trouble: ...".
  */
 #include <errno.h>
 #include <ev.h>

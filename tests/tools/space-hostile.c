@@ -4,8 +4,9 @@
  *   space-hostile slave PORT MASTER.PUB MAC MODE...     connects to bpmaster as a node, once a MODE
  *   space-hostile master PORT MASTER.KEY MODE...        lets bpslave connect, once a MODE
  *
- * Each mode prints one line: "MODE: cut off" when the other side ended the connection, "MODE: alive" when
- * it still answers a ping (as a master) or lets us be for a second (as a slave). Blocking sockets with a deadline.
+ * Each mode prints one line: "MODE: cut off" when the other side ended the connection, "MODE:
+ * alive" when it still answers a ping (as a master) or lets us be for a second (as a slave).
+ * Blocking sockets with a deadline.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -29,20 +30,20 @@
 #include "wire/masterkey.h"
 #include "wire/message.h"
 
-#define FRAME_MAX     (4u << 20)
-#define WAIT_MS	      20000 /* until the other side must have closed */
-#define QUIET_MS      1500  /* without a close, it lets us be */
-#define FLOOD_MS      2000
-#define OVERDRAWN     (64 * MESSAGE_WINDOW) /* more than bpsh can grant meanwhile */
-#define JOBS_TRIED    64u /* slots and generations of other nodes' jobs */
-#define LENGTH_BYTES  4
+#define FRAME_MAX    (4u << 20)
+#define WAIT_MS	     20000 /* until the other side must have closed */
+#define QUIET_MS     1500  /* without a close, it lets us be */
+#define FLOOD_MS     2000
+#define OVERDRAWN    (64 * MESSAGE_WINDOW) /* more than bpsh can grant meanwhile */
+#define JOBS_TRIED   64u		   /* slots and generations of other nodes' jobs */
+#define LENGTH_BYTES 4
 
 struct peer {
 	int fd;
 	struct cipher receive, send;
 	uint8_t frame[FRAME_MAX]; /* last message read */
 	size_t n;
-	uint32_t job; /* of the last START */
+	uint32_t job;	  /* of the last START */
 	bool slave, mute; /* mute: answers no ping */
 };
 
@@ -58,7 +59,8 @@ static void die(const char *what)
 static bool readable(uint64_t end)
 {
 	uint64_t now = clock_ms(), left = end > now ? end - now : 1;
-	struct timeval tv = { .tv_sec = (time_t)(left / 1000), .tv_usec = (suseconds_t)(left % 1000 * 1000 + 1) };
+	struct timeval tv = { .tv_sec = (time_t)(left / 1000),
+			      .tv_usec = (suseconds_t)(left % 1000 * 1000 + 1) };
 	fd_set set;
 
 	FD_ZERO(&set);
@@ -73,7 +75,8 @@ static size_t seal(const void *p, size_t n, uint8_t *frame)
 
 	writer_be32(&w, (uint32_t)(n + CIPHER_TAG_BYTES));
 	memcpy(frame + LENGTH_BYTES, p, n);
-	cipher_seal(&peer.send, frame, LENGTH_BYTES, frame + LENGTH_BYTES, n, frame + LENGTH_BYTES + n);
+	cipher_seal(&peer.send, frame, LENGTH_BYTES, frame + LENGTH_BYTES, n,
+		    frame + LENGTH_BYTES + n);
 	return LENGTH_BYTES + n + CIPHER_TAG_BYTES;
 }
 
@@ -149,7 +152,8 @@ static int hear(uint64_t end)
 	if (e < 0)
 		return e;
 	peer.n -= CIPHER_TAG_BYTES;
-	e = cipher_open(&peer.receive, frame, sizeof(frame), peer.frame, peer.n, peer.frame + peer.n);
+	e = cipher_open(&peer.receive, frame, sizeof(frame), peer.frame, peer.n,
+			peer.frame + peer.n);
 	return e < 0 ? e : peer.frame[0];
 }
 
@@ -195,17 +199,32 @@ static void say_job(enum message_type type, uint32_t job)
 	struct message_small m;
 	struct message_started st = { .job = job, .pid = 1 };
 	struct message_exit x = { .job = job, .status = 77 };
-	struct message_failed f = { .job = job, .error = 5, .how = MESSAGE_NOT_RUN, .words = "hostile" };
+	struct message_failed f = {
+		.job = job, .error = 5, .how = MESSAGE_NOT_RUN, .words = "hostile"
+	};
 	struct writer *w = message_begin(&m, type);
 
 	switch (type) {
-	case MESSAGE_STARTED: message_started_write(w, &st); break;
-	case MESSAGE_EXIT: message_exit_write(w, &x); break;
-	case MESSAGE_FAILED: message_failed_write(w, &f); break;
-	case MESSAGE_OUTPUT: message_output_write(w, job, 1); break;
-	case MESSAGE_INPUT_CLOSED: writer_be32(w, job); break;
-	case MESSAGE_INPUT_CREDIT: message_credit_write(w, job, 0, MESSAGE_WINDOW); break;
-	default: break;
+	case MESSAGE_STARTED:
+		message_started_write(w, &st);
+		break;
+	case MESSAGE_EXIT:
+		message_exit_write(w, &x);
+		break;
+	case MESSAGE_FAILED:
+		message_failed_write(w, &f);
+		break;
+	case MESSAGE_OUTPUT:
+		message_output_write(w, job, 1);
+		break;
+	case MESSAGE_INPUT_CLOSED:
+		writer_be32(w, job);
+		break;
+	case MESSAGE_INPUT_CREDIT:
+		message_credit_write(w, job, 0, MESSAGE_WINDOW);
+		break;
+	default:
+		break;
 	}
 	(void)say_small(&m);
 }
@@ -233,8 +252,8 @@ static void flood(uint8_t type, size_t n)
 /* Messages about jobs of other nodes: each number that the master may have given. */
 static void strays(void)
 {
-	static const enum message_type types[] = { MESSAGE_OUTPUT, MESSAGE_EXIT, MESSAGE_FAILED, MESSAGE_STARTED,
-						   MESSAGE_INPUT_CLOSED };
+	static const enum message_type types[] = { MESSAGE_OUTPUT, MESSAGE_EXIT, MESSAGE_FAILED,
+						   MESSAGE_STARTED, MESSAGE_INPUT_CLOSED };
 
 	for (uint32_t generation = 0; generation < JOBS_TRIED; generation++)
 		for (uint32_t slot = 0; slot < JOBS_TRIED; slot++)
@@ -249,23 +268,33 @@ static bool slave_mode(const char *mode)
 	uint8_t pong[9] = { MESSAGE_PONG };
 	size_t n;
 
-	if (!strcmp(mode, "twice")) say_type(MESSAGE_HELLO, 24);
-	else if (!strcmp(mode, "client")) say_type(MESSAGE_LIST, 0);
-	else if (!strcmp(mode, "master")) say_type(MESSAGE_POWER, 1);
-	else if (!strcmp(mode, "unknown")) say_type(200, 8);
-	else if (!strcmp(mode, "short")) say_type(MESSAGE_PONG, 7);
-	else if (!strcmp(mode, "long")) say_type(MESSAGE_PONG, 9);
-	else if (!strcmp(mode, "oversized")) say_type(MESSAGE_RECORD, MESSAGE_RECORD_MAX + 1);
-	else if (!strcmp(mode, "huge")) (void)send_all("\x7f\xff\xff\xff", 4);
-	else if (!strcmp(mode, "megabytes")) say_type(MESSAGE_RECORD, 3u << 20);
-	else if (!strcmp(mode, "empty")) (void)say(pong, 0);
-	else if (!strcmp(mode, "records")) say_type(MESSAGE_RECORD, 10), say_type(MESSAGE_RECORD, 10);
+	if (!strcmp(mode, "twice"))
+		say_type(MESSAGE_HELLO, 24);
+	else if (!strcmp(mode, "client"))
+		say_type(MESSAGE_LIST, 0);
+	else if (!strcmp(mode, "master"))
+		say_type(MESSAGE_POWER, 1);
+	else if (!strcmp(mode, "unknown"))
+		say_type(200, 8);
+	else if (!strcmp(mode, "short"))
+		say_type(MESSAGE_PONG, 7);
+	else if (!strcmp(mode, "long"))
+		say_type(MESSAGE_PONG, 9);
+	else if (!strcmp(mode, "oversized"))
+		say_type(MESSAGE_RECORD, MESSAGE_RECORD_MAX + 1);
+	else if (!strcmp(mode, "huge"))
+		(void)send_all("\x7f\xff\xff\xff", 4);
+	else if (!strcmp(mode, "megabytes"))
+		say_type(MESSAGE_RECORD, 3u << 20);
+	else if (!strcmp(mode, "empty"))
+		(void)say(pong, 0);
+	else if (!strcmp(mode, "records"))
+		say_type(MESSAGE_RECORD, 10), say_type(MESSAGE_RECORD, 10);
 	else if (!strcmp(mode, "half")) {
 		n = seal(pong, 9, frame);
 		(void)send_all(frame, n / 2);
 		peer.mute = true;
-	}
-	else if (!strcmp(mode, "half-closed")) {
+	} else if (!strcmp(mode, "half-closed")) {
 		n = seal(pong, 9, frame);
 		(void)send_all(frame, n / 2);
 		(void)shutdown(peer.fd, SHUT_WR);
@@ -280,11 +309,16 @@ static bool slave_mode(const char *mode)
 	} else if (!strcmp(mode, "skipped")) {
 		peer.send.counter++;
 		(void)say(pong, 9);
-	} else if (!strcmp(mode, "words")) (void)say("\x03\x1b[2Jhello\0", 11);
-	else if (!strcmp(mode, "strays")) strays();
-	else if (!strcmp(mode, "pongs")) flood(MESSAGE_PONG, 8);
-	else if (!strcmp(mode, "troubles")) flood(MESSAGE_TROUBLE, 1);
-	else if (strncmp(mode, "job-", 4) != 0) return false;
+	} else if (!strcmp(mode, "words"))
+		(void)say("\x03\x1b[2Jhello\0", 11);
+	else if (!strcmp(mode, "strays"))
+		strays();
+	else if (!strcmp(mode, "pongs"))
+		flood(MESSAGE_PONG, 8);
+	else if (!strcmp(mode, "troubles"))
+		flood(MESSAGE_TROUBLE, 1);
+	else if (strncmp(mode, "job-", 4) != 0)
+		return false;
 	return true;
 }
 
@@ -293,36 +327,49 @@ static bool job_mode(const char *mode)
 {
 	if (hear_for(MESSAGE_START, WAIT_MS) < 0)
 		return true;
-	if (!strcmp(mode, "job-early")) say_output(peer.job, 1);
-	else if (!strcmp(mode, "job-exit-early")) say_job(MESSAGE_EXIT, peer.job);
+	if (!strcmp(mode, "job-early"))
+		say_output(peer.job, 1);
+	else if (!strcmp(mode, "job-exit-early"))
+		say_job(MESSAGE_EXIT, peer.job);
 	else {
 		say_job(MESSAGE_STARTED, peer.job);
-		if (!strcmp(mode, "job-started-twice")) say_job(MESSAGE_STARTED, peer.job);
-		else if (!strcmp(mode, "job-failed-late")) say_job(MESSAGE_FAILED, peer.job);
+		if (!strcmp(mode, "job-started-twice"))
+			say_job(MESSAGE_STARTED, peer.job);
+		else if (!strcmp(mode, "job-failed-late"))
+			say_job(MESSAGE_FAILED, peer.job);
 		else if (!strcmp(mode, "job-closed-twice"))
-			say_job(MESSAGE_INPUT_CLOSED, peer.job), say_job(MESSAGE_INPUT_CLOSED, peer.job);
-		else if (!strcmp(mode, "job-ended-twice")) say_output(peer.job, 0), say_output(peer.job, 0);
-		else if (!strcmp(mode, "job-credit")) say_job(MESSAGE_INPUT_CREDIT, peer.job);
+			say_job(MESSAGE_INPUT_CLOSED, peer.job),
+				say_job(MESSAGE_INPUT_CLOSED, peer.job);
+		else if (!strcmp(mode, "job-ended-twice"))
+			say_output(peer.job, 0), say_output(peer.job, 0);
+		else if (!strcmp(mode, "job-credit"))
+			say_job(MESSAGE_INPUT_CREDIT, peer.job);
 		else if (!strcmp(mode, "job-overdraw"))
 			for (size_t sent = 0; sent <= OVERDRAWN; sent += MESSAGE_DATA_MAX)
 				say_output(peer.job, MESSAGE_DATA_MAX);
-		else return false;
+		else
+			return false;
 	}
 	return true;
 }
 
-static void load_key(enum masterkey_kind kind, const char *path, uint8_t key[static CIPHER_KEY_BYTES])
+static void load_key(enum masterkey_kind kind, const char *path,
+		     uint8_t key[static CIPHER_KEY_BYTES])
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(MASTERKEY_TEXT_MAX);
 
-	if (file_read(AT_FDCWD, path, &text) < 0 || masterkey_parse(kind, buffer_str(&text), text.len, key) < 0)
+	if (file_read(AT_FDCWD, path, &text) < 0 ||
+	    masterkey_parse(kind, buffer_str(&text), text.len, key) < 0)
 		die(path);
 }
 
 static void say_hello(const char *mac)
 {
 	struct message_small m;
-	struct message_hello h = { .version = MESSAGE_VERSION, .boot = 0x66, .uptime_ms = 1000, .release = "hostile",
+	struct message_hello h = { .version = MESSAGE_VERSION,
+				   .boot = 0x66,
+				   .uptime_ms = 1000,
+				   .release = "hostile",
 				   .hostname = "hostile" };
 
 	if (mac_parse(mac, &h.mac) < 0)
@@ -332,7 +379,8 @@ static void say_hello(const char *mac)
 }
 
 /* Connect and register. Return: type of the answer, or negative errno. */
-static int slave_connect(const struct sockaddr_in *to, const uint8_t key[static CIPHER_KEY_BYTES], const char *mac)
+static int slave_connect(const struct sockaddr_in *to, const uint8_t key[static CIPHER_KEY_BYTES],
+			 const char *mac)
 {
 	uint8_t greeting[CIPHER_GREETING_BYTES], answer[CIPHER_ANSWER_BYTES];
 	struct handshake h;
@@ -350,7 +398,8 @@ static int slave_connect(const struct sockaddr_in *to, const uint8_t key[static 
 	return hear(clock_ms() + WAIT_MS);
 }
 
-static void as_slave(const struct sockaddr_in *to, const char *key_path, const char *mac, const char *mode)
+static void as_slave(const struct sockaddr_in *to, const char *key_path, const char *mac,
+		     const char *mode)
 {
 	uint8_t key[CIPHER_KEY_BYTES];
 	int e;
@@ -358,7 +407,8 @@ static void as_slave(const struct sockaddr_in *to, const char *key_path, const c
 	load_key(MASTERKEY_PUBLIC, key_path, key);
 	e = slave_connect(to, key, mac);
 	if (e != MESSAGE_WELCOME) {
-		printf("%s: %s\n", mode, e == MESSAGE_REFUSED ? (const char *)peer.frame + 1 : "not welcome");
+		printf("%s: %s\n", mode,
+		       e == MESSAGE_REFUSED ? (const char *)peer.frame + 1 : "not welcome");
 	} else if (!strcmp(mode, "deaf")) { /* reads nothing, and says that it lives */
 		printf("%s: up\n", mode);
 		fflush(stdout);
@@ -384,8 +434,14 @@ static void as_slave(const struct sockaddr_in *to, const char *key_path, const c
 static void say_start(uint32_t job, size_t cut)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
-	char sleep_word[] = "sleep", time_word[] = "60", *argv[] = { sleep_word, time_word, NULL }, *env[] = { NULL };
-	struct message_spec s = { .umask = 022, .window = 1000, .cwd = "/", .io = { "", "", "" }, .argv = argv, .env = env,
+	char sleep_word[] = "sleep", time_word[] = "60", *argv[] = { sleep_word, time_word, NULL },
+	     *env[] = { NULL };
+	struct message_spec s = { .umask = 022,
+				  .window = 1000,
+				  .cwd = "/",
+				  .io = { "", "", "" },
+				  .argv = argv,
+				  .env = env,
 				  .n_argv = 2 };
 	struct message_credentials who = { .uid = geteuid(), .gid = getegid() };
 	uint8_t head[64];
@@ -416,16 +472,26 @@ static bool master_mode(const char *mode)
 	size_t n;
 
 	writer_be64(message_begin(&m, MESSAGE_PING), 1);
-	if (!strcmp(mode, "unknown")) say_type(200, 8);
-	else if (!strcmp(mode, "hello")) say_type(MESSAGE_HELLO, 24);
-	else if (!strcmp(mode, "welcome")) say_type(MESSAGE_WELCOME, 11);
-	else if (!strcmp(mode, "short")) say_type(MESSAGE_PING, 3);
-	else if (!strcmp(mode, "huge")) (void)send_all("\x7f\xff\xff\xff", 4);
-	else if (!strcmp(mode, "power")) say_type(MESSAGE_POWER, 1);
-	else if (!strcmp(mode, "power-unknown")) (void)say("\x09\x63", 2);
-	else if (!strcmp(mode, "start-cut")) say_start(1, 5);
-	else if (!strcmp(mode, "start-garbage")) say_type(MESSAGE_START, 1u << 20);
-	else if (!strcmp(mode, "groups")) (void)say("\x08\0\0\0\1\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0\0\0\0\0", 23);
+	if (!strcmp(mode, "unknown"))
+		say_type(200, 8);
+	else if (!strcmp(mode, "hello"))
+		say_type(MESSAGE_HELLO, 24);
+	else if (!strcmp(mode, "welcome"))
+		say_type(MESSAGE_WELCOME, 11);
+	else if (!strcmp(mode, "short"))
+		say_type(MESSAGE_PING, 3);
+	else if (!strcmp(mode, "huge"))
+		(void)send_all("\x7f\xff\xff\xff", 4);
+	else if (!strcmp(mode, "power"))
+		say_type(MESSAGE_POWER, 1);
+	else if (!strcmp(mode, "power-unknown"))
+		(void)say("\x09\x63", 2);
+	else if (!strcmp(mode, "start-cut"))
+		say_start(1, 5);
+	else if (!strcmp(mode, "start-garbage"))
+		say_type(MESSAGE_START, 1u << 20);
+	else if (!strcmp(mode, "groups"))
+		(void)say("\x08\0\0\0\1\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0\0\0\0\0", 23);
 	else if (!strcmp(mode, "forged")) {
 		n = seal(m.bytes, m.w.len, frame);
 		frame[n - 1] ^= 1;
@@ -449,7 +515,8 @@ static bool master_mode(const char *mode)
 			say_input(1, MESSAGE_DATA_MAX);
 	} else if (!strcmp(mode, "credit-overdraw")) {
 		say_start(1, 0);
-		message_credit_write(message_begin(&m, MESSAGE_OUTPUT_CREDIT), 1, 1, MESSAGE_WINDOW);
+		message_credit_write(message_begin(&m, MESSAGE_OUTPUT_CREDIT), 1, 1,
+				     MESSAGE_WINDOW);
 		(void)say_small(&m);
 		(void)say_small(&m);
 	} else if (!strcmp(mode, "pings")) {
@@ -483,7 +550,9 @@ static void as_master(int listen_fd, const char *key_path, const char *mode)
 {
 	uint8_t key[CIPHER_KEY_BYTES];
 	struct message_small m;
-	struct message_welcome w = { .version = MESSAGE_VERSION, .number = 3, .keepalive_ms = 1000, .name = "" };
+	struct message_welcome w = {
+		.version = MESSAGE_VERSION, .number = 3, .keepalive_ms = 1000, .name = ""
+	};
 
 	load_key(MASTERKEY_SECRET, key_path, key);
 	master_accept(listen_fd, key);
@@ -509,7 +578,8 @@ static void as_master(int listen_fd, const char *key_path, const char *mode)
 
 int main(int argc, char **argv)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	const int on = 1;
 	uint32_t port;
 	int fd;

@@ -3,10 +3,11 @@
  *
  * usage: tftp-hostile ADDRESS:PORT
  *
- * What it does is the first part of the requested name: "short-oack/300" serves 300 bytes and does what the row
- * "short-oack" of the table says. The bytes are 0, 1, 2 ... 250, 0, 1 ... so that a test knows them. A transfer is served
- * to its end, one after another, with a timeout of one second; at most one client at a time.
- * Prints "ready", then "error CODE TEXT" for every error that a client sends.
+ * What it does is the first part of the requested name: "short-oack/300" serves 300 bytes and does
+ * what the row "short-oack" of the table says. The bytes are 0, 1, 2 ... 250, 0, 1 ... so that a
+ * test knows them. A transfer is served to its end, one after another, with a timeout of one
+ * second; at most one client at a time. Prints "ready", then "error CODE TEXT" for every error that
+ * a client sends.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,30 +26,30 @@
 
 enum quirk {
 	GOOD,
-	NO_OPTIONS,	   /* answers DATA 1 to a request with options */
-	REFUSE_OPTIONS,	   /* error 8 to a request with options */
-	BLKSIZE_LARGER,	   /* grants more than was asked for */
-	BLKSIZE_ZERO,	   /* grants none: malformed */
-	BLKSIZE_SMALLER,   /* grants 300: fine */
-	WINDOW_LARGER,	   /* grants more than was asked for */
-	WINDOW_ONE,	   /* grants 1: fine */
-	WINDOW_GAP,	   /* leaves the third block of a window out, once */
-	NOT_ASKED,	   /* grants an option that nobody asked for */
-	OACK_RUNS_OFF,	   /* the last option has no NUL */
-	OACK_TWICE,	   /* says everything twice, the OACK too */
-	DATA_TWICE,	   /* says every block twice */
-	TSIZE_HUGE,	   /* says 2^62 bytes */
-	TSIZE_WRONG,	   /* says 1 byte */
-	OVERSIZE,	   /* no OACK, and a block of 1400 bytes */
-	STRANGER_PORT,	   /* wrong bytes from another port in mid-transfer */
-	STRANGER_FIRST,	   /* wrong bytes from another address before the right ones */
-	ROLL_TO_ONE,	   /* counts 65535, 1 */
-	ERROR_MIDWAY,	   /* error 3 after the second block */
-	SILENT_MIDWAY,	   /* stops after the second block */
-	THREE_BYTES,	   /* a DATA packet of three bytes, then all is well */
-	ESCAPES,	   /* an error text full of control characters */
-	FOREVER,	   /* never a short block */
-	FUTURE_BLOCK,	   /* block 3 behind block 1, lock-step; then all is well */
+	NO_OPTIONS,	 /* answers DATA 1 to a request with options */
+	REFUSE_OPTIONS,	 /* error 8 to a request with options */
+	BLKSIZE_LARGER,	 /* grants more than was asked for */
+	BLKSIZE_ZERO,	 /* grants none: malformed */
+	BLKSIZE_SMALLER, /* grants 300: fine */
+	WINDOW_LARGER,	 /* grants more than was asked for */
+	WINDOW_ONE,	 /* grants 1: fine */
+	WINDOW_GAP,	 /* leaves the third block of a window out, once */
+	NOT_ASKED,	 /* grants an option that nobody asked for */
+	OACK_RUNS_OFF,	 /* the last option has no NUL */
+	OACK_TWICE,	 /* says everything twice, the OACK too */
+	DATA_TWICE,	 /* says every block twice */
+	TSIZE_HUGE,	 /* says 2^62 bytes */
+	TSIZE_WRONG,	 /* says 1 byte */
+	OVERSIZE,	 /* no OACK, and a block of 1400 bytes */
+	STRANGER_PORT,	 /* wrong bytes from another port in mid-transfer */
+	STRANGER_FIRST,	 /* wrong bytes from another address before the right ones */
+	ROLL_TO_ONE,	 /* counts 65535, 1 */
+	ERROR_MIDWAY,	 /* error 3 after the second block */
+	SILENT_MIDWAY,	 /* stops after the second block */
+	THREE_BYTES,	 /* a DATA packet of three bytes, then all is well */
+	ESCAPES,	 /* an error text full of control characters */
+	FOREVER,	 /* never a short block */
+	FUTURE_BLOCK,	 /* block 3 behind block 1, lock-step; then all is well */
 	QUIRK_MAX_,
 };
 
@@ -172,7 +173,10 @@ static int hear(int fd, struct tftp_packet *ret)
 	return 1;
 }
 
-/* Print the error that comes. Return: 1 if one came, 0 when nothing or something else did for a second. */
+/*
+ * Print the error that comes. Return: 1 if one came, 0 when nothing or something else did for a
+ * second.
+ */
 static int hear_error(int fd)
 {
 	struct tftp_packet p;
@@ -184,12 +188,20 @@ static int hear_error(int fd)
 	return 1;
 }
 
-/* The acknowledgement of the options. Return: 1 if one was said that the client answers with ACK 0, else 0. */
+/*
+ * The acknowledgement of the options. Return: 1 if one was said that the client answers with ACK 0,
+ * else 0.
+ */
 static int say_oack(struct transfer *t, const struct tftp_options *asked)
 {
-	static const char runs_off[] = "\0\6blksize\0" "512\0tsize\0" "12";
-	static const char zero[] = "\0\6blksize\0" "0";
-	static const char not_asked[] = "\0\6blksize\0" "512\0multicast\0" "1";
+	static const char runs_off[] = "\0\6blksize\0"
+				       "512\0tsize\0"
+				       "12";
+	static const char zero[] = "\0\6blksize\0"
+				   "0";
+	static const char not_asked[] = "\0\6blksize\0"
+					"512\0multicast\0"
+					"1";
 	struct tftp_packet p = { .op = TFTP_OACK, .options = *asked };
 
 	p.options.utimeout_us = 0;
@@ -324,8 +336,9 @@ static int quirk_parse(const char *path, struct transfer *t)
 static void on_request(const struct tftp_packet *q, const struct sockaddr_in *client,
 		       const char *address)
 {
-	struct transfer t = { .fd = udp_socket(address, 0), .client = *client, .blksize = 512,
-			      .window = 1 };
+	struct transfer t = {
+		.fd = udp_socket(address, 0), .client = *client, .blksize = 512, .window = 1
+	};
 	int expects_ack = 0;
 
 	if (quirk_parse(q->path, &t) < 0) {

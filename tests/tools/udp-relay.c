@@ -1,12 +1,14 @@
 /*
  * udp-relay.c - a bad network: TFTP through a relay that loses, repeats, swaps and delays datagrams
  *
- * usage: udp-relay LISTEN-ADDRESS:PORT SERVER-ADDRESS:PORT [--loss PER-MILLE] [--duplicate PER-MILLE]
+ * usage: udp-relay LISTEN-ADDRESS:PORT SERVER-ADDRESS:PORT [--loss PER-MILLE] [--duplicate
+ * PER-MILLE]
  *                  [--swap PER-MILLE] [--delay MICROSECONDS] [--seed N]
  *
- * Each client's request begins a session with two sockets: one towards the client, from a port of its own as a server's
- * transfer id is, and one towards the server, whose own transfer id is learnt from its first answer. Prints "ready" and
- * runs until killed. The same seed makes the same choices in the same order.
+ * Each client's request begins a session with two sockets: one towards the client, from a port of
+ * its own as a server's transfer id is, and one towards the server, whose own transfer id is learnt
+ * from its first answer. Prints "ready" and runs until killed. The same seed makes the same choices
+ * in the same order.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -79,7 +81,8 @@ static void forward(int fd, const struct sockaddr_in *to, const uint8_t *data, s
 		struct flight *f;
 
 		if (after == 0) {
-			(void)sendto(fd, data, n, MSG_DONTWAIT, (const struct sockaddr *)to, sizeof(*to));
+			(void)sendto(fd, data, n, MSG_DONTWAIT, (const struct sockaddr *)to,
+				     sizeof(*to));
 			continue;
 		}
 		f = malloc(sizeof(*f) + n);

@@ -78,9 +78,15 @@ static void options_are_taken_as_typed(void **state)
 
 	log_set_sink(drop_line);
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
-		struct command c = { .name = "t", .args = "X", .summary = "s", .options = rows,
-				     .options_size = sizeof(struct options), .args_min = 1, .args_max = -1,
-				     .first_arg_ends = table[i].ends, .run = run };
+		struct command c = { .name = "t",
+				     .args = "X",
+				     .summary = "s",
+				     .options = rows,
+				     .options_size = sizeof(struct options),
+				     .args_min = 1,
+				     .args_max = -1,
+				     .first_arg_ends = table[i].ends,
+				     .run = run };
 		_cleanup_free_ char *copy = strdup(table[i].line);
 		char *argv[16] = { 0 }, *save = NULL;
 		int argc = 0;

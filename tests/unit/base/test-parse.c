@@ -104,14 +104,9 @@ static void sizes_are_shown_with_three_digits(void **state)
 		uint64_t v;
 		const char *s;
 	} rows[] = {
-		{ 0, "0 B" },
-		{ 999, "999 B" },
-		{ 1000, "1.00 kB" },
-		{ 5242880, "5.24 MB" },
-		{ 99949, "99.9 kB" },
-		{ 999499, "999 kB" },
-		{ 999500, "1.00 MB" },
-		{ UINT64_MAX, "18.4 EB" },
+		{ 0, "0 B" },		{ 999, "999 B" },	   { 1000, "1.00 kB" },
+		{ 5242880, "5.24 MB" }, { 99949, "99.9 kB" },	   { 999499, "999 kB" },
+		{ 999500, "1.00 MB" },	{ UINT64_MAX, "18.4 EB" },
 	};
 	char buf[FORMAT_SIZE_MAX];
 

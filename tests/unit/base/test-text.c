@@ -20,7 +20,8 @@
 
 static void words_and_their_places(void **state)
 {
-	static const char text[] = "# comment\n\n  file  a b# c\r\n\tx \"a \\\"b\\\" \\\\c\" # end\n\"\" z";
+	static const char text[] =
+		"# comment\n\n  file  a b# c\r\n\tx \"a \\\"b\\\" \\\\c\" # end\n\"\" z";
 	struct lines l;
 
 	lines_init(&l, "t", text, sizeof(text) - 1);
@@ -76,9 +77,17 @@ static void paths_become_plain(void **state)
 	static const struct {
 		const char *in, *out;
 	} rows[] = {
-		{ "", "/" },	      { "/", "/" },	     { "a", "/a" },	    { "/a//b/", "/a/b" },
-		{ "/a/./b", "/a/b" }, { "/a/../b", "/b" },   { "/../../b", "/b" },  { "/a/b/..", "/a" },
-		{ "..", "/" },	      { "/a/...", "/a/..." }, { "a/..b/c", "/a/..b/c" },
+		{ "", "/" },
+		{ "/", "/" },
+		{ "a", "/a" },
+		{ "/a//b/", "/a/b" },
+		{ "/a/./b", "/a/b" },
+		{ "/a/../b", "/b" },
+		{ "/../../b", "/b" },
+		{ "/a/b/..", "/a" },
+		{ "..", "/" },
+		{ "/a/...", "/a/..." },
+		{ "a/..b/c", "/a/..b/c" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
@@ -92,7 +101,10 @@ static void paths_become_plain(void **state)
 static void paths_are_joined_with_one_slash(void **state)
 {
 	static const char *const rows[][3] = {
-		{ "a", "b", "a/b" }, { "a/", "/b", "a/b" }, { "/", "b", "/b" }, { "", "b", "/b" },
+		{ "a", "b", "a/b" },
+		{ "a/", "/b", "a/b" },
+		{ "/", "b", "/b" },
+		{ "", "b", "/b" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

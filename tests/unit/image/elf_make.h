@@ -33,12 +33,19 @@ static inline void elf_make_string(struct elf_make *m, int64_t tag, const char *
 
 static inline void elf_make_begin(struct elf_make *m)
 {
-	Elf64_Ehdr h = { .e_type = ET_DYN, .e_machine = EM_X86_64, .e_version = 1, .e_phoff = MAKE_SEGMENTS,
-			 .e_ehsize = sizeof(h), .e_phentsize = sizeof(Elf64_Phdr), .e_phnum = 3 };
+	Elf64_Ehdr h = { .e_type = ET_DYN,
+			 .e_machine = EM_X86_64,
+			 .e_version = 1,
+			 .e_phoff = MAKE_SEGMENTS,
+			 .e_ehsize = sizeof(h),
+			 .e_phentsize = sizeof(Elf64_Phdr),
+			 .e_phnum = 3 };
 	Elf64_Phdr p[3] = {
 		{ .p_type = PT_INTERP, .p_offset = MAKE_INTERPRETER, .p_filesz = 16 },
 		{ .p_type = PT_LOAD, .p_filesz = ELF_MAKE_BYTES },
-		{ .p_type = PT_DYNAMIC, .p_offset = MAKE_DYNAMIC, .p_filesz = ELF_MAKE_BYTES - MAKE_DYNAMIC },
+		{ .p_type = PT_DYNAMIC,
+		  .p_offset = MAKE_DYNAMIC,
+		  .p_filesz = ELF_MAKE_BYTES - MAKE_DYNAMIC },
 	};
 
 	memset(m, 0, sizeof(*m));

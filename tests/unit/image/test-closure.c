@@ -48,8 +48,12 @@ static void put_elf(const char *path, const int64_t *tags, const char *const *va
 	put(path, m.bytes, sizeof(m.bytes), 0755);
 }
 
-#define ELF(path, tags, ...) put_elf(path, (const int64_t[])tags, (const char *const[]){ __VA_ARGS__ })
-#define TAGS(...) { __VA_ARGS__, 0 }
+#define ELF(path, tags, ...) \
+	put_elf(path, (const int64_t[])tags, (const char *const[]){ __VA_ARGS__ })
+#define TAGS(...)              \
+	{                      \
+		__VA_ARGS__, 0 \
+	}
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
 {
@@ -86,7 +90,8 @@ static void expect(const char *path, const char *expected)
 		fail_msg("%s", closure_error(c));
 	items = closure_items(c, &n);
 	for (size_t i = 0; i < n; i++)
-		len += (size_t)snprintf(found + len, sizeof(found) - len, "%s%s", i ? " " : "", items[i].path);
+		len += (size_t)snprintf(found + len, sizeof(found) - len, "%s%s", i ? " " : "",
+					items[i].path);
 	assert_string_equal(found, expected);
 }
 
@@ -130,8 +135,8 @@ static void rpath_is_inherited(void **state)
 
 static void origin_lib_and_platform_are_expanded(void **state)
 {
-	ELF("/opt/x/bin/p", TAGS(DT_NEEDED, DT_NEEDED, DT_NEEDED, DT_RUNPATH), "liba", "libb", "libc",
-	    "$ORIGIN/../lib:/q/${PLATFORM}::/z/$LIB");
+	ELF("/opt/x/bin/p", TAGS(DT_NEEDED, DT_NEEDED, DT_NEEDED, DT_RUNPATH), "liba", "libb",
+	    "libc", "$ORIGIN/../lib:/q/${PLATFORM}::/z/$LIB");
 	ELF("/opt/x/lib/liba", TAGS(DT_SONAME), "liba");
 	ELF("/q/x86_64/libb", TAGS(DT_SONAME), "libb");
 	ELF("/z/lib64/libc", TAGS(DT_SONAME), "libc");
@@ -164,7 +169,8 @@ static void the_cache_comes_before_the_usual_folders(void **state)
 
 static void folders_of_ld_so_conf_come_last(void **state)
 {
-	static const char conf[] = "include ld.so.conf.d/*.conf\n", more[] = "# more\n/far # there\n";
+	static const char conf[] = "include ld.so.conf.d/*.conf\n",
+			  more[] = "# more\n/far # there\n";
 
 	ELF("/bin/p", TAGS(DT_NEEDED), "liba");
 	ELF("/far/liba", TAGS(DT_SONAME), "liba");
@@ -212,7 +218,8 @@ static void who_wants_what_is_missing_is_named(void **state)
 	ELF("/lib/liba", TAGS(DT_NEEDED), "libgone.so.1");
 	put("/bin/s", "#!/bin/gone\n", 12, 0755);
 	put("/bin/t", "text\n", 5, 0755);
-	expect_error("/bin/p", -ENOENT, "library 'libgone.so.1' is not found; '/lib/liba' wants it");
+	expect_error("/bin/p", -ENOENT,
+		     "library 'libgone.so.1' is not found; '/lib/liba' wants it");
 	expect_error("/bin/s", -ENOENT, "interpreter '/bin/gone' is not found; '/bin/s' wants it");
 	expect_error("/bin/t", -ENOEXEC, "neither an ELF file nor a script");
 	expect_error("/bin", -ENOEXEC, "not a regular file");
@@ -234,7 +241,8 @@ static void symlinks_never_leave_the_root(void **state)
 	assert_int_equal(symlinkat("../../../../usr/lib/liba", root.fd, "usr/lib/rel"), 0);
 	assert_int_equal(symlinkat("/usr/lib/rel", root.fd, "usr/lib/abs"), 0);
 	assert_int_equal(symlinkat("loop", root.fd, "usr/lib/loop"), 0);
-	assert_int_equal(root_resolve(&root, "/usr/lib/../../../usr/lib/abs", NULL, NULL, &path, NULL), 0);
+	assert_int_equal(
+		root_resolve(&root, "/usr/lib/../../../usr/lib/abs", NULL, NULL, &path, NULL), 0);
 	assert_string_equal(path, "/usr/lib/liba");
 	assert_int_equal(root_resolve(&root, "/usr/lib/loop", NULL, NULL, &path, NULL), -ELOOP);
 	assert_int_equal(root_resolve(&root, "/usr/lib/liba/x", NULL, NULL, &path, NULL), -ENOTDIR);

@@ -59,7 +59,8 @@ static void an_older_table_in_front_is_skipped(void **state)
 	_cleanup_ldcache_ struct ldcache c = { 0 };
 	uint8_t old[32] = "ld.so-1.7.0";
 
-	old[12] = 1; /* one entry of 12 bytes behind the 16 of the header, and 4 to a multiple of 8 */
+	old[12] =
+		1; /* one entry of 12 bytes behind the 16 of the header, and 4 to a multiple of 8 */
 	make(&text);
 	assert_int_equal(buffer_append(&both, old, 32), 0);
 	assert_int_equal(buffer_append(&both, text.data, text.len), 0);

@@ -67,9 +67,12 @@ static void mistakes_are_found_in_their_line(void **state)
 		{ "time yesterday\n", 1, "seconds since 1970" },
 		{ "dir \"/a\n", 1, "quote is not closed" },
 		{ "dir /0123456789012345678901234567890123456789012345678901234567890123456789"
-		  "012345678901234567890123456789012345678901234567890123456789012345678901234567890123"
-		  "456789012345678901234567890123456789012345678901234567890123456789012345678901234567"
-		  "890123456789012345678901234567890\n", 1, "255 is the most" },
+		  "01234567890123456789012345678901234567890123456789012345678901234567890123456789"
+		  "0123"
+		  "45678901234567890123456789012345678901234567890123456789012345678901234567890123"
+		  "4567"
+		  "890123456789012345678901234567890\n",
+		  1, "255 is the most" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(table); i++) {
@@ -91,7 +94,8 @@ static void every_line_is_understood(void **state)
 				   "link /l ../some/where owner=games\n"
 				   "node /dev/sda b 8 0 mode=0660\r\n"
 				   "program bash\nprogram /opt/x /usr/bin/x mode=4755\n"
-				   "module virtio_net\nneeds libm.so.6\ngconv *\nbpslave\ninit /sbin/init\nname n-1.2_x\n"
+				   "module virtio_net\nneeds libm.so.6\ngconv *\nbpslave\ninit "
+				   "/sbin/init\nname n-1.2_x\n"
 				   "free 8M inodes=12\ntime 1700000000";
 	char error[MANIFEST_ERROR_MAX];
 	struct manifest m;
@@ -130,8 +134,9 @@ static void an_attribute_can_be_a_source(void **state)
 
 static void what_is_written_reads_back_the_same(void **state)
 {
-	static const char text[] = "tree \"a \\\"b\\\" \\\\\" \"/x # y\" mode=0001 owner=a#b\nlink /l \"\t\"\n"
-				   "free 1 inodes=0\nnode /n c 1 2\n";
+	static const char text[] =
+		"tree \"a \\\"b\\\" \\\\\" \"/x # y\" mode=0001 owner=a#b\nlink /l \"\t\"\n"
+		"free 1 inodes=0\nnode /n c 1 2\n";
 	_cleanup_buffer_ struct buffer one = BUFFER(4096), two = BUFFER(4096);
 	char error[MANIFEST_ERROR_MAX];
 	struct manifest m;

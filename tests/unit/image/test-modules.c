@@ -1,7 +1,9 @@
 /*
- * test-modules.c - closures, driver sets and the index of modules, over a kernel that the test makes
+ * test-modules.c - closures, driver sets and the index of modules, over a kernel that the test
+ * makes
  *
- * The modules are the smallest ELF files that libkmod reads: a header, .modinfo and the section names.
+ * The modules are the smallest ELF files that libkmod reads: a header, .modinfo and the section
+ * names.
  */
 #include <elf.h>
 #include <errno.h>
@@ -34,13 +36,23 @@ static void make_module(const char *rel, const char *modinfo)
 	_cleanup_buffer_ struct buffer b = BUFFER(65536);
 	size_t n = strlen(modinfo);
 	Elf64_Ehdr h = { .e_ident = { 0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT },
-			 .e_type = ET_REL, .e_machine = EM_X86_64, .e_version = EV_CURRENT,
-			 .e_shoff = sizeof(h), .e_ehsize = sizeof(h), .e_shentsize = sizeof(Elf64_Shdr),
-			 .e_shnum = 3, .e_shstrndx = 2 };
+			 .e_type = ET_REL,
+			 .e_machine = EM_X86_64,
+			 .e_version = EV_CURRENT,
+			 .e_shoff = sizeof(h),
+			 .e_ehsize = sizeof(h),
+			 .e_shentsize = sizeof(Elf64_Shdr),
+			 .e_shnum = 3,
+			 .e_shstrndx = 2 };
 	Elf64_Shdr s[3] = {
 		{ 0 },
-		{ .sh_name = 1, .sh_type = SHT_PROGBITS, .sh_offset = sizeof(h) + sizeof(s), .sh_size = n },
-		{ .sh_name = 10, .sh_type = SHT_STRTAB, .sh_offset = sizeof(h) + sizeof(s) + n,
+		{ .sh_name = 1,
+		  .sh_type = SHT_PROGBITS,
+		  .sh_offset = sizeof(h) + sizeof(s),
+		  .sh_size = n },
+		{ .sh_name = 10,
+		  .sh_type = SHT_STRTAB,
+		  .sh_offset = sizeof(h) + sizeof(s) + n,
 		  .sh_size = sizeof(names) },
 	};
 	char path[256], *slash;
@@ -67,24 +79,29 @@ static int setup(void **state)
 	snprintf(dir, sizeof(dir), "/tmp/test-modules-XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	make_module("kernel/drivers/block/brd.ko", "depends=|alias=brd|");
-	make_module("kernel/fs/ext4/ext4.ko", "depends=jbd2,crc16|softdep=pre: crypto-crc32c|alias=fs-ext2|alias=ext2|");
+	make_module("kernel/fs/ext4/ext4.ko",
+		    "depends=jbd2,crc16|softdep=pre: crypto-crc32c|alias=fs-ext2|alias=ext2|");
 	make_module("kernel/fs/jbd2/jbd2.ko", "depends=|");
 	make_module("kernel/lib/crc16.ko", "depends=|");
 	make_module("kernel/crypto/crc32c_generic.ko", "alias=crypto-crc32c|alias=crc32c|");
 	make_module("kernel/arch/x86/crypto/crc32c-intel.ko", "alias=crypto-crc32c|");
 	make_module("kernel/drivers/virtio/virtio.ko", "depends=|");
 	make_module("kernel/drivers/virtio/virtio_pci.ko", "depends=virtio|alias=pci:v00001AF4d*|");
-	make_module("kernel/drivers/net/virtio_net.ko", "depends=virtio,built-thing|alias=virtio:d00000001v*|");
+	make_module("kernel/drivers/net/virtio_net.ko",
+		    "depends=virtio,built-thing|alias=virtio:d00000001v*|");
 	make_module("kernel/drivers/hv/hv_vmbus.ko", "alias=acpi*:VMBUS:*|");
-	make_module("kernel/drivers/net/hyperv/hv_netvsc.ko", "depends=hv_vmbus|alias=vmbus:63516161*|");
+	make_module("kernel/drivers/net/hyperv/hv_netvsc.ko",
+		    "depends=hv_vmbus|alias=vmbus:63516161*|");
 	make_module("kernel/drivers/net/phy/libphy.ko", "depends=|");
 	make_module("kernel/drivers/net/phy/realtek.ko", "depends=libphy|alias=mdio:0000*|");
 	make_module("kernel/drivers/net/phy/marvell.ko", "depends=libphy|alias=mdio:0001*|");
 	make_module("kernel/drivers/net/ethernet/realtek/r8169.ko",
 		    "depends=libphy|softdep=pre: realtek no-such-one|alias=pci:v000010ECd00008168*|"
 		    "firmware=rtl_nic/x.fw|");
-	make_module("kernel/drivers/net/ethernet/acme/loop-a.ko", "depends=|softdep=pre: loop-b|alias=pci:a|");
-	make_module("kernel/drivers/net/ethernet/acme/loop-b.ko", "depends=|softdep=post: loop-a|alias=pci:b|");
+	make_module("kernel/drivers/net/ethernet/acme/loop-a.ko",
+		    "depends=|softdep=pre: loop-b|alias=pci:a|");
+	make_module("kernel/drivers/net/ethernet/acme/loop-b.ko",
+		    "depends=|softdep=post: loop-a|alias=pci:b|");
 	make_module("kernel/drivers/net/wireless/wifi.ko", "depends=|alias=pci:w|");
 	make_module("kernel/drivers/net/usb/qmi_wwan.ko", "depends=|alias=usb:m|");
 	make_module("kernel/drivers/misc/broken.ko", "depends=nowhere|");
@@ -145,7 +162,8 @@ static void closures_are_in_load_order(void **state)
 
 		assert_int_equal(modules_closure(m, cases[i].name, &list), 0);
 		for (size_t k = 0; k < list.n; k++)
-			assert_int_equal(buffer_printf(&b, "%s%s", k ? " " : "", list.items[k]->name), 0);
+			assert_int_equal(
+				buffer_printf(&b, "%s%s", k ? " " : "", list.items[k]->name), 0);
 		assert_string_equal(buffer_str(&b), cases[i].order);
 	}
 }

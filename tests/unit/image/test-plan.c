@@ -16,7 +16,8 @@
 #include "image/ext2.h"
 #include "image/plan.h"
 
-static struct node *add(struct tree *t, struct node *dir, const char *name, enum inode_kind kind, uint64_t size)
+static struct node *add(struct tree *t, struct node *dir, const char *name, enum inode_kind kind,
+			uint64_t size)
 {
 	struct node *n;
 
@@ -28,7 +29,9 @@ static struct node *add(struct tree *t, struct node *dir, const char *name, enum
 /* A file whose data is where @runs says. */
 static struct inode sparse(uint64_t size, struct inode_run *runs, size_t n)
 {
-	return (struct inode){ .kind = INODE_FILE, .size = size, .scanned = true, .runs = runs, .n_runs = n };
+	return (struct inode){
+		.kind = INODE_FILE, .size = size, .scanned = true, .runs = runs, .n_runs = n
+	};
 }
 
 static void blocks_of_dense_files_are_counted_with_their_pointers(void **state)
@@ -90,7 +93,9 @@ static int see(void *arg, const struct block_piece *p)
 
 static void pieces_add_up_to_the_total(void **state)
 {
-	struct inode_run runs[] = { { 3, 20 }, { 267, 3 }, { 500, 500 }, { 65800, 300 }, { 131072, 1 } };
+	struct inode_run runs[] = {
+		{ 3, 20 }, { 267, 3 }, { 500, 500 }, { 65800, 300 }, { 131072, 1 }
+	};
 	struct inode table[] = {
 		{ .kind = INODE_FILE, .size = 100 },
 		{ .kind = INODE_FILE, .size = 70000 * 1024 },
@@ -133,7 +138,8 @@ static void check_plan(const struct plan *p)
 	}
 	assert_int_equal(sum, p->meta_blocks);
 	assert_int_equal(p->blocks, p->meta_blocks + p->used_blocks + p->free_blocks);
-	assert_true(p->blocks > plan_group_first(p, last) && p->blocks <= plan_group_first(p, last + 1));
+	assert_true(p->blocks > plan_group_first(p, last) &&
+		    p->blocks <= plan_group_first(p, last + 1));
 	assert_true(p->groups * p->group_inodes >= p->used_inodes + p->spec.free_inodes);
 	assert_true(p->group_inodes <= PLAN_GROUP_INODES);
 	assert_true((uint64_t)p->free_blocks * BLOCK_BYTES >= p->spec.free_bytes);
@@ -148,7 +154,8 @@ static void sizes_over_many_free_spaces_are_the_smallest(void **state)
 	assert_int_equal(tree_new(&t), 0);
 	for (uint64_t blocks = 0; blocks < 70000; blocks += 61) {
 		for (uint64_t inodes = 0; inodes < 30000; inodes += 7919) {
-			struct plan_spec spec = { .free_bytes = blocks * BLOCK_BYTES, .free_inodes = inodes };
+			struct plan_spec spec = { .free_bytes = blocks * BLOCK_BYTES,
+						  .free_inodes = inodes };
 			struct plan p;
 
 			assert_int_equal(plan_make(t, &spec, &p), 0);
@@ -156,7 +163,8 @@ static void sizes_over_many_free_spaces_are_the_smallest(void **state)
 			/* Rounding of groups to whole bytes of bitmap is all that is added. */
 			assert_true(p.free_blocks - blocks <=
 				    p.groups * (PLAN_GROUP_ALIGN + 2 + p.descriptor_blocks));
-			if (p.free_blocks > blocks) /* only when the last group could not be smaller */
+			if (p.free_blocks >
+			    blocks) /* only when the last group could not be smaller */
 				assert_int_equal(plan_group_size(&p, p.groups - 1),
 						 plan_group_meta(&p, p.groups - 1) + 1);
 			/* Fewer groups would not hold it. */
@@ -172,7 +180,8 @@ static void sizes_over_many_free_spaces_are_the_smallest(void **state)
 				uint64_t all = PLAN_FIRST_BLOCK + p.used_blocks + blocks;
 				for (uint32_t i = 0; i < g; i++)
 					all += plan_group_meta(&q, i);
-				assert_false(inodes_fit && all <= PLAN_FIRST_BLOCK + g * PLAN_GROUP_BLOCKS);
+				assert_false(inodes_fit &&
+					     all <= PLAN_FIRST_BLOCK + g * PLAN_GROUP_BLOCKS);
 			}
 			plan_clear(&p);
 		}

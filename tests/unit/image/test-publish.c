@@ -1,5 +1,6 @@
 /*
- * test-publish.c - keys, publication, verification and pruning, in a boot directory of the test's own
+ * test-publish.c - keys, publication, verification and pruning, in a boot directory of the test's
+ * own
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,8 +73,11 @@ static int setup(void **state)
 	fill(f->image_fd, 1);
 	assert_int_equal(sign_key_generate(&f->key), 0);
 	sign_public(&f->key, &f->pub);
-	f->spec = (struct publish_spec){ .boot_dirfd = f->dirfd, .name = "a", .init = "/sbin/init",
-					 .key = &f->key, .level = 3 };
+	f->spec = (struct publish_spec){ .boot_dirfd = f->dirfd,
+					 .name = "a",
+					 .init = "/sbin/init",
+					 .key = &f->key,
+					 .level = 3 };
 	*state = f;
 	return 0;
 }
@@ -337,16 +341,22 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(publishes_and_verifies, setup, teardown),
-		cmocka_unit_test_setup_teardown(second_publication_of_the_same_changes_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(counter_grows_when_content_changes_and_old_parts_are_kept, setup,
-						teardown),
-		cmocka_unit_test_setup_teardown(threads_and_repetition_do_not_show_in_the_index, setup, teardown),
-		cmocka_unit_test_setup_teardown(another_key_signs_again_without_a_new_counter, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_part_that_was_damaged_is_named_and_written_again, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_publication_that_fails_leaves_the_old_image, setup, teardown),
+		cmocka_unit_test_setup_teardown(second_publication_of_the_same_changes_nothing,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			counter_grows_when_content_changes_and_old_parts_are_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(threads_and_repetition_do_not_show_in_the_index,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(another_key_signs_again_without_a_new_counter,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_part_that_was_damaged_is_named_and_written_again,
+						setup, teardown),
+		cmocka_unit_test_setup_teardown(a_publication_that_fails_leaves_the_old_image,
+						setup, teardown),
 		cmocka_unit_test_setup_teardown(prune_removes_what_no_index_names, setup, teardown),
 		cmocka_unit_test_setup_teardown(refuses_bad_specifications, setup, teardown),
-		cmocka_unit_test_setup_teardown(secret_keys_read_back_and_damaged_ones_do_not, setup, teardown),
+		cmocka_unit_test_setup_teardown(secret_keys_read_back_and_damaged_ones_do_not,
+						setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

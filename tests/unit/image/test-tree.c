@@ -113,8 +113,10 @@ static void depth_and_names_have_limits(void **state)
 
 	assert_int_equal(tree_new(&t), 0);
 	memset(name, 'n', sizeof(name));
-	assert_int_equal(tree_add(t, tree_root(t), name, 256, INODE_FIFO, 0, NULL, &n), -ENAMETOOLONG);
-	assert_int_equal(tree_add(t, tree_root(t), name, 0, INODE_FIFO, 0, NULL, &n), -ENAMETOOLONG);
+	assert_int_equal(tree_add(t, tree_root(t), name, 256, INODE_FIFO, 0, NULL, &n),
+			 -ENAMETOOLONG);
+	assert_int_equal(tree_add(t, tree_root(t), name, 0, INODE_FIFO, 0, NULL, &n),
+			 -ENAMETOOLONG);
 	assert_int_equal(tree_add(t, tree_root(t), name, 255, INODE_FIFO, 0, NULL, &n), 0);
 	at = tree_root(t);
 	for (unsigned i = 0; i < TREE_DEPTH_MAX; i++)

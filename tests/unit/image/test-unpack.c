@@ -33,16 +33,22 @@ static void streams_are_known_by_their_first_bytes(void **state)
 		size_t n;
 		enum unpack_kind kind;
 	} cases[] = {
-		{ "\x1f\x8b\x08", 3, UNPACK_GZIP },	   { "\x1f\x8b", 2, UNPACK_PLAIN },
-		{ "\xfd\x37zXZ\0", 6, UNPACK_XZ },	   { "\xfd\x37zXZ", 5, UNPACK_PLAIN },
-		{ "\x5d\0\0\x80", 4, UNPACK_LZMA },	   { "\x28\xb5\x2f\xfd", 4, UNPACK_ZSTD },
-		{ "\x04\x22\x4d\x18", 4, UNPACK_LZ4 },	   { "\x02\x21\x4c\x18", 4, UNPACK_LZ4_LEGACY },
-		{ "BZh9", 4, UNPACK_BZIP2 },		   { "070701", 6, UNPACK_PLAIN },
+		{ "\x1f\x8b\x08", 3, UNPACK_GZIP },
+		{ "\x1f\x8b", 2, UNPACK_PLAIN },
+		{ "\xfd\x37zXZ\0", 6, UNPACK_XZ },
+		{ "\xfd\x37zXZ", 5, UNPACK_PLAIN },
+		{ "\x5d\0\0\x80", 4, UNPACK_LZMA },
+		{ "\x28\xb5\x2f\xfd", 4, UNPACK_ZSTD },
+		{ "\x04\x22\x4d\x18", 4, UNPACK_LZ4 },
+		{ "\x02\x21\x4c\x18", 4, UNPACK_LZ4_LEGACY },
+		{ "BZh9", 4, UNPACK_BZIP2 },
+		{ "070701", 6, UNPACK_PLAIN },
 		{ "", 0, UNPACK_PLAIN },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		uint8_t *copy = memcpy(malloc(cases[i].n ? cases[i].n : 1), cases[i].bytes, cases[i].n);
+		uint8_t *copy =
+			memcpy(malloc(cases[i].n ? cases[i].n : 1), cases[i].bytes, cases[i].n);
 
 		assert_int_equal(unpack_detect(copy, cases[i].n), cases[i].kind);
 		free(copy);
@@ -58,7 +64,8 @@ static void a_stream_ends_where_it_ends(void **state)
 	while (text.len < TEXT_BYTES)
 		assert_int_equal(buffer_printf(&text, "line %zu\n", text.len), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		_cleanup_buffer_ struct buffer b = BUFFER(2 * TEXT_BYTES), got = BUFFER(2 * TEXT_BYTES);
+		_cleanup_buffer_ struct buffer b = BUFFER(2 * TEXT_BYTES),
+					       got = BUFFER(2 * TEXT_BYTES);
 		_cleanup_unpack_ struct unpack *u = NULL;
 		_cleanup_close_ int fd = FD_NONE;
 		size_t n, end;

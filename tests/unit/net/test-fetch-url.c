@@ -33,7 +33,8 @@ static void takes_and_writes_urls(void **state)
 		assert_int_equal(fetch_url_parse(good[i].url, &u, &why), 0);
 		assert_string_equal(u.path, good[i].path);
 		assert_int_equal(u.port, good[i].port);
-		assert_string_equal(fetch_url_format(&u, buf), good[i].back ? good[i].back : good[i].url);
+		assert_string_equal(fetch_url_format(&u, buf),
+				    good[i].back ? good[i].back : good[i].url);
 	}
 }
 

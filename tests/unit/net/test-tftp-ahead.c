@@ -1,5 +1,6 @@
 /*
- * test-tftp-ahead.c - acknowledgements ahead of blocks, against a lock-step server on a link that loses
+ * test-tftp-ahead.c - acknowledgements ahead of blocks, against a lock-step server on a link that
+ * loses
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -13,7 +14,7 @@
 
 /* A lock-step server: it stands at one block, and takes that block's acknowledgement alone. */
 struct server {
-	uint32_t at; /* block that was sent last; 0: none */
+	uint32_t at;   /* block that was sent last; 0: none */
 	unsigned loss; /* per mille, of acknowledgements and of blocks */
 	uint32_t seed;
 	unsigned flushes; /* as tftpd-hpa: a wrong acknowledgement empties the socket */

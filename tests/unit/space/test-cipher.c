@@ -125,7 +125,8 @@ static void test_points_of_low_order_are_refused(void **state)
 }
 
 /* Open a copy: a frame that is refused is wiped. */
-static int open_copy(struct cipher *c, const char *ad, const uint8_t text[static 16], const uint8_t *tag)
+static int open_copy(struct cipher *c, const char *ad, const uint8_t text[static 16],
+		     const uint8_t *tag)
 {
 	uint8_t copy[16];
 

@@ -52,20 +52,34 @@ static void reads_a_whole_ack(void **state)
 {
 	struct dhcp_reply p;
 
-	assert_int_equal(
-		parse(OPT("\x35\1\5" "\x36\4\x0a\x09\0\1" "\1\4\xff\xff\xfe\0" "\3\x8\x0a\x09\0\1\x0a\x09\0\2"
-			  "\6\4\x0a\x09\0\3" "\x33\4\0\0\x0e\x10" "\x1a\2\5\xdc" "\xc\4node" "\xf\5local"
-			  "\x11\5/root" "\x1c\4\x0a\x09\1\xff" "\x2a\4\x0a\x09\0\4" "\x42\x8" "10.9.0.5"
-			  "\x43\6x.ipxe" "\x77\x0c\1a\2bc\0\3def\xc0\2" "\xff" "garbage behind the end"),
-		      &p),
-		0);
+	assert_int_equal(parse(OPT("\x35\1\5"
+				   "\x36\4\x0a\x09\0\1"
+				   "\1\4\xff\xff\xfe\0"
+				   "\3\x8\x0a\x09\0\1\x0a\x09\0\2"
+				   "\6\4\x0a\x09\0\3"
+				   "\x33\4\0\0\x0e\x10"
+				   "\x1a\2\5\xdc"
+				   "\xc\4node"
+				   "\xf\5local"
+				   "\x11\5/root"
+				   "\x1c\4\x0a\x09\1\xff"
+				   "\x2a\4\x0a\x09\0\4"
+				   "\x42\x8"
+				   "10.9.0.5"
+				   "\x43\6x.ipxe"
+				   "\x77\x0c\1a\2bc\0\3def\xc0\2"
+				   "\xff"
+				   "garbage behind the end"),
+			       &p),
+			 0);
 	assert_int_equal(p.type, DHCP_ACK);
 	assert_int_equal(p.xid, 0x12345678);
 	assert_int_equal(p.mac.b[5], 0x56);
 	assert_string_equal(text(p.lease.address), "10.9.0.100");
 	assert_int_equal(p.lease.prefix, 23);
 	assert_string_equal(text(p.lease.server_id), "10.9.0.1");
-	assert_string_equal(text(p.lease.next_server), "10.9.0.5"); /* siaddr is zero, option 66 says */
+	assert_string_equal(text(p.lease.next_server),
+			    "10.9.0.5"); /* siaddr is zero, option 66 says */
 	assert_string_equal(text(p.lease.broadcast), "10.9.1.255");
 	assert_int_equal(p.lease.n_routers, 2);
 	assert_string_equal(text(p.lease.routers[1]), "10.9.0.2");
@@ -132,8 +146,14 @@ static void an_option_of_a_wrong_length_counts_as_absent(void **state)
 {
 	struct dhcp_reply p;
 
-	assert_int_equal(parse(OPT("\x35\1\2" "\x36\3\x0a\x09\0" "\1\3\xff\xff\xff" "\3\5\1\2\3\4\5" "\6\0"
-				   "\x33\2\0\1" "\x1a\1\5" "\x2a\6\1\2\3\4\5\6\xff"),
+	assert_int_equal(parse(OPT("\x35\1\2"
+				   "\x36\3\x0a\x09\0"
+				   "\1\3\xff\xff\xff"
+				   "\3\5\1\2\3\4\5"
+				   "\6\0"
+				   "\x33\2\0\1"
+				   "\x1a\1\5"
+				   "\x2a\6\1\2\3\4\5\6\xff"),
 			       &p),
 			 0);
 	assert_int_equal(p.lease.server_id.s_addr, 0);
@@ -164,9 +184,13 @@ static void options_go_on_in_file_and_sname(void **state)
 {
 	struct dhcp_reply p;
 	size_t n;
-	uint8_t *m = reply(OPT("\x35\1\2" "\x34\1\3" "\xc\2no\xff"), &n);
+	uint8_t *m = reply(OPT("\x35\1\2"
+			       "\x34\1\3"
+			       "\xc\2no\xff"),
+			   &n);
 
-	memcpy(m + 108, "\xc\2de\x34\1\1\xff", 8);   /* file: the name's second half; 52 means nothing here */
+	memcpy(m + 108, "\xc\2de\x34\1\1\xff",
+	       8); /* file: the name's second half; 52 means nothing here */
 	memcpy(m + 44, "\x11\4/abc\xff\xc\1X", 9); /* sname: what is behind END is not read */
 	assert_int_equal(dhcp_reply_parse(m, n, &p), 0);
 	assert_string_equal(p.lease.hostname, "node");
@@ -177,7 +201,8 @@ static void options_go_on_in_file_and_sname(void **state)
 	assert_int_equal(dhcp_reply_parse(m, n, &p), -EBADMSG);
 	free(m);
 
-	m = reply(OPT("\x35\1\2\xff"), &n); /* without overload they are text, 128 bytes without NUL too */
+	m = reply(OPT("\x35\1\2\xff"),
+		  &n); /* without overload they are text, 128 bytes without NUL too */
 	memset(m + 108, 'f', 128);
 	memcpy(m + 44, "server\ngone", 11);
 	memcpy(m + 20, "\x0a\x09\0\7", 4);
@@ -192,8 +217,13 @@ static void reads_classless_routes_all_or_nothing(void **state)
 {
 	struct dhcp_reply p;
 
-	assert_int_equal(parse(OPT("\x35\1\2" "\3\4\x0a\x09\0\1" "\x79\x15" "\0\x0a\x09\0\1"
-				   "\x18\xc0\xa8\1\0\0\0\0" "\x11\x0a\x9f\xff\x0a\x09\0\2" "\xff"),
+	assert_int_equal(parse(OPT("\x35\1\2"
+				   "\3\4\x0a\x09\0\1"
+				   "\x79\x15"
+				   "\0\x0a\x09\0\1"
+				   "\x18\xc0\xa8\1\0\0\0\0"
+				   "\x11\x0a\x9f\xff\x0a\x09\0\2"
+				   "\xff"),
 			       &p),
 			 0);
 	assert_int_equal(p.lease.n_routes, 3);
@@ -202,7 +232,8 @@ static void reads_classless_routes_all_or_nothing(void **state)
 	assert_string_equal(text(p.lease.routes[0].gateway), "10.9.0.1");
 	assert_string_equal(text(p.lease.routes[1].dst), "192.168.1.0");
 	assert_string_equal(text(p.lease.routes[1].gateway), "0.0.0.0");
-	assert_string_equal(text(p.lease.routes[2].dst), "10.159.128.0"); /* host bits are cleared */
+	assert_string_equal(text(p.lease.routes[2].dst),
+			    "10.159.128.0"); /* host bits are cleared */
 	assert_int_equal(parse(OPT("\x35\1\2\3\4\x0a\x09\0\1\x79\5\x21\x0a\x09\0\1\xff"), &p), 0);
 	assert_int_equal(p.lease.n_routes, 0); /* prefix 33 */
 	assert_int_equal(p.lease.n_routers, 1);
@@ -255,7 +286,8 @@ static void times_make_sense(void **state)
 	struct dhcp_reply p;
 
 	/* renewal and rebinding later than the lease's end */
-	assert_int_equal(parse(OPT("\x35\1\5\x33\4\0\0\0\x64\x3a\4\0\0\1\0\x3b\4\0\0\1\1\xff"), &p), 0);
+	assert_int_equal(parse(OPT("\x35\1\5\x33\4\0\0\0\x64\x3a\4\0\0\1\0\x3b\4\0\0\1\1\xff"), &p),
+			 0);
 	assert_int_equal(p.lease.renew_s, 50);
 	assert_int_equal(p.lease.rebind_s, 87);
 	assert_int_equal(parse(OPT("\x35\1\5\x33\4\xff\xff\xff\xff\xff"), &p), 0);
@@ -285,8 +317,9 @@ static void long_options_come_in_pieces(void **state)
 
 static void a_discover_says_who_we_are(void **state)
 {
-	struct dhcp_request q = { .type = DHCP_DISCOVER, .xid = 0x01020304, .secs = 7,
-				  .vendor_class = "bpboot:x86_64" };
+	struct dhcp_request q = {
+		.type = DHCP_DISCOVER, .xid = 0x01020304, .secs = 7, .vendor_class = "bpboot:x86_64"
+	};
 	uint8_t buf[DHCP_MESSAGE_ASK];
 	size_t n;
 
@@ -295,10 +328,15 @@ static void a_discover_says_who_we_are(void **state)
 	assert_true(n >= DHCP_MESSAGE_MIN);
 	assert_memory_equal(buf, "\1\1\6\0\1\2\3\4\0\7\0\0", 12);
 	assert_memory_equal(buf + 28, q.mac.b, 6);
-	assert_memory_equal(buf + 236, "\x63\x82\x53\x63\x35\1\1\x3d\7\1\x52\x54\0\x12\x34\x56", 16);
-	assert_non_null(memmem(buf, n, "\x3c\x0d" "bpboot:x86_64", 15));
-	assert_non_null(memmem(buf, n, "\x37\x12\1\3\6\xc\xf\x11\x1a\x1c\x2a\x2b\x33\x36\x3a\x3b\x42\x43\x77\x79",
-			       20));
+	assert_memory_equal(buf + 236, "\x63\x82\x53\x63\x35\1\1\x3d\7\1\x52\x54\0\x12\x34\x56",
+			    16);
+	assert_non_null(memmem(buf, n,
+			       "\x3c\x0d"
+			       "bpboot:x86_64",
+			       15));
+	assert_non_null(memmem(
+		buf, n, "\x37\x12\1\3\6\xc\xf\x11\x1a\x1c\x2a\x2b\x33\x36\x3a\x3b\x42\x43\x77\x79",
+		20));
 	q.type = DHCP_REQUEST;
 	q.broadcast = true;
 	assert_int_equal(ipv4_parse("10.9.0.100", &q.requested), 0);

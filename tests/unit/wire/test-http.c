@@ -55,16 +55,19 @@ static void refuses_what_breaks_a_rule(void **state)
 		{ "length negative", HEAD(OK_LINE "Content-Length: -1\r\n\r\n") },
 		{ "length hexadecimal", HEAD(OK_LINE "Content-Length: 0x10\r\n\r\n") },
 		{ "length a list", HEAD(OK_LINE "Content-Length: 1, 2\r\n\r\n") },
-		{ "length over 63 bits", HEAD(OK_LINE "Content-Length: 9223372036854775808\r\n\r\n") },
+		{ "length over 63 bits",
+		  HEAD(OK_LINE "Content-Length: 9223372036854775808\r\n\r\n") },
 		{ "length of 40 digits",
-		  HEAD(OK_LINE "Content-Length: 1111111111111111111111111111111111111111\r\n\r\n") },
+		  HEAD(OK_LINE
+		       "Content-Length: 1111111111111111111111111111111111111111\r\n\r\n") },
 		{ "two lengths", HEAD(OK_LINE "Content-Length: 1\r\nContent-Length: 2\r\n\r\n") },
 		{ "range in other units", HEAD(OK_LINE "Content-Range: lines 1-2/3\r\n\r\n") },
 		{ "range backwards", HEAD(OK_LINE "Content-Range: bytes 2-1/3\r\n\r\n") },
 		{ "range beyond the total", HEAD(OK_LINE "Content-Range: bytes 1-3/3\r\n\r\n") },
 		{ "range without total", HEAD(OK_LINE "Content-Range: bytes 1-3\r\n\r\n") },
 		{ "range twice",
-		  HEAD(OK_LINE "Content-Range: bytes 0-1/3\r\nContent-Range: bytes 0-1/3\r\n\r\n") },
+		  HEAD(OK_LINE
+		       "Content-Range: bytes 0-1/3\r\nContent-Range: bytes 0-1/3\r\n\r\n") },
 		{ "range against length",
 		  HEAD(OK_LINE "Content-Range: bytes 0-1/3\r\nContent-Length: 3\r\n\r\n") },
 		{ "location with a blank", HEAD(OK_LINE "Location: /a b\r\n\r\n") },
@@ -82,9 +85,12 @@ static void reads_what_servers_say(void **state)
 {
 	struct http_head h;
 
-	assert_int_equal(parse(HEAD("HTTP/1.1 206 Partial Content\r\nServer: nginx\r\ncontent-LENGTH:5 \r\n"
-				    "Content-Range: bytes 5-9/10\r\nETag: \"x-1\"\r\n"
-				    "Connection: keep-alive\r\n\r\n"), &h), 0);
+	assert_int_equal(
+		parse(HEAD("HTTP/1.1 206 Partial Content\r\nServer: nginx\r\ncontent-LENGTH:5 \r\n"
+			   "Content-Range: bytes 5-9/10\r\nETag: \"x-1\"\r\n"
+			   "Connection: keep-alive\r\n\r\n"),
+		      &h),
+		0);
 	assert_int_equal(h.status, HTTP_PARTIAL);
 	assert_string_equal(h.reason, "Partial Content");
 	assert_true(h.keep && h.has_length && h.has_range && h.has_total && !h.encoded);
@@ -92,7 +98,8 @@ static void reads_what_servers_say(void **state)
 	assert_string_equal(h.etag, "\"x-1\"");
 	assert_int_equal(parse(HEAD("HTTP/1.0 200\r\n\r\n"), &h), 0);
 	assert_true(!h.keep && !h.has_length);
-	assert_int_equal(parse(HEAD("HTTP/1.0 200 OK\r\nConnection: TE, Keep-Alive\r\n\r\n"), &h), 0);
+	assert_int_equal(parse(HEAD("HTTP/1.0 200 OK\r\nConnection: TE, Keep-Alive\r\n\r\n"), &h),
+			 0);
 	assert_true(h.keep);
 	assert_int_equal(parse(HEAD(OK_LINE "Connection: foo , CLOSE\r\n\r\n"), &h), 0);
 	assert_false(h.keep);
@@ -100,7 +107,8 @@ static void reads_what_servers_say(void **state)
 	assert_true(h.encoded);
 	assert_int_equal(parse(HEAD(OK_LINE "Content-Encoding: gzip\r\n\r\n"), &h), 0);
 	assert_true(h.encoded);
-	assert_int_equal(parse(HEAD("HTTP/1.1 416 \xff\r\nContent-Range: bytes */10\r\n\r\n"), &h), 0);
+	assert_int_equal(parse(HEAD("HTTP/1.1 416 \xff\r\nContent-Range: bytes */10\r\n\r\n"), &h),
+			 0);
 	assert_string_equal(h.reason, "?");
 	assert_false(h.has_range);
 	assert_int_equal(parse(HEAD(OK_LINE "ETag: W/\"weak\"\r\n\r\n"), &h), 0);
@@ -129,7 +137,8 @@ static void a_request_cannot_be_split(void **state)
 	assert_int_equal(http_request_format(&q, buf, sizeof(buf), &n), 0);
 	buf[n] = 0;
 	assert_ptr_equal(strstr(buf, "GET /a%20b%0D%0AX:%20y/%25%23?q HTTP/1.1\r\n"
-				     "Host: 10.0.0.1:8080\r\n"), buf);
+				     "Host: 10.0.0.1:8080\r\n"),
+			 buf);
 	assert_null(strstr(buf, "Range"));
 	q.first = 1000;
 	q.etag = "\"e\"";

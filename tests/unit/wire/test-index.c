@@ -13,14 +13,15 @@
 
 #define HASH_A "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 #define HASH_B "c2d2e1f000000000000000000000000000000000000000000000000000000001"
-#define HEAD                                                                                       \
-	"bpboot-index 1\nname compute\ncounter 7\narch x86_64\nformat ext2\nsize 393216\n"           \
+#define HEAD                                                                               \
+	"bpboot-index 1\nname compute\ncounter 7\narch x86_64\nformat ext2\nsize 393216\n" \
 	"digest " HASH_A "\ninit /sbin/bpslave\n"
 #define PARTS "part " HASH_B " 81920 262144\nhole 131072\n"
 #define GOOD  HEAD PARTS "end\n"
 
 /* Parse from a copy of exactly the text's size, so that the sanitizer sees one byte over. */
-static int parse(const char *text, size_t n, struct index *ret, unsigned *ret_line, const char **ret_why)
+static int parse(const char *text, size_t n, struct index *ret, unsigned *ret_line,
+		 const char **ret_why)
 {
 	char *copy = memcpy(malloc(n ? n : 1), text, n);
 	int r = index_parse(copy, n, ret, ret_line, ret_why);
@@ -57,7 +58,7 @@ static void refuses_by_line(void **state)
 	static const struct {
 		const char *from, *to; /* GOOD with this replaced by that */
 		unsigned line;
-		const char *why;       /* part of the words */
+		const char *why; /* part of the words */
 	} cases[] = {
 		{ "index 1", "index 2", 1, "bpboot-index 1" },
 		{ "index 1", "index 01", 1, "bpboot-index 1" },
@@ -66,8 +67,10 @@ static void refuses_by_line(void **state)
 		{ "name compute", "name ", 2, "name NAME" },
 		{ "name compute", "name  compute", 2, "name NAME" },
 		{ "name compute", "name compute ", 2, "name NAME" },
-		{ "name compute", "name "
-		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 2, "name NAME" },
+		{ "name compute",
+		  "name "
+		  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+		  2, "name NAME" },
 		{ "name compute\n", "", 2, "name NAME" },
 		{ "name compute\n", "name compute\nname compute\n", 3, "counter" },
 		{ "counter 7", "counter 0", 3, "counter" },
@@ -142,7 +145,8 @@ static void refuses_more_parts_than_the_limit(void **state)
 
 	assert_int_equal(buffer_printf(&b, "bpboot-index 1\nname a\ncounter 1\narch x86_64\n"
 					   "format ext2\nsize 1073741824\ndigest " HASH_A
-					   "\ninit /a\n"), 0);
+					   "\ninit /a\n"),
+			 0);
 	for (size_t i = 0; i <= INDEX_PARTS_MAX; i++)
 		assert_int_equal(buffer_printf(&b, "hole 4096\n"), 0);
 	assert_int_equal(buffer_printf(&b, "end\n"), 0);

@@ -11,10 +11,26 @@
 
 #include "wire/newc.h"
 
-/* What `cpio -o -H newc --reproducible` writes for a file "a/bc" of 5 bytes, mode 0644, at 1970-01-01 00:00:10. */
-#define HEADER                                                                                     \
-	"070701" "00000001" "000081A4" "00000000" "00000000" "00000001" "0000000A" "00000005" "00000000" \
-	"00000000" "00000000" "00000000" "00000005" "00000000" "a/bc\0\0\0"
+/*
+ * What `cpio -o -H newc --reproducible` writes for a file "a/bc" of 5 bytes, mode 0644, at
+ * 1970-01-01 00:00:10.
+ */
+#define HEADER     \
+	"070701"   \
+	"00000001" \
+	"000081A4" \
+	"00000000" \
+	"00000000" \
+	"00000001" \
+	"0000000A" \
+	"00000005" \
+	"00000000" \
+	"00000000" \
+	"00000000" \
+	"00000000" \
+	"00000005" \
+	"00000000" \
+	"a/bc\0\0\0"
 
 static const struct newc sample = {
 	.ino = 1, .mode = 0100644, .nlink = 1, .mtime = 10, .size = 5, .name = "a/bc"

@@ -43,24 +43,48 @@ static void refuses_what_breaks_a_rule(void **state)
 		{ "request without a name", PKT("\0\1\0octet\0") },
 		{ "mode netascii", PKT("\0\1f\0netascii\0") },
 		{ "option without value", PKT("\0\6blksize\0") },
-		{ "option value without NUL", PKT("\0\6blksize\0" "512") },
+		{ "option value without NUL", PKT("\0\6blksize\0"
+						  "512") },
 		{ "option name runs off the end", PKT("\0\6blksize") },
-		{ "blksize 7", PKT("\0\6blksize\0" "7\0") },
-		{ "blksize 65465", PKT("\0\6blksize\0" "65465\0") },
+		{ "blksize 7", PKT("\0\6blksize\0"
+				   "7\0") },
+		{ "blksize 65465", PKT("\0\6blksize\0"
+				       "65465\0") },
 		{ "blksize negative", PKT("\0\6blksize\0-1\0") },
 		{ "blksize empty", PKT("\0\6blksize\0\0") },
 		{ "blksize no number", PKT("\0\6blksize\0abc\0") },
 		{ "blksize with a blank", PKT("\0\6blksize\0 512\0") },
-		{ "blksize twice", PKT("\0\6blksize\0" "512\0BLKSIZE\0" "512\0") },
-		{ "windowsize 0", PKT("\0\6windowsize\0" "0\0") },
-		{ "windowsize 65536", PKT("\0\6windowsize\0" "65536\0") },
-		{ "tsize over 63 bits", PKT("\0\6tsize\0" "9223372036854775808\0") },
-		{ "tsize of 40 digits",
-		  PKT("\0\6tsize\0" "1111111111111111111111111111111111111111\0") },
-		{ "timeout 0", PKT("\0\6timeout\0" "0\0") },
-		{ "more options than a packet may have",
-		  PKT("\0\6a\0" "1\0b\0" "1\0c\0" "1\0d\0" "1\0e\0" "1\0f\0" "1\0g\0" "1\0h\0" "1\0i\0"
-		      "1\0j\0" "1\0k\0" "1\0l\0" "1\0m\0" "1\0n\0" "1\0o\0" "1\0p\0" "1\0q\0" "1\0") },
+		{ "blksize twice", PKT("\0\6blksize\0"
+				       "512\0BLKSIZE\0"
+				       "512\0") },
+		{ "windowsize 0", PKT("\0\6windowsize\0"
+				      "0\0") },
+		{ "windowsize 65536", PKT("\0\6windowsize\0"
+					  "65536\0") },
+		{ "tsize over 63 bits", PKT("\0\6tsize\0"
+					    "9223372036854775808\0") },
+		{ "tsize of 40 digits", PKT("\0\6tsize\0"
+					    "1111111111111111111111111111111111111111\0") },
+		{ "timeout 0", PKT("\0\6timeout\0"
+				   "0\0") },
+		{ "more options than a packet may have", PKT("\0\6a\0"
+							     "1\0b\0"
+							     "1\0c\0"
+							     "1\0d\0"
+							     "1\0e\0"
+							     "1\0f\0"
+							     "1\0g\0"
+							     "1\0h\0"
+							     "1\0i\0"
+							     "1\0j\0"
+							     "1\0k\0"
+							     "1\0l\0"
+							     "1\0m\0"
+							     "1\0n\0"
+							     "1\0o\0"
+							     "1\0p\0"
+							     "1\0q\0"
+							     "1\0") },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -138,8 +162,11 @@ static void reads_options_in_any_case_and_order(void **state)
 {
 	struct tftp_packet p;
 	int err;
-	uint8_t *copy = parse_copy(PKT("\0\6WindowSize\0" "16\0TSIZE\0" "0\0blksize\0" "1468\0"), &p,
-				   &err);
+	uint8_t *copy = parse_copy(PKT("\0\6WindowSize\0"
+				       "16\0TSIZE\0"
+				       "0\0blksize\0"
+				       "1468\0"),
+				   &p, &err);
 
 	assert_int_equal(err, 0);
 	assert_int_equal(p.options.windowsize, 16);
@@ -148,7 +175,9 @@ static void reads_options_in_any_case_and_order(void **state)
 	assert_int_equal(p.options.tsize, 0);
 	assert_false(p.options.unknown);
 	free(copy);
-	copy = parse_copy(PKT("\0\6multicast\0" "1,2,3\0"), &p, &err);
+	copy = parse_copy(PKT("\0\6multicast\0"
+			      "1,2,3\0"),
+			  &p, &err);
 	assert_int_equal(err, 0);
 	assert_true(p.options.unknown);
 	free(copy);
@@ -159,8 +188,11 @@ static void reads_options_in_any_case_and_order(void **state)
 
 static void writes_a_request_byte_for_byte(void **state)
 {
-	static const char want[] = "\0\1dir/file\0octet\0blksize\0" "1468\0tsize\0" "0\0windowsize\0"
-				   "16\0utimeout\0" "50000";
+	static const char want[] = "\0\1dir/file\0octet\0blksize\0"
+				   "1468\0tsize\0"
+				   "0\0windowsize\0"
+				   "16\0utimeout\0"
+				   "50000";
 	struct tftp_packet p = {
 		.op = TFTP_RRQ,
 		.path = "dir/file",

@@ -11,11 +11,14 @@
 #include "base/addr.h"
 #include "wire/udp.h"
 
-/* 10.9.0.2:68 to 10.9.0.1:67, five bytes; the checksums were computed by hand with Python's arithmetic */
+/*
+ * 10.9.0.2:68 to 10.9.0.1:67, five bytes; the checksums were computed by hand with Python's
+ * arithmetic
+ */
 static const uint8_t packet[] = {
-	0x45, 0x00, 0x00, 0x21, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0x26, 0xb8, 0x0a, 0x09, 0x00,
-	0x02, 0x0a, 0x09, 0x00, 0x01, 0x00, 0x44, 0x00, 0x43, 0x00, 0x0d, 0xa7, 0x66, 'h',  'e',
-	'l',  'l',  'o',
+	0x45, 0x00, 0x00, 0x21, 0x00, 0x00, 0x40, 0x00, 0x40, 0x11, 0x26,
+	0xb8, 0x0a, 0x09, 0x00, 0x02, 0x0a, 0x09, 0x00, 0x01, 0x00, 0x44,
+	0x00, 0x43, 0x00, 0x0d, 0xa7, 0x66, 'h',  'e',	'l',  'l',  'o',
 };
 
 static void sum_fix(uint8_t *p)
@@ -33,8 +36,11 @@ static void sum_fix(uint8_t *p)
 
 static void writes_known_bytes(void **state)
 {
-	struct udp_datagram d = { .src_port = 68, .dst_port = 67, .data = (const uint8_t *)"hello",
-				  .bytes = 5 }, back;
+	struct udp_datagram d = { .src_port = 68,
+				  .dst_port = 67,
+				  .data = (const uint8_t *)"hello",
+				  .bytes = 5 },
+			    back;
 	uint8_t buf[64];
 	size_t n;
 
