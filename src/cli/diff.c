@@ -14,6 +14,7 @@
 #include "base/parse.h"
 #include "cli/commands.h"
 #include "cli/size.h"
+#include "cli/sources.h"
 #include "cli/where.h"
 #include "image/build.h"
 #include "image/listing.h"
@@ -25,18 +26,8 @@ struct options {
 };
 
 static const struct option_row options[] = {
-	{ .name = "kernel",
-	  .letter = 'k',
-	  .type = OPTION_STRING,
-	  .arg = "KERNEL",
-	  .help = "version below /lib/modules, or an unpacked kernel package, for 'module' lines",
-	  .offset = offsetof(struct options, kernel) },
-	{ .name = "root",
-	  .letter = 'R',
-	  .type = OPTION_STRING,
-	  .arg = "DIR",
-	  .help = "tree of another system that programs and libraries are taken from (/)",
-	  .offset = offsetof(struct options, root) },
+	SOURCES_ROW_KERNEL(struct options),
+	SOURCES_ROW_ROOT(struct options),
 	{ 0 },
 };
 

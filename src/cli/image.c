@@ -16,6 +16,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/size.h"
+#include "cli/sources.h"
 #include "cli/where.h"
 #include "image/ext2.h"
 #include "image/publish.h"
@@ -50,18 +51,8 @@ static const struct option_row options[] = {
 	  .arg = "FILE",
 	  .help = "write the bare file system there and publish nothing",
 	  .offset = offsetof(struct options, raw) },
-	{ .name = "kernel",
-	  .letter = 'k',
-	  .type = OPTION_STRING,
-	  .arg = "KERNEL",
-	  .help = "version below /lib/modules, or an unpacked kernel package, for 'module' lines",
-	  .offset = offsetof(struct options, kernel) },
-	{ .name = "root",
-	  .letter = 'R',
-	  .type = OPTION_STRING,
-	  .arg = "DIR",
-	  .help = "tree of another system that programs and libraries are taken from (/)",
-	  .offset = offsetof(struct options, root) },
+	SOURCES_ROW_KERNEL(struct options),
+	SOURCES_ROW_ROOT(struct options),
 	{ .name = "key",
 	  .type = OPTION_STRING,
 	  .arg = "FILE",

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "cli/commands.h"
+#include "cli/sources.h"
 #include "image/closure.h"
 
 struct options {
@@ -19,12 +20,7 @@ struct options {
 };
 
 static const struct option_row options[] = {
-	{ .name = "root",
-	  .letter = 'R',
-	  .type = OPTION_STRING,
-	  .arg = "DIR",
-	  .help = "tree of another system that programs and libraries are taken from (/)",
-	  .offset = offsetof(struct options, root) },
+	SOURCES_ROW_ROOT(struct options),
 	{ 0 },
 };
 

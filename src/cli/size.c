@@ -11,6 +11,7 @@
 #include "base/parse.h"
 #include "cli/commands.h"
 #include "cli/size.h"
+#include "cli/sources.h"
 #include "cli/where.h"
 #include "image/size.h"
 
@@ -24,15 +25,8 @@ struct options {
 static const struct option_row options[] = {
 	{ "json", 0, OPTION_FLAG, NULL, "print everything as JSON",
 	  offsetof(struct options, json) },
-	{ "kernel", 'k', OPTION_STRING, "KERNEL",
-	  "version below /lib/modules, or an unpacked kernel package, for 'module' lines",
-	  offsetof(struct options, kernel) },
-	{ .name = "root",
-	  .letter = 'R',
-	  .type = OPTION_STRING,
-	  .arg = "DIR",
-	  .help = "tree of another system that programs and libraries are taken from (/)",
-	  .offset = offsetof(struct options, root) },
+	SOURCES_ROW_KERNEL(struct options),
+	SOURCES_ROW_ROOT(struct options),
 	{ 0 },
 };
 
