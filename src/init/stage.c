@@ -58,8 +58,8 @@ static void emit(struct boot *b, struct report *e)
 	write_line(b->events, "", line, "\n");
 }
 
-static void say(struct boot *b, enum report_stage stage, enum report_state state, const char *fmt,
-		va_list ap)
+_printf_(4, 0) static void say(struct boot *b, enum report_stage stage, enum report_state state,
+			       const char *fmt, va_list ap)
 {
 	struct report e = { .stage = stage, .state = state };
 

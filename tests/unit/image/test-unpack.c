@@ -89,7 +89,7 @@ static void a_stream_ends_where_it_ends(void **state)
 
 static void a_stream_that_is_cut_off_is_an_error(void **state)
 {
-	_cleanup_buffer_ struct buffer text = BUFFER(4096), out = BUFFER(65536);
+	_cleanup_buffer_ struct buffer text = BUFFER(4096);
 
 	while (text.len < 4000)
 		assert_int_equal(buffer_printf(&text, "%zu ", text.len * 7919), 0);
