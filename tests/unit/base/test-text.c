@@ -18,6 +18,8 @@
 #include "base/lines.h"
 #include "base/path.h"
 
+#include "../scratch.h"
+
 static void words_and_their_places(void **state)
 {
 	static const char text[] =
@@ -137,13 +139,13 @@ static void drop_all_in_a_child(int fd, const char *path)
 
 static void files_are_whole_or_not_at_all(void **state)
 {
-	char dir[] = "/tmp/bpboot-test.XXXXXX";
+	char dir[SCRATCH_PATH_MAX];
 	_cleanup_buffer_ struct buffer b = BUFFER(5);
 	struct newfile f;
 	struct stat st;
 	int fd;
 
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make(dir), 0);
 	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_int_equal(path_mkdirs(fd, "x/y", 0755), 0);
 	assert_int_equal(path_mkdirs(fd, "x/y", 0755), 0);

@@ -2,7 +2,6 @@
  * test-closure.c - libraries are found as the loader finds them, in a root of the test's own
  */
 #include <fcntl.h>
-#include <ftw.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,7 +22,9 @@
 
 #include "elf_make.h"
 
-static char root_dir[] = "/tmp/test-closure.XXXXXX";
+#include "../scratch.h"
+
+static char root_dir[SCRATCH_PATH_MAX];
 static struct root root = { .fd = FD_NONE };
 
 static void put(const char *path, const void *p, size_t n, mode_t mode)
@@ -55,15 +56,9 @@ static void put_elf(const char *path, const int64_t *tags, const char *const *va
 		__VA_ARGS__, 0 \
 	}
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	return remove(path);
-}
-
 static int setup(void **state)
 {
-	memcpy(root_dir + sizeof(root_dir) - 7, "XXXXXX", 6);
-	if (!mkdtemp(root_dir) || root_open(&root, root_dir) < 0)
+	if (scratch_make(root_dir) < 0 || root_open(&root, root_dir) < 0)
 		return -1;
 	ELF("/lib/ld.so", TAGS(DT_SONAME), "ld.so");
 	return 0;
@@ -72,7 +67,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	root_close(&root);
-	return nftw(root_dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	return scratch_remove(root_dir);
 }
 
 /* The closure of @path is exactly @expected: paths, with blanks between. */

@@ -21,8 +21,10 @@
 #include "base/path.h"
 #include "image/modindex.h"
 
+#include "../scratch.h"
+
 static char said[4096];
-static char dir[64]; /* of the unpacked "package" */
+static char dir[SCRATCH_PATH_MAX]; /* of the unpacked "package" */
 
 static void remember(enum log_level level, const char *line)
 {
@@ -76,8 +78,7 @@ static int setup(void **state)
 	char path[256];
 
 	log_set_sink(remember);
-	snprintf(dir, sizeof(dir), "/tmp/test-modules-XXXXXX");
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make(dir), 0);
 	make_module("kernel/drivers/block/brd.ko", "depends=|alias=brd|");
 	make_module("kernel/fs/ext4/ext4.ko",
 		    "depends=jbd2,crc16|softdep=pre: crypto-crc32c|alias=fs-ext2|alias=ext2|");
@@ -113,11 +114,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	if (fork() == 0) {
-		execl("/bin/rm", "rm", "-rf", "--", dir, (char *)NULL);
-		_exit(127);
-	}
-	return 0;
+	return scratch_remove(dir);
 }
 
 static void opens_an_unpacked_package_and_its_modules_directory(void **state)

@@ -21,6 +21,8 @@
 #include "image/publish.h"
 #include "image/verify.h"
 
+#include "../scratch.h"
+
 #define IMAGE_BYTES (3u << 20)
 
 static char said[4096]; /* everything logged since the last clear */
@@ -33,7 +35,7 @@ static void remember(enum log_level level, const char *line)
 }
 
 struct fixture {
-	char dir[64];
+	char dir[SCRATCH_PATH_MAX];
 	int dirfd;
 	int image_fd;
 	struct sign_key key;
@@ -65,8 +67,7 @@ static int setup(void **state)
 
 	log_set_sink(remember);
 	said[0] = 0;
-	snprintf(f->dir, sizeof(f->dir), "/tmp/test-publish-XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
+	assert_int_equal(scratch_make(f->dir), 0);
 	f->dirfd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	f->image_fd = open(f->dir, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
 	assert_true(f->dirfd >= 0 && f->image_fd >= 0);
@@ -85,18 +86,13 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	char command[128];
+	int r;
 
 	fd_close(f->image_fd);
 	fd_close(f->dirfd);
-	/* the names are the test's own */
-	snprintf(command, sizeof(command), "%s", f->dir);
-	if (fork() == 0) {
-		execl("/bin/rm", "rm", "-rf", "--", command, (char *)NULL);
-		_exit(127);
-	}
+	r = scratch_remove(f->dir);
 	free(f);
-	return 0;
+	return r;
 }
 
 static void read_index(struct fixture *f, struct index *ret)

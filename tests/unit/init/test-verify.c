@@ -15,6 +15,8 @@
 #include "base/file.h"
 #include "init/verify.h"
 
+#include "../scratch.h"
+
 #define TEXT "bpboot-index 1\n"
 
 static struct minisign_key key;
@@ -91,11 +93,11 @@ static void every_flipped_bit_of_a_signature_is_found(void **state)
 static void keys_come_from_pub_files(void **state)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER(MINISIGN_FILE_MAX);
-	char dir[] = "/tmp/bpboot-test.XXXXXX", why[VERIFY_WHY_MAX] = "";
+	char dir[SCRATCH_PATH_MAX], why[VERIFY_WHY_MAX] = "";
 	struct verify_keys keys;
 	int fd;
 
-	assert_non_null(mkdtemp(dir));
+	assert_int_equal(scratch_make(dir), 0);
 	fd = open(dir, O_RDONLY | O_DIRECTORY);
 	assert_int_equal(verify_keys_read(fd, ".", &keys, why), -ENOKEY);
 	assert_int_equal(minisign_key_format(&key, &b), 0);
@@ -107,11 +109,8 @@ static void keys_come_from_pub_files(void **state)
 	assert_int_equal(file_write(fd, "bad.pub", "x", 1, 0644), 0);
 	assert_int_equal(verify_keys_read(fd, ".", &keys, why), -EBADMSG);
 	assert_non_null(strstr(why, "bad.pub"));
-	unlinkat(fd, "readme", 0);
-	unlinkat(fd, "sign.pub", 0);
-	unlinkat(fd, "bad.pub", 0);
 	close(fd);
-	rmdir(dir);
+	assert_int_equal(scratch_remove(dir), 0);
 }
 
 static void old_foreign_and_unknown_images_are_refused(void **state)

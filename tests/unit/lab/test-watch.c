@@ -17,6 +17,8 @@
 #include "base/fd.h"
 #include "lab/watch.h"
 
+#include "../scratch.h"
+
 #define EVENTS "state/boots/52:54:00:b0:00:00.events"
 #define HEAD   "2026-11-22T10:31:02.123Z 52:54:00:b0:00:00 1a2b3c4d 0 "
 
@@ -31,11 +33,11 @@ static void append(const struct place *p, const char *file, const char *text)
 
 static void place_make(struct place *p)
 {
-	char path[] = "/tmp/test-watch.XXXXXX";
+	char path[SCRATCH_PATH_MAX];
 
 	*p = PLACE();
-	assert_non_null(mkdtemp(path));
-	snprintf(p->path, sizeof(p->path), "%s", path);
+	assert_int_equal(scratch_make(path), 0);
+	assert_in_range(snprintf(p->path, sizeof(p->path), "%s", path), 1, sizeof(p->path) - 1);
 	p->dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(p->dir >= 0);
 	assert_int_equal(mkdirat(p->dir, "state", 0700), 0);
