@@ -13,7 +13,7 @@
 
 struct options {
 	const char *boot_file, *events, *key;
-	struct in_addr master;
+	struct ipaddr master;
 	uint16_t port;
 };
 

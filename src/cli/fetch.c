@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -142,6 +143,24 @@ static void say_result(const struct fetch *f, const char *to, uint64_t took_us)
 			     rate));
 }
 
+/* A host name, by this machine's resolver. */
+static int resolve(struct fetch_url *u)
+{
+	const struct addrinfo hints = { .ai_socktype = SOCK_DGRAM };
+	struct addrinfo *found;
+	int r;
+
+	if (ip_is_set(&u->host))
+		return 0;
+	r = getaddrinfo(u->name, NULL, &hints, &found);
+	if (r != 0)
+		return log_err(0, "cannot find the host '%s': %s", u->name, gai_strerror(r)),
+		       -EHOSTUNREACH;
+	u->host = ip_sock_host((const union ip_sock *)(const void *)found->ai_addr);
+	freeaddrinfo(found);
+	return 0;
+}
+
 static int run(void *options, int argc, char **argv)
 {
 	const struct fetch_options *o = options;
@@ -155,6 +174,9 @@ static int run(void *options, int argc, char **argv)
 		log_err(0, "'%s' is not a URL to fetch: %s", argv[0], why);
 		return COMMAND_USAGE;
 	}
+	r = resolve(&u);
+	if (r < 0)
+		return r;
 	if (!to)
 		to = default_output(&u);
 	if (!*to) {
@@ -201,7 +223,7 @@ const struct command cmd_fetch = {
 	.name = "fetch",
 	.args = "URL",
 	.summary = "fetch a file with the node's own transfer code",
-	.details = "URL is tftp://ADDRESS[:PORT]/PATH or http://ADDRESS[:PORT]/PATH. Without "
+	.details = "URL is tftp://HOST[:PORT]/PATH or http://HOST[:PORT]/PATH. Without "
 		   "--output the file goes\n"
 		   "to the current directory, under the last name of PATH. On a failure nothing is "
 		   "left behind.\n",

@@ -80,25 +80,9 @@ static int take_retry(struct cmdline *c, size_t offset, char *value)
 	return 0;
 }
 
-/* A.B.C.D[:PORT] */
-static int take_address(char *value, struct in_addr *ret, uint16_t *ret_port)
-{
-	char *colon = strchr(value, ':');
-	uint32_t port = 0;
-	struct in_addr a;
-
-	if (colon)
-		*colon++ = 0;
-	if (ipv4_parse(value, &a) < 0 || (colon && parse_u32(colon, 1, UINT16_MAX, &port) < 0))
-		return -EINVAL;
-	*ret = a;
-	*ret_port = (uint16_t)port;
-	return 0;
-}
-
 static int take_master(struct cmdline *c, size_t offset, char *value)
 {
-	int r = take_address(value, &c->master, &c->master_port);
+	int r = ip_parse_port(value, 0, &c->master, &c->master_port);
 
 	c->have_master = c->have_master || r == 0;
 	return r;
@@ -106,7 +90,7 @@ static int take_master(struct cmdline *c, size_t offset, char *value)
 
 static int take_log(struct cmdline *c, size_t offset, char *value)
 {
-	int r = take_address(value, &c->log, &c->log_port);
+	int r = ip_parse_port(value, 0, &c->log, &c->log_port);
 
 	c->have_log = c->have_log || r == 0;
 	return r;
@@ -234,8 +218,8 @@ static const struct {
 	{ "bpboot.dhcp", take_seconds, offsetof(struct cmdline, dhcp_s), "seconds" },
 	{ "bpboot.fetch", take_seconds, offsetof(struct cmdline, fetch_s), "seconds" },
 	{ "bpboot.link", take_seconds, offsetof(struct cmdline, link_s), "seconds" },
-	{ "bpboot.log", take_log, 0, "an address, A.B.C.D or A.B.C.D:PORT" },
-	{ "bpboot.master", take_master, 0, "an address, A.B.C.D or A.B.C.D:PORT" },
+	{ "bpboot.log", take_log, 0, "an address, A.B.C.D[:PORT] or [IPV6][:PORT]" },
+	{ "bpboot.master", take_master, 0, "an address, A.B.C.D[:PORT] or [IPV6][:PORT]" },
 	{ "bpboot.retry", take_retry, 0, "seconds, MIN or MIN-MAX" },
 	{ "bpboot.sessions", take_u16, offsetof(struct cmdline, sessions), "a number" },
 	{ "bpboot.windowsize", take_u16, offsetof(struct cmdline, windowsize), "blocks" },

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/ip.h"
 #include "base/lang.h"
 
 #define CMDLINE_BYTES_MAX	 4096 /* with NUL; more than any kernel takes on amd64 */
@@ -39,7 +40,7 @@ struct cmdline {
 	struct cmdline_static addr; /* with CMDLINE_IP_STATIC */
 	const char *device;	    /* the one interface of ip=, or NULL */
 	struct mac bootif;
-	struct in_addr master, log;
+	struct ipaddr master, log;
 	uint16_t master_port, log_port;		      /* 0: the default */
 	uint32_t retry_min_s, retry_max_s;	      /* back-off between attempts */
 	uint32_t link_s, dhcp_s, fetch_s;	      /* patience of each */

@@ -22,6 +22,13 @@ static int put(struct buffer *to, const char *key, const char *value)
 	return *value ? buffer_printf(to, "%s=%s\n", key, value) : 0;
 }
 
+static int put_ip(struct buffer *to, const char *key, const struct ipaddr *a)
+{
+	char text[IP_STR_MAX];
+
+	return put(to, key, ip_format(a, text));
+}
+
 static int put_address(struct buffer *to, const char *key, struct in_addr a)
 {
 	char text[INET_ADDRSTRLEN];
@@ -58,7 +65,7 @@ static int put_number(struct buffer *to, const char *key, uint64_t v)
 
 static int boot_text(const struct boot *b, struct buffer *to)
 {
-	char mac[MAC_STR_MAX], url[FETCH_URL_MAX], master[INET_ADDRSTRLEN];
+	char mac[MAC_STR_MAX], url[FETCH_URL_MAX], master[IP_STR_MAX];
 	const struct cmdline *c = &b->cmdline;
 	int r = buffer_printf(to, "BOOT=%08" PRIx32 "\nMAC=%s\nINTERFACE=%s\nIMAGE=%s\n",
 			      b->reporter.boot, mac_format(&b->link.mac, mac), b->link.name,
@@ -66,12 +73,14 @@ static int boot_text(const struct boot *b, struct buffer *to)
 
 	r = r ? r : put_number(to, "COUNTER", b->index.counter);
 	r = r ? r : put(to, "URL", fetch_url_format(&b->url, url));
-	ipv4_format(c->have_master ? c->master : b->url.host, master);
+	ip_format(c->have_master ? &c->master : &b->url.host, master);
 	if (r == 0 && c->have_master && c->master_port)
-		r = buffer_printf(to, "MASTER=%s:%u\n", master, c->master_port);
+		r = buffer_printf(
+			to, c->master.family == AF_INET6 ? "MASTER=[%s]:%u\n" : "MASTER=%s:%u\n",
+			master, c->master_port);
 	else if (r == 0)
 		r = put(to, "MASTER", master);
-	return r ? r : put_address(to, "SERVER", b->url.host);
+	return r ? r : put_ip(to, "SERVER", &b->url.host);
 }
 
 static int lease_text(const struct boot *b, struct buffer *to)

@@ -91,8 +91,8 @@ int root_decide(const char *root, const struct dhcp_lease *lease, struct fetch_u
 static void connect_reporter(struct boot *b, bool have_url)
 {
 	const struct cmdline *c = &b->cmdline;
-	char text[INET_ADDRSTRLEN];
-	struct in_addr to;
+	char text[IP_STR_MAX];
+	struct ipaddr to;
 	int r;
 
 	if (c->have_log || c->have_master)
@@ -100,13 +100,14 @@ static void connect_reporter(struct boot *b, bool have_url)
 	else if (have_url)
 		to = b->url.host;
 	else
-		to = b->lease.next_server.s_addr ? b->lease.next_server : b->lease.server_id;
-	if (to.s_addr == 0)
+		to = ip_from_v4(b->lease.next_server.s_addr ? b->lease.next_server
+							    : b->lease.server_id);
+	if (!ip_is_set(&to))
 		return;
-	r = reporter_connect(&b->reporter, to,
+	r = reporter_connect(&b->reporter, &to,
 			     c->have_log && c->log_port ? c->log_port : REPORTER_PORT);
 	if (r < 0)
-		stage_warn(b, REPORT_DHCP, "cannot report to %s: %s", ipv4_format(to, text),
+		stage_warn(b, REPORT_DHCP, "cannot report to %s: %s", ip_format(&to, text),
 			   strerror(-r));
 }
 

@@ -11,31 +11,35 @@
  */
 #pragma once
 
-#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buffer.h"
+#include "base/ip.h"
 #include "base/lang.h"
 #include "wire/index.h"
 
 struct ev_loop;
 
 #define FETCH_PATH_MAX	   512 /* with NUL */
-#define FETCH_URL_MAX	   600 /* with NUL */
+#define FETCH_URL_MAX	   800 /* with NUL */
 #define FETCH_WHY_MAX	   400 /* with NUL */
 #define FETCH_SERVERS_MAX  8
 #define FETCH_SESSIONS_MAX 64
 
 enum fetch_scheme { FETCH_TFTP, FETCH_HTTP, FETCH_SCHEME_MAX_ };
 
+#define FETCH_NAME_MAX 254		    /* of a host, with NUL */
+#define FETCH_HOST_MAX (FETCH_NAME_MAX + 8) /* a host with its port, with NUL */
+
 /*
- * tftp:// or http:// and A.B.C.D[:PORT]/PATH; the slash that begins PATH is not part of the name
- * that the server is asked for.
+ * tftp:// or http:// and HOST[:PORT]/PATH, where HOST is A.B.C.D, [IPv6] or a name; the slash that
+ * begins PATH is not part of the name that the server is asked for.
  */
 struct fetch_url {
 	enum fetch_scheme scheme;
-	struct in_addr host;
+	struct ipaddr host;	   /* not set: @name has to be resolved first */
+	char name[FETCH_NAME_MAX]; /* of the host, "" when it is an address */
 	uint16_t port;		   /* host order; the scheme's own when the URL has none */
 	char path[FETCH_PATH_MAX]; /* without the leading slash; "//" in the URL keeps one. %XX is
 				      decoded */
@@ -47,6 +51,9 @@ struct fetch_url {
  */
 _must_check_ int fetch_url_parse(const char *s, struct fetch_url *ret, const char **ret_why);
 const char *fetch_url_format(const struct fetch_url *u, char ret[static FETCH_URL_MAX]);
+
+/* "HOST" or "HOST:PORT" as a URL says it. Return: @ret. */
+const char *fetch_url_host(const struct fetch_url *u, char ret[static FETCH_HOST_MAX]);
 
 /*
  * The URL of @name beside @u: the path up to and with its last slash, and @name behind it.

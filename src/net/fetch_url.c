@@ -5,11 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/addr.h"
 #include "base/parse.h"
 #include "net/fetch.h"
 #include "wire/http.h"
 #include "wire/tftp.h"
+
+#define LABEL_MAX 63 /* RFC 1035 */
 
 static const struct {
 	const char *prefix;
@@ -19,23 +20,63 @@ static const struct {
 	[FETCH_HTTP] = { "http://", HTTP_PORT },
 };
 
+/*
+ * Letters, digits, hyphens and dots, no label empty or longer than DNS has them, and the last one
+ * not of digits alone, so that a wrong address is not taken for a name.
+ */
+static bool is_name(const char *s)
+{
+	size_t label = 0;
+	bool digits = true;
+
+	for (; *s; s++) {
+		if (*s == '.') {
+			if (label == 0)
+				return false;
+			label = 0;
+			digits = true;
+			continue;
+		}
+		if (!strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_",
+			    *s) ||
+		    ++label > LABEL_MAX)
+			return false;
+		digits = digits && *s >= '0' && *s <= '9';
+	}
+	return label > 0 && !digits;
+}
+
 static int host_parse(const char *s, size_t n, struct fetch_url *u)
 {
-	char host[INET_ADDRSTRLEN + sizeof(":65535")], *colon;
+	char text[FETCH_HOST_MAX], *host = text, *end;
 	uint32_t port;
 
-	if (n >= sizeof(host))
+	if (n >= sizeof(text))
 		return -EINVAL;
-	memcpy(host, s, n);
-	host[n] = 0;
-	colon = strchr(host, ':');
-	if (colon) {
-		*colon = 0;
-		if (parse_u32(colon + 1, 1, 65535, &port) < 0)
+	memcpy(text, s, n);
+	text[n] = 0;
+	if (*host == '[') {
+		end = strchr(++host, ']');
+		if (!end)
+			return -EINVAL;
+		*end++ = 0;
+		if (*end && *end != ':')
+			return -EINVAL;
+	} else {
+		end = strchrnul(host, ':');
+	}
+	if (*end) {
+		*end = 0;
+		if (parse_u32(end + 1, 1, 65535, &port) < 0)
 			return -EINVAL;
 		u->port = (uint16_t)port;
 	}
-	return ipv4_parse(host, &u->host);
+	if (ip_parse(host, &u->host) == 0)
+		return (u->host.family == AF_INET6) == (host != text) ? 0 : -EINVAL;
+	if (host != text || strlen(host) >= sizeof(u->name) || !is_name(host))
+		return -EINVAL;
+	memcpy(u->name, host, strlen(host) + 1);
+	return 0;
 }
 
 /* Decode %XX. Return: 0 or -EINVAL: empty, too long, a byte that no file name should have. */
@@ -71,7 +112,7 @@ int fetch_url_parse(const char *s, struct fetch_url *ret, const char **ret_why)
 	       strncmp(s, schemes[i].prefix, strlen(schemes[i].prefix)) != 0)
 		i++;
 	if (i == FETCH_SCHEME_MAX_) {
-		*ret_why = "expected tftp://ADDRESS[:PORT]/PATH or http://ADDRESS[:PORT]/PATH";
+		*ret_why = "expected tftp://HOST[:PORT]/PATH or http://HOST[:PORT]/PATH";
 		return -EPROTONOSUPPORT;
 	}
 	u.scheme = (enum fetch_scheme)i;
@@ -83,7 +124,8 @@ int fetch_url_parse(const char *s, struct fetch_url *ret, const char **ret_why)
 		return -EINVAL;
 	}
 	if (host_parse(s, (size_t)(slash - s), &u) < 0) {
-		*ret_why = "expected an IPv4 address as host, with :PORT or without";
+		*ret_why = "expected A.B.C.D, [IPv6 address] or a name as host, with :PORT or "
+			   "without";
 		return -EINVAL;
 	}
 	if (path_decode(slash + 1, u.path) < 0) {
@@ -94,15 +136,24 @@ int fetch_url_parse(const char *s, struct fetch_url *ret, const char **ret_why)
 	return 0;
 }
 
-const char *fetch_url_format(const struct fetch_url *u, char ret[static FETCH_URL_MAX])
+const char *fetch_url_host(const struct fetch_url *u, char ret[static FETCH_HOST_MAX])
 {
-	char host[INET_ADDRSTRLEN];
-	int n = snprintf(ret, FETCH_URL_MAX, "%s%s", schemes[u->scheme].prefix,
-			 ipv4_format(u->host, host));
+	char address[IP_STR_MAX];
+	const char *host = *u->name ? u->name : ip_format(&u->host, address);
+	bool v6 = !*u->name && u->host.family == AF_INET6;
+	int n = snprintf(ret, FETCH_HOST_MAX, v6 ? "[%s]" : "%s", host);
 
 	if (u->port != schemes[u->scheme].port)
-		n += snprintf(ret + n, FETCH_URL_MAX - (size_t)n, ":%u", u->port);
-	ret[n++] = '/';
+		snprintf(ret + n, FETCH_HOST_MAX - (size_t)n, ":%u", u->port);
+	return ret;
+}
+
+const char *fetch_url_format(const struct fetch_url *u, char ret[static FETCH_URL_MAX])
+{
+	char host[FETCH_HOST_MAX];
+	int n = snprintf(ret, FETCH_URL_MAX, "%s%s/", schemes[u->scheme].prefix,
+			 fetch_url_host(u, host));
+
 	for (const char *p = u->path; *p && n + 4 < FETCH_URL_MAX; p++) {
 		uint8_t c = (uint8_t)*p;
 

@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/addr.h"
 #include "base/fd.h"
 #include "net/fetch.h"
 #include "net/http_client.h"
@@ -45,7 +44,7 @@ struct http_client {
 	struct http_pool *pool; /* borrowed, or NULL */
 	int fd;
 	enum state state;
-	struct sockaddr_in server;
+	union ip_sock server;
 	struct fetch_url url;
 	bool kept;   /* this connection served another transfer before */
 	bool late;   /* told since something new came */
@@ -91,14 +90,15 @@ static void fail(struct http_client *c, int err, const char *fmt, ...) _printf_(
 
 static void fail(struct http_client *c, int err, const char *fmt, ...)
 {
-	char server[INET_ADDRSTRLEN], what[HTTP_CLIENT_WHY_MAX - 64], why[HTTP_CLIENT_WHY_MAX];
+	char server[IP_STR_MAX], what[HTTP_CLIENT_WHY_MAX - 64], why[HTTP_CLIENT_WHY_MAX];
+	struct ipaddr host = ip_sock_host(&c->server);
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	snprintf(why, sizeof(why), "the HTTP server %s port %u %s",
-		 ipv4_format(c->server.sin_addr, server), ntohs(c->server.sin_port), what);
+	snprintf(why, sizeof(why), "the HTTP server %s port %u %s", ip_format(&host, server),
+		 ip_sock_port(&c->server), what);
 	finish(c, err, why);
 }
 
@@ -153,14 +153,18 @@ static void redirect(struct http_client *c, const struct http_head *h)
 	r = snprintf(url, sizeof(url), "%s%s", here, h->location) < (int)sizeof(url) ? 0 : -E2BIG;
 	if (r == 0)
 		r = fetch_url_parse(url, &to, &why);
+	if (r == 0 && !ip_is_set(&to.host)) { /* names are resolved before a transfer, by others */
+		to.host = c->url.host;
+		why = "it names another host";
+		r = strcmp(to.name, c->url.name) == 0 ? 0 : -EDESTADDRREQ;
+	}
 	if (r < 0 || to.scheme != FETCH_HTTP) {
 		fail(c, -EREMOTEIO, "redirects to '%.80s', which is not followed: %s", h->location,
 		     *why ? why : "expected http://ADDRESS[:PORT]/PATH");
 		return;
 	}
 	c->url = to;
-	c->server.sin_addr = to.host;
-	c->server.sin_port = htons(to.port);
+	c->server = ip_sock(&to.host, to.port);
 	disconnect(c);
 	begin(c);
 }
@@ -340,7 +344,7 @@ static size_t receive(struct http_client *c)
 
 static void send_request(struct http_client *c)
 {
-	char host[INET_ADDRSTRLEN + sizeof(":65535")], address[INET_ADDRSTRLEN];
+	char host[FETCH_HOST_MAX];
 	struct http_request q = {
 		.host = host, .path = c->url.path, .first = c->bytes, .etag = c->etag
 	};
@@ -348,8 +352,7 @@ static void send_request(struct http_client *c)
 	size_t n;
 	int r;
 
-	snprintf(host, sizeof(host), c->url.port == HTTP_PORT ? "%s" : "%s:%u",
-		 ipv4_format(c->server.sin_addr, address), c->url.port);
+	fetch_url_host(&c->url, host);
 	r = http_request_format(&q, buf, sizeof(buf), &n);
 	if (r < 0) {
 		fail(c, r, "cannot be asked for so long a path");
@@ -427,11 +430,11 @@ static int connect_to(struct http_client *c)
 
 	c->kept = fd >= 0;
 	if (fd < 0) {
-		fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		fd = socket(c->server.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 		if (fd < 0)
 			return -errno;
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-		if (connect(fd, (struct sockaddr *)&c->server, sizeof(c->server)) < 0 &&
+		if (connect(fd, &c->server.sa, ip_sock_bytes(&c->server)) < 0 &&
 		    errno != EINPROGRESS) {
 			int err = -errno;
 
@@ -479,9 +482,9 @@ int http_client_new(struct ev_loop *loop, const struct http_client_config *confi
 				     .host = config->server,
 				     .port = config->port ? config->port : HTTP_PORT };
 	memcpy(c->url.path, config->path, strlen(config->path) + 1);
-	c->server = (struct sockaddr_in){ .sin_family = AF_INET,
-					  .sin_addr = config->server,
-					  .sin_port = htons(c->url.port) };
+	if (config->name)
+		snprintf(c->url.name, sizeof(c->url.name), "%s", config->name);
+	c->server = ip_sock(&config->server, c->url.port);
 	ev_init(&c->io, on_io);
 	c->io.data = c;
 	ev_init(&c->timer, on_timer);

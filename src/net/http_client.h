@@ -9,10 +9,10 @@
  */
 #pragma once
 
-#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/ip.h"
 #include "base/lang.h"
 #include "net/tftp_client.h"
 
@@ -23,7 +23,8 @@ struct http_pool;
 #define HTTP_CLIENT_WHY_MAX TFTP_CLIENT_WHY_MAX
 
 struct http_client_config {
-	struct in_addr server;
+	struct ipaddr server;
+	const char *name;   /* of the server, as its URL said it; NULL: its address. Copied */
 	uint16_t port;	    /* host order; 0: 80 */
 	const char *path;   /* without the first slash; copied */
 	uint64_t max_bytes; /* a longer file fails with -E2BIG; 0: no limit */

@@ -14,7 +14,7 @@ struct http_pool {
 	size_t n;
 	struct idle {
 		int fd;
-		struct sockaddr_in server;
+		union ip_sock server;
 	} idle[HTTP_POOL_MAX];
 };
 
@@ -45,15 +45,15 @@ static bool is_quiet(int fd)
 	return recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
-int http_pool_take(struct http_pool *p, const struct sockaddr_in *server)
+int http_pool_take(struct http_pool *p, const union ip_sock *server)
 {
 	size_t i = p ? p->n : 0;
 
 	while (i-- > 0) { /* the one that was used last: the likeliest to live */
 		struct idle idle = p->idle[i];
 
-		if (idle.server.sin_addr.s_addr != server->sin_addr.s_addr ||
-		    idle.server.sin_port != server->sin_port)
+		if (!ip_sock_same_host(&idle.server, server) ||
+		    ip_sock_port(&idle.server) != ip_sock_port(server))
 			continue;
 		p->idle[i] = p->idle[--p->n];
 		if (is_quiet(idle.fd))
@@ -63,7 +63,7 @@ int http_pool_take(struct http_pool *p, const struct sockaddr_in *server)
 	return -ENOENT;
 }
 
-void http_pool_give(struct http_pool *p, const struct sockaddr_in *server, int fd)
+void http_pool_give(struct http_pool *p, const union ip_sock *server, int fd)
 {
 	if (!p || p->n == HTTP_POOL_MAX)
 		fd_close(fd);

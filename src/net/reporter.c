@@ -90,14 +90,14 @@ bool reporter_add(struct reporter *r, struct report *e)
 	return true;
 }
 
-int reporter_connect(struct reporter *r, struct in_addr to, uint16_t port)
+int reporter_connect(struct reporter *r, const struct ipaddr *to, uint16_t port)
 {
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = to, .sin_port = htons(port) };
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	union ip_sock a = ip_sock(to, port);
+	_cleanup_close_ int fd = socket(to->family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+	if (connect(fd, &a.sa, ip_sock_bytes(&a)) < 0)
 		return -errno;
 	fd_close(r->fd);
 	r->fd = TAKE_FD(fd);

@@ -8,12 +8,12 @@
  */
 #pragma once
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/ip.h"
 #include "wire/report.h"
 
 #define REPORTER_KEPT_MAX    256 /* events of a boot; then the oldest go */
@@ -50,7 +50,7 @@ bool reporter_add(struct reporter *r, struct report *e);
 
 /* There is an address now: send to @to, first what was kept. @port in host order. Return: 0 or
  * negative errno. */
-_must_check_ int reporter_connect(struct reporter *r, struct in_addr to, uint16_t port);
+_must_check_ int reporter_connect(struct reporter *r, const struct ipaddr *to, uint16_t port);
 
 /* The address is gone; events are kept. */
 void reporter_disconnect(struct reporter *r);

@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/addr.h"
 #include "base/fd.h"
 #include "net/tftp_client_internal.h"
 #include "net/tftp_socket.h"
@@ -52,13 +51,13 @@ void tftp_client_finish(struct tftp_client *c, int err, const char *why)
 	c->ops->done(c->ctx, err, why);
 }
 
-static void send_to(struct tftp_client *c, const struct sockaddr_in *to, const void *p, size_t n)
+static void send_to(struct tftp_client *c, const union ip_sock *to, const void *p, size_t n)
 {
 	/* a packet that could not be sent is a packet lost: the timer sees to it */
-	(void)sendto(c->fd, p, n, MSG_DONTWAIT, (const struct sockaddr *)to, sizeof(*to));
+	(void)sendto(c->fd, p, n, MSG_DONTWAIT, &to->sa, ip_sock_bytes(to));
 }
 
-void tftp_client_send_error(struct tftp_client *c, const struct sockaddr_in *to, uint16_t error,
+void tftp_client_send_error(struct tftp_client *c, const union ip_sock *to, uint16_t error,
 			    const char *message)
 {
 	struct tftp_packet p = { .op = TFTP_ERROR, .error = error };
@@ -109,8 +108,7 @@ static int send_request(struct tftp_client *c, bool again)
 	if (r < 0)
 		return r;
 	said(c, again);
-	return sendto(c->fd, buf, n, MSG_DONTWAIT, (const struct sockaddr *)&c->server,
-		      sizeof(c->server)) < 0
+	return sendto(c->fd, buf, n, MSG_DONTWAIT, &c->server.sa, ip_sock_bytes(&c->server)) < 0
 		       ? -errno
 		       : 0;
 }
@@ -431,19 +429,19 @@ static void on_error_packet(struct tftp_client *c, const struct tftp_packet *p)
  * A packet from another address or port than the transfer's: answered, else ignored (RFC 1350,
  * section 4).
  */
-static void on_stranger(struct tftp_client *c, const struct sockaddr_in *from, bool is_error)
+static void on_stranger(struct tftp_client *c, const union ip_sock *from, bool is_error)
 {
-	if (from->sin_addr.s_addr != c->server.sin_addr.s_addr)
-		c->stranger = from->sin_addr;
+	if (!ip_sock_same_host(from, &c->server))
+		c->stranger = ip_sock_host(from);
 	if (c->state == STATE_DATA && !is_error && c->strangers++ < STRANGERS_MAX)
 		tftp_client_send_error(c, from, TFTP_EBADID, "unknown transfer id");
 }
 
-static void on_packet(struct tftp_client *c, const struct sockaddr_in *from, size_t n)
+static void on_packet(struct tftp_client *c, const union ip_sock *from, size_t n)
 {
 	struct tftp_packet p;
-	bool ours = from->sin_addr.s_addr == c->server.sin_addr.s_addr &&
-		    (c->state == STATE_REQUEST || from->sin_port == c->peer.sin_port);
+	bool ours = ip_sock_same_host(from, &c->server) &&
+		    (c->state == STATE_REQUEST || ip_sock_port(from) == ip_sock_port(&c->peer));
 
 	if (tftp_packet_parse(c->buf, n, &p) < 0) {
 		if (!ours)
@@ -481,10 +479,9 @@ static void on_packet(struct tftp_client *c, const struct sockaddr_in *from, siz
 /* One packet or error of the socket. Return: 1 when there may be more, 0 when not. */
 static int receive(struct tftp_client *c)
 {
-	struct sockaddr_in from = { 0 };
+	union ip_sock from = { .in6 = { 0 } };
 	socklen_t from_len = sizeof(from);
-	ssize_t n = recvfrom(c->fd, c->buf, c->buf_bytes, MSG_DONTWAIT, (struct sockaddr *)&from,
-			     &from_len);
+	ssize_t n = recvfrom(c->fd, c->buf, c->buf_bytes, MSG_DONTWAIT, &from.sa, &from_len);
 
 	if (n >= 0) {
 		on_packet(c, &from, (size_t)n);
@@ -531,11 +528,7 @@ static int setup(struct tftp_client *c, const struct tftp_client_config *config)
 	if (strlen(config->path) >= sizeof(c->path) || !*config->path)
 		return -ENAMETOOLONG;
 	memcpy(c->path, config->path, strlen(config->path) + 1);
-	c->server = (struct sockaddr_in){
-		.sin_family = AF_INET,
-		.sin_addr = config->server,
-		.sin_port = htons(config->port ? config->port : TFTP_PORT),
-	};
+	c->server = ip_sock(&config->server, config->port ? config->port : TFTP_PORT);
 	c->max_bytes = config->max_bytes;
 	c->rto_min = (config->retry_min_ms ? config->retry_min_ms : RETRY_MIN_MS) / 1e3;
 	c->stall = (config->stall_ms ? config->stall_ms : STALL_MS) / 1e3;

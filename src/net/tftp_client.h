@@ -8,11 +8,11 @@
  */
 #pragma once
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/ip.h"
 #include "base/lang.h"
 
 struct ev_loop;
@@ -22,7 +22,7 @@ struct tftp_client;
 #define TFTP_CLIENT_SIZE_UNKNOWN UINT64_MAX
 
 struct tftp_client_config {
-	struct in_addr server;
+	struct ipaddr server;
 	uint16_t port;	       /* host order; 0: 69 */
 	const char *path;      /* as sent to the server; copied */
 	uint16_t blksize;      /* 8 to 65464; 0: what fits the MTU of the route, so that nothing is

@@ -6,17 +6,23 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/addr.h"
 #include "net/tftp_client_internal.h"
+
+static const char *server_text(const struct tftp_client *c, char ret[static IP_STR_MAX])
+{
+	struct ipaddr a = ip_sock_host(&c->server);
+
+	return ip_format(&a, ret);
+}
 
 /* The server broke the protocol: tell it and give up. */
 void tftp_fail_proto(struct tftp_client *c, uint16_t error, const char *what)
 {
-	char server[INET_ADDRSTRLEN], why[TFTP_CLIENT_WHY_MAX];
+	char server[IP_STR_MAX], why[TFTP_CLIENT_WHY_MAX];
 
 	tftp_client_send_error(c, &c->peer, error, what);
 	snprintf(why, sizeof(why), "the TFTP server %s breaks the protocol with '%.80s': %s",
-		 ipv4_format(c->server.sin_addr, server), c->path, what);
+		 server_text(c, server), c->path, what);
 	tftp_client_finish(c, -EPROTO, why);
 }
 
@@ -33,18 +39,18 @@ void tftp_fail_too_long(struct tftp_client *c, uint64_t bytes)
 
 void tftp_fail_timeout(struct tftp_client *c)
 {
-	char server[INET_ADDRSTRLEN], other[INET_ADDRSTRLEN], why[TFTP_CLIENT_WHY_MAX];
-	const char *s = ipv4_format(c->server.sin_addr, server);
+	char server[IP_STR_MAX], other[IP_STR_MAX], why[TFTP_CLIENT_WHY_MAX];
+	const char *s = server_text(c, server);
 
 	if (c->state == STATE_DATA)
 		snprintf(why, sizeof(why),
 			 "the TFTP server %s fell silent for %.0f s in '%.80s' after %llu bytes", s,
 			 c->stall, c->path, (unsigned long long)c->bytes);
-	else if (c->stranger.s_addr)
+	else if (ip_is_set(&c->stranger))
 		snprintf(why, sizeof(why),
 			 "no answer from the TFTP server %s to '%.80s' in %.0f s, but one from %s, "
 			 "which was not asked",
-			 s, c->path, c->stall, ipv4_format(c->stranger, other));
+			 s, c->path, c->stall, ip_format(&c->stranger, other));
 	else
 		snprintf(why, sizeof(why), "no answer from the TFTP server %s to '%.80s' in %.0f s",
 			 s, c->path, c->stall);
@@ -55,15 +61,15 @@ void tftp_fail_timeout(struct tftp_client *c)
 
 void tftp_fail_refused(struct tftp_client *c)
 {
-	char server[INET_ADDRSTRLEN], why[TFTP_CLIENT_WHY_MAX];
+	char server[IP_STR_MAX], why[TFTP_CLIENT_WHY_MAX];
 
-	ipv4_format(c->server.sin_addr, server);
+	server_text(c, server);
 	if (c->state == STATE_DATA)
 		snprintf(why, sizeof(why), "the TFTP server %s stopped in '%.80s' after %llu bytes",
 			 server, c->path, (unsigned long long)c->bytes);
 	else
 		snprintf(why, sizeof(why), "no TFTP server at %s port %u", server,
-			 ntohs(c->server.sin_port));
+			 ip_sock_port(&c->server));
 	tftp_client_finish(c, -ECONNREFUSED, why);
 }
 

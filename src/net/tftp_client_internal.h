@@ -20,9 +20,9 @@ struct tftp_client {
 	int fd;
 	enum tftp_state state;
 	char path[TFTP_PATH_MAX];
-	struct sockaddr_in server; /* where requests go */
-	struct sockaddr_in peer;   /* the transfer's other end, once known */
-	struct in_addr stranger;   /* who else answered, for the error text */
+	union ip_sock server;	/* where requests go */
+	union ip_sock peer;	/* the transfer's other end, once known */
+	struct ipaddr stranger; /* who else answered, for the error text */
 	unsigned strangers;
 	uint64_t max_bytes, bytes;
 	struct tftp_options asked; /* empty after the server refused options */
@@ -53,7 +53,7 @@ struct tftp_client {
 void tftp_client_finish(struct tftp_client *c, int err, const char *why);
 
 /* Tell @to of an error. */
-void tftp_client_send_error(struct tftp_client *c, const struct sockaddr_in *to, uint16_t error,
+void tftp_client_send_error(struct tftp_client *c, const union ip_sock *to, uint16_t error,
 			    const char *message);
 
 /*

@@ -11,22 +11,24 @@
 #include "base/fd.h"
 #include "net/tftp_socket.h"
 
-#define UDP_HEADERS 32 /* IP, UDP and TFTP header */
+#define UDP_HEADERS  32 /* IP, UDP and TFTP header */
+#define UDP_HEADERS6 52 /* with IPv6 */
 #define UTIMEOUT_US \
 	50000 /* asked of the server for its own timer; only tftpd-hpa knows this option */
 #define RCVBUF_MAX	(4u << 20)
 #define RCVBUF_OVERHEAD 2816 /* what a packet costs of the receive buffer beyond its bytes */
 
 /* The MTU of the route to the server. */
-static int route_mtu(int fd, const struct sockaddr_in *to, size_t *ret)
+static int route_mtu(int fd, const union ip_sock *to, size_t *ret)
 {
-	struct sockaddr_in nowhere = { .sin_family = AF_UNSPEC };
+	struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+	bool v6 = to->sa.sa_family == AF_INET6;
 	int mtu = 0;
 	socklen_t n = sizeof(mtu);
 
-	if (connect(fd, (const struct sockaddr *)to, sizeof(*to)) < 0 ||
-	    getsockopt(fd, IPPROTO_IP, IP_MTU, &mtu, &n) < 0 ||
-	    connect(fd, (const struct sockaddr *)&nowhere, sizeof(nowhere)) < 0)
+	if (connect(fd, &to->sa, ip_sock_bytes(to)) < 0 ||
+	    getsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU : IP_MTU, &mtu, &n) < 0 ||
+	    connect(fd, &nowhere, sizeof(nowhere)) < 0)
 		return -errno;
 	*ret = (size_t)MAX(mtu, 0);
 	return 0;
@@ -50,24 +52,27 @@ static unsigned window_fit(int fd, unsigned window, uint16_t blksize)
 	return MIN(window, (unsigned)((size_t)room / each));
 }
 
-int tftp_socket_open(const struct sockaddr_in *server, uint16_t blksize, unsigned window,
+int tftp_socket_open(const union ip_sock *server, uint16_t blksize, unsigned window,
 		     struct tftp_options *ret)
 {
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	bool v6 = server->sa.sa_family == AF_INET6;
+	_cleanup_close_ int fd =
+		socket(server->sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	struct tftp_options o = { .has_tsize = true, .utimeout_us = UTIMEOUT_US };
 	uint16_t fits = TFTP_BLKSIZE_DEFAULT;
+	size_t mtu = 0, headers = v6 ? UDP_HEADERS6 : UDP_HEADERS;
 	int on = 1, r;
-	size_t mtu = 0;
 
 	if (fd < 0)
 		return -errno;
-	(void)setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on,
-			 sizeof(on)); /* else only slower to notice */
+	/* else only slower to notice */
+	(void)setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR, &on,
+			 sizeof(on));
 	r = route_mtu(fd, server, &mtu);
 	if (r < 0)
 		return r;
-	if (mtu > UDP_HEADERS + TFTP_BLKSIZE_MIN)
-		fits = (uint16_t)MIN(mtu - UDP_HEADERS, (size_t)TFTP_BLKSIZE_MAX);
+	if (mtu > headers + TFTP_BLKSIZE_MIN)
+		fits = (uint16_t)MIN(mtu - headers, (size_t)TFTP_BLKSIZE_MAX);
 	o.blksize = blksize ? blksize : fits;
 	window = window_fit(fd, window, o.blksize);
 	o.windowsize = window > 1 ? (uint16_t)window : 0;
@@ -75,14 +80,14 @@ int tftp_socket_open(const struct sockaddr_in *server, uint16_t blksize, unsigne
 	return TAKE_FD(fd);
 }
 
-bool tftp_socket_refused(int fd, const struct sockaddr_in *other)
+bool tftp_socket_refused(int fd, const union ip_sock *other)
 {
 	uint8_t data[64], control[512];
 	struct iovec v = { data, sizeof(data) };
 	bool refused = false;
 
 	for (;;) {
-		struct sockaddr_in to = { 0 };
+		union ip_sock to = { .in6 = { 0 } };
 		struct msghdr m = {
 			.msg_name = &to,
 			.msg_namelen = sizeof(to),
@@ -97,12 +102,14 @@ bool tftp_socket_refused(int fd, const struct sockaddr_in *other)
 		for (struct cmsghdr *h = CMSG_FIRSTHDR(&m); h; h = CMSG_NXTHDR(&m, h)) {
 			struct sock_extended_err e;
 
-			if (h->cmsg_level != IPPROTO_IP || h->cmsg_type != IP_RECVERR ||
+			if (!((h->cmsg_level == IPPROTO_IP && h->cmsg_type == IP_RECVERR) ||
+			      (h->cmsg_level == IPPROTO_IPV6 && h->cmsg_type == IPV6_RECVERR)) ||
 			    h->cmsg_len < CMSG_LEN(sizeof(e)))
 				continue;
 			memcpy(&e, CMSG_DATA(h), sizeof(e));
-			refused |= e.ee_errno == ECONNREFUSED && to.sin_port == other->sin_port &&
-				   to.sin_addr.s_addr == other->sin_addr.s_addr;
+			refused |= e.ee_errno == ECONNREFUSED &&
+				   ip_sock_port(&to) == ip_sock_port(other) &&
+				   ip_sock_same_host(&to, other);
 		}
 	}
 }

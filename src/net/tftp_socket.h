@@ -3,9 +3,9 @@
  */
 #pragma once
 
-#include <netinet/in.h>
 #include <stdbool.h>
 
+#include "base/ip.h"
 #include "base/lang.h"
 #include "wire/tftp.h"
 
@@ -15,11 +15,11 @@
  * The socket is not connected, since the server answers from another port. Return: descriptor or
  * negative errno (-ENETUNREACH: no route).
  */
-_must_check_ int tftp_socket_open(const struct sockaddr_in *server, uint16_t blksize,
-				  unsigned window, struct tftp_options *ret);
+_must_check_ int tftp_socket_open(const union ip_sock *server, uint16_t blksize, unsigned window,
+				  struct tftp_options *ret);
 
 /*
  * Empty the socket's queue of ICMP errors. Return: whether one says that nobody listens at @other;
  * what we told strangers may come back, too, and means nothing.
  */
-bool tftp_socket_refused(int fd, const struct sockaddr_in *other);
+bool tftp_socket_refused(int fd, const union ip_sock *other);

@@ -24,6 +24,7 @@ static int begin(struct ev_loop *loop, const struct fetch_url *url, const struct
 					   .max_bytes = c->max_bytes,
 					   .stall_ms = c->stall_ms };
 	struct http_client_config http = { .server = url->host,
+					   .name = *url->name ? url->name : NULL,
 					   .port = url->port,
 					   .path = url->path,
 					   .max_bytes = c->max_bytes,
@@ -44,9 +45,12 @@ int transfer_new(struct ev_loop *loop, const struct fetch_url *url,
 		 const struct transfer_config *config, const struct tftp_client_ops *ops, void *ctx,
 		 struct transfer **ret)
 {
-	struct transfer *t = calloc(1, sizeof(*t));
+	struct transfer *t;
 	int r;
 
+	if (!ip_is_set(&url->host)) /* a name that nobody resolved */
+		return -EDESTADDRREQ;
+	t = calloc(1, sizeof(*t));
 	if (!t)
 		return -ENOMEM;
 	r = begin(loop, url, config, ops, ctx, t);

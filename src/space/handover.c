@@ -12,23 +12,9 @@
 #include "base/parse.h"
 #include "space/handover.h"
 
-int handover_endpoint(const char *s, struct in_addr *ret, uint16_t *ret_port)
+int handover_endpoint(const char *s, struct ipaddr *ret, uint16_t *ret_port)
 {
-	const char *colon = strchr(s, ':');
-	char address[INET_ADDRSTRLEN] = "";
-	uint32_t port = HANDOVER_PORT;
-	struct in_addr a;
-	size_t n = colon ? (size_t)(colon - s) : strlen(s);
-
-	if (n >= sizeof(address))
-		return -EINVAL;
-	memcpy(address, s, n);
-	if (ipv4_parse(address, &a) < 0 ||
-	    (colon && parse_u32(colon + 1, 1, UINT16_MAX, &port) < 0))
-		return -EINVAL;
-	*ret = a;
-	*ret_port = (uint16_t)port;
-	return 0;
+	return ip_parse_port(s, HANDOVER_PORT, ret, ret_port);
 }
 
 static const char *take_line(struct handover *h, const char *key, const char *value)

@@ -3,11 +3,11 @@
  */
 #pragma once
 
-#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/ip.h"
 #include "base/lang.h"
 
 #define HANDOVER_BOOT	   "/run/bpboot/boot"
@@ -19,7 +19,7 @@
 struct handover {
 	struct mac mac;
 	uint32_t boot;	       /* number of this boot, 0 when not said */
-	struct in_addr master; /* 0.0.0.0 when not said */
+	struct ipaddr master;  /* not set when not said */
 	uint16_t port;
 };
 
@@ -30,5 +30,5 @@ _must_check_ int handover_parse(const char *text, size_t n, struct handover *ret
 /* Read the file; errors are logged. */
 _must_check_ int handover_read(const char *path, struct handover *ret);
 
-/* "address" or "address:port". Return: 0 or -EINVAL. */
-_must_check_ int handover_endpoint(const char *s, struct in_addr *ret, uint16_t *ret_port);
+/* As ip_parse_port(), with bpmaster's port when none is said. */
+_must_check_ int handover_endpoint(const char *s, struct ipaddr *ret, uint16_t *ret_port);

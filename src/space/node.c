@@ -90,12 +90,12 @@ static void timer_set(struct node *n, uint32_t ms)
 
 static void try_later(struct node *n, const char *why)
 {
-	char text[INET_ADDRSTRLEN], complaint[sizeof(n->complaint)];
+	char text[IP_STR_MAX], complaint[sizeof(n->complaint)];
 
 	snprintf(complaint, sizeof(complaint), "%s", why);
 	if (strcmp(complaint, n->complaint) != 0)
 		log_warn(0, "no connection to bpmaster at %s:%u: %s; trying again",
-			 ipv4_format(n->boot.master, text), n->boot.port, why);
+			 ip_format(&n->boot.master, text), n->boot.port, why);
 	memcpy(n->complaint, complaint, sizeof(complaint));
 	n->state = NODE_WAITING;
 	timer_set(n, backoff_next(&n->backoff));
@@ -339,25 +339,23 @@ static void on_connected(struct ev_loop *loop, struct ev_io *w, int events)
 
 static void attempt(struct node *n)
 {
-	struct sockaddr_in to = { .sin_family = AF_INET };
+	union ip_sock to;
 
 	if (handover_read(n->config->boot_file, &n->boot) < 0) {
 		try_later(n, "this node does not know its MAC");
 		return;
 	}
-	if (n->config->master.s_addr != 0) {
+	if (ip_is_set(&n->config->master)) {
 		n->boot.master = n->config->master;
 		n->boot.port = n->config->port;
 	}
-	if (n->boot.master.s_addr == 0) {
+	if (!ip_is_set(&n->boot.master)) {
 		try_later(n, "this node does not know its master: no MASTER in its boot file");
 		return;
 	}
-	to.sin_addr = n->boot.master;
-	to.sin_port = htons(n->boot.port);
-	n->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (n->fd < 0 ||
-	    (connect(n->fd, (struct sockaddr *)&to, sizeof(to)) < 0 && errno != EINPROGRESS)) {
+	to = ip_sock(&n->boot.master, n->boot.port);
+	n->fd = socket(to.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (n->fd < 0 || (connect(n->fd, &to.sa, ip_sock_bytes(&to)) < 0 && errno != EINPROGRESS)) {
 		int e = errno;
 
 		n->fd = fd_close(n->fd);

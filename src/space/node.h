@@ -3,10 +3,10 @@
  */
 #pragma once
 
-#include <netinet/in.h>
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/ip.h"
 #include "base/lang.h"
 
 #define NODE_CONNECT_MS	  5000 /* to connect, then to be registered */
@@ -19,7 +19,7 @@ struct node_config {
 	const char *boot_file; /* docs/handover.md */
 	const char *events;    /* the node's record of its boot */
 	const char *key;       /* public key of the master */
-	struct in_addr master; /* in place of what the boot file says; 0.0.0.0: what it says */
+	struct ipaddr master;  /* in place of what the boot file says; not set: what it says */
 	uint16_t port;
 	bool first; /* this is PID 1: never return, and obey orders to go down */
 };

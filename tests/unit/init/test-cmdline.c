@@ -50,7 +50,7 @@ static void words_are_taken(void **state)
 	assert_int_equal(c->link_s, 7);
 	assert_int_equal(c->master_port, 77);
 	assert_int_equal(ipv4_parse("10.0.0.2", &a), 0);
-	assert_int_equal(c->log.s_addr, a.s_addr);
+	assert_int_equal(c->log.v4.s_addr, a.s_addr);
 	assert_int_equal(c->n_warnings, 0);
 	free(c);
 }

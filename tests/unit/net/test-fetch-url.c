@@ -24,6 +24,11 @@ static void takes_and_writes_urls(void **state)
 		{ "tftp://10.0.0.1/a%20b%25", "a b%", NULL, 69 },
 		{ "http://10.0.0.1/a/x.index", "a/x.index", NULL, 80 },
 		{ "http://10.0.0.1:8080/a", "a", NULL, 8080 },
+		{ "http://[fd00::1]/a", "a", NULL, 80 },
+		{ "tftp://[fd00::1]:6969/a", "a", NULL, 6969 },
+		{ "tftp://[::ffff:10.0.0.1]/a", "a", NULL, 69 },
+		{ "http://boot.example.org:81/a", "a", NULL, 81 },
+		{ "tftp://boot1/a", "a", NULL, 69 },
 	};
 	char buf[FETCH_URL_MAX];
 	struct fetch_url u;
@@ -50,7 +55,15 @@ static void refuses_others_and_says_why(void **state)
 		{ "tftp://10.0.0.1", -EINVAL },
 		{ "tftp://10.0.0.1/", -EINVAL },
 		{ "tftp:///a", -EINVAL },
-		{ "tftp://host/a", -EINVAL },
+		{ "tftp://ho st/a", -EINVAL },
+		{ "tftp://a..b/a", -EINVAL },
+		{ "tftp://a./a", -EINVAL },
+		{ "tftp://fd00::1/a", -EINVAL },
+		{ "tftp://[fd00::1/a", -EINVAL },
+		{ "tftp://[fd00::1]69/a", -EINVAL },
+		{ "tftp://[fd00::1]:/a", -EINVAL },
+		{ "tftp://[10.0.0.1]/a", -EINVAL },
+		{ "tftp://[host]/a", -EINVAL },
 		{ "tftp://10.0.0.256/a", -EINVAL },
 		{ "tftp://10.0.0.1:/a", -EINVAL },
 		{ "tftp://10.0.0.1:0/a", -EINVAL },

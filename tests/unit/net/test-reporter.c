@@ -53,7 +53,7 @@ static bool add(enum report_state state, uint64_t ms)
 
 static void keeps_sends_and_sends_again(void **state)
 {
-	struct in_addr to = { .s_addr = htonl(INADDR_LOOPBACK) };
+	struct ipaddr to = ip_from_v4((struct in_addr){ htonl(INADDR_LOOPBACK) });
 	uint16_t port;
 	int fd = listener(&port);
 
@@ -61,7 +61,7 @@ static void keeps_sends_and_sends_again(void **state)
 	add(REPORT_OK, 1);
 	add(REPORT_OK, 2);
 	reporter_set_mac(&r, &(struct mac){ { 2, 0, 0, 0, 0, 7 } });
-	assert_int_equal(reporter_connect(&r, to, port), 0);
+	assert_int_equal(reporter_connect(&r, &to, port), 0);
 	assert_came(fd, "1 2 ");
 	add(REPORT_OK, 3);
 	assert_came(fd, "3 ");
@@ -72,7 +72,7 @@ static void keeps_sends_and_sends_again(void **state)
 	reporter_disconnect(&r);
 	add(REPORT_FAIL, 2000);
 	assert_came(fd, "");
-	assert_int_equal(reporter_connect(&r, to, port), 0);
+	assert_int_equal(reporter_connect(&r, &to, port), 0);
 	assert_came(fd, "6 ");
 	reporter_again(&r);
 	assert_came(fd, "1 2 3 6 ");
@@ -82,15 +82,15 @@ static void keeps_sends_and_sends_again(void **state)
 
 static void what_was_refused_is_sent_again(void **state)
 {
-	struct in_addr to = { .s_addr = htonl(INADDR_LOOPBACK) };
-	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = to };
+	struct ipaddr to = ip_from_v4((struct in_addr){ htonl(INADDR_LOOPBACK) });
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr = to.v4 };
 	uint16_t port;
 	int fd = listener(&port);
 
 	close(fd); /* nobody listens */
 	reporter_init(&r, 99);
 	reporter_set_mac(&r, &(struct mac){ { 2, 0, 0, 0, 0, 7 } });
-	assert_int_equal(reporter_connect(&r, to, port), 0);
+	assert_int_equal(reporter_connect(&r, &to, port), 0);
 	add(REPORT_OK, 1);
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
 	a.sin_port = htons(port);
