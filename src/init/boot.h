@@ -36,6 +36,7 @@ struct boot {
 	struct drivers *drivers;
 	struct reporter reporter;
 	char **argv, **envp;	       /* for the root's init */
+	const char *target;	       /* where the root is mounted */
 	uint64_t start_us;	       /* when init began, CLOCK_MONOTONIC */
 	unsigned attempt;	       /* from 1 */
 	uint64_t free_start, free_min; /* bytes of memory */
@@ -50,12 +51,31 @@ struct boot {
 	bool have_lease;
 	struct dhcp_lease lease;
 	uint64_t obtained_ms; /* since kernel start */
+	bool adopted;	      /* link and address are another program's: not to be undone */
 	struct fetch_url url; /* of the index */
 	struct index index;
 	int ramdisk; /* FD_NONE: not there */
 	bool mounted;
 	char init[INDEX_INIT_MAX];
 };
+
+/* --- setup.c: what a boot stands on, and its sequence --- */
+
+struct boot_stage {
+	const char *name;
+	int (*run)(struct boot *b);
+};
+
+/* malloc, libsodium, the event loop, an empty boot. Return: 0 or -ENOSYS: no event loop. */
+_must_check_ int boot_init(struct boot *b, char **argv, char **envp);
+
+/* Read /proc/cmdline. */
+void boot_read_cmdline(struct boot *b);
+
+/* One after the other until one fails; before each, @before when it is not NULL. Return: as the
+ * stage that failed, or 0. */
+int boot_run(struct boot *b, const struct boot_stage *stages, size_t n,
+	     void (*before)(struct boot *b, const char *name));
 
 /* --- stage.c: events --- */
 
@@ -75,6 +95,9 @@ int stage_fail(struct boot *b, enum report_stage stage, int err, const char *fmt
 void stage_progress(struct boot *b, enum report_stage stage, uint64_t done, uint64_t total,
 		    const char *words);
 
+/* The end of a boot that went well: "@doing /sbin/init", its time and its peak of memory. */
+void stage_say_root(struct boot *b, const char *doing);
+
 /* Look at how much memory is free now; the least is what the boot's peak is told from. */
 void stage_sample_memory(struct boot *b);
 
@@ -83,6 +106,7 @@ void stage_sample_memory(struct boot *b);
 int mounts_stage(struct boot *b);   /* proc, sys, dev, run */
 int drivers_stage(struct boot *b);  /* begins; goes on while the network is waited for */
 int network_stage(struct boot *b);  /* link and address */
+int adopt_stage(struct boot *b);    /* the same, as another program brought them up */
 int root_stage(struct boot *b);	    /* where the index is */
 int index_stage(struct boot *b);    /* fetched, signature good */
 int memory_stage(struct boot *b);   /* the image fits */

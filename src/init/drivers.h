@@ -36,6 +36,10 @@ _must_check_ int drivers_parse(const char *text, size_t n, const struct cmdline 
 			       struct drivers **ret, unsigned *ret_line, const char **ret_why);
 void drivers_free(struct drivers *d);
 
+/* The modules of the system that we run in, without an index of ours: drivers_load() is its
+ * modprobe. Return: 0 or -ENOMEM. */
+_must_check_ int drivers_new_host(struct drivers **ret);
+
 /* The kernel that the modules are for, "" when the index does not say. */
 const char *drivers_kernel(const struct drivers *d);
 

@@ -52,6 +52,9 @@ struct drivers {
 	struct ev_idle idle;
 	void (*on_idle)(void *ctx); /* the queue is empty: everything wanted so far was tried */
 	void *ctx;
+
+	/* Not NULL: the modules are the system's own, and this loads them (drivers_host.c). */
+	int (*load)(const char *name, const char *params);
 };
 
 /* The module called @name, or NULL. */

@@ -238,9 +238,12 @@ void drivers_stop(struct drivers *d)
 
 int drivers_load(struct drivers *d, const char *name, const char *params)
 {
-	const struct drivers_module *m = drivers_find(d, name);
+	const struct drivers_module *m;
 	int r;
 
+	if (d->load)
+		return d->load(name, params);
+	m = drivers_find(d, name);
 	if (!m)
 		return -ENOENT;
 	for (size_t i = 0; i + 1 < m->n_needs; i++) {

@@ -72,6 +72,7 @@ static int boot_text(const struct boot *b, struct buffer *to)
 			      b->index.name);
 
 	r = r ? r : put_number(to, "COUNTER", b->index.counter);
+	r = r ? r : put(to, "INIT", b->init);
 	r = r ? r : put(to, "URL", fetch_url_format(&b->url, url));
 	ip_format(c->have_master ? &c->master : &b->url.host, master);
 	if (r == 0 && c->have_master && c->master_port)
@@ -101,7 +102,8 @@ static int lease_text(const struct boot *b, struct buffer *to)
 		r = r ? r : put_number(to, "RENEW_SECONDS", l->renew_s);
 		r = r ? r : put_number(to, "REBIND_SECONDS", l->rebind_s);
 		r = r ? r : put_number(to, "OBTAINED_MS", b->obtained_ms);
-		r = r ? r : put(to, "CLIENT_ID", id);
+		if (r == 0 && !b->adopted) /* another client's: we do not know it */
+			r = put(to, "CLIENT_ID", id);
 	}
 	r = r ? r : put(to, "HOSTNAME", l->hostname);
 	r = r ? r : put_addresses(to, "DNS", l->dns, l->n_dns);

@@ -59,8 +59,8 @@ static int mount_root(struct boot *b)
 		take_option(p, n, &f, data, sizeof(data));
 		p += n + (p[n] == ',');
 	}
-	(void)mkdir(BOOT_ROOT_DIR, 0755); /* the mount says what is wrong */
-	if (mount(BOOT_RAMDISK, BOOT_ROOT_DIR, type, f, data) < 0)
+	(void)mkdir(b->target, 0755); /* the mount says what is wrong */
+	if (mount(BOOT_RAMDISK, b->target, type, f, data) < 0)
 		return stage_fail(
 			b, REPORT_MOUNT, -errno, "cannot mount the image as %s (%s%s%s): %s", type,
 			f & MS_RDONLY ? "ro" : "rw", data[0] ? "," : "", data, strerror(errno));
@@ -114,7 +114,7 @@ static int check_executable(struct boot *b, int root, const char *path, const ch
 static int check_init(struct boot *b)
 {
 	char interpreter[INTERPRETER_MAX], further[INTERPRETER_MAX];
-	_cleanup_close_ int root = open(BOOT_ROOT_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int root = open(b->target, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	int r;
 
 	if (root < 0)
@@ -141,7 +141,7 @@ int mount_stage(struct boot *b)
 
 void mount_undo(struct boot *b)
 {
-	if (b->mounted && umount2(BOOT_ROOT_DIR, 0) < 0)
+	if (b->mounted && umount2(b->target, 0) < 0)
 		stage_warn(b, REPORT_MOUNT, "cannot unmount the failed attempt's root: %s",
 			   strerror(errno));
 	b->mounted = false;

@@ -267,7 +267,7 @@ int network_stage(struct boot *b)
 void network_undo(struct boot *b)
 {
 	reporter_disconnect(&b->reporter);
-	if (b->link.ifindex > 0)
+	if (b->link.ifindex > 0 && !b->adopted)
 		(void)!link_flush(b->link.ifindex); /* the next attempt sets it anew */
 	links_free(b->links);
 	b->links = NULL;

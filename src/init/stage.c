@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "init/boot.h"
 
 #define EVENTS_FILE	    BOOT_RUN_DIR "/events"
@@ -138,4 +140,16 @@ void stage_sample_memory(struct boot *b)
 	if (b->free_start == 0)
 		b->free_start = b->free_min = now;
 	b->free_min = MIN(b->free_min, now);
+}
+
+void stage_say_root(struct boot *b, const char *doing)
+{
+	uint64_t peak = b->free_start > b->free_min ? b->free_start - b->free_min : 0;
+	char image[FORMAT_SIZE_MAX];
+
+	stage_ok(b, REPORT_ROOT,
+		 "%s %s; init took %" PRIu64 " ms, peak memory %" PRIu64
+		 " bytes with an image of %s",
+		 doing, b->init, (clock_us() - b->start_us) / 1000, peak,
+		 format_size(b->index.image_bytes, image));
 }

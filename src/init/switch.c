@@ -9,7 +9,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,9 +17,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/fd.h"
-#include "base/parse.h"
 #include "init/boot.h"
 
 #define DEPTH_MAX 32 /* folders below each other in the initramfs */
@@ -81,18 +78,6 @@ static void carry_over(const char *from)
 		(void)umount2(from, MNT_DETACH);
 }
 
-static void say_root(struct boot *b)
-{
-	uint64_t peak = b->free_start > b->free_min ? b->free_start - b->free_min : 0;
-	char image[FORMAT_SIZE_MAX];
-
-	stage_ok(b, REPORT_ROOT,
-		 "executing %s; init took %" PRIu64 " ms, peak memory %" PRIu64
-		 " bytes with an image of %s",
-		 b->init, (clock_us() - b->start_us) / 1000, peak,
-		 format_size(b->index.image_bytes, image));
-}
-
 int switch_stage(struct boot *b)
 {
 	static const char *const moved[] = { "/dev", "/proc", "/sys", "/run" };
@@ -112,7 +97,7 @@ int switch_stage(struct boot *b)
 	for (size_t i = 0; i < ARRAY_SIZE(moved); i++)
 		carry_over(moved[i]);
 	empty(old, st.st_dev, 0);
-	say_root(b);
+	stage_say_root(b, "executing");
 	if (mount(".", "/", NULL, MS_MOVE, NULL) < 0 || chroot(".") < 0 || chdir("/") < 0) {
 		stage_fail(b, REPORT_ROOT, -errno, "cannot make the image the root: %s",
 			   strerror(errno));

@@ -38,6 +38,9 @@ for p in bpsh bpstat bpctl bpmaster bpslave; do
 	[ -x "$BUILD/src/cli/$p" ] || continue
 	compare "$(ls man/$p.[18] 2>/dev/null | head -n 1)" "$BUILD/src/cli/$p"
 done
+if [ -x "$BUILD/src/init/bpboot-root" ]; then
+	compare man/bpboot-root.8 "$BUILD/src/init/bpboot-root"
+fi
 if command -v mandoc >/dev/null; then
 	verdict "manual pages are well formed" "$(mandoc -T lint -W warning man/*.[1-8] 2>&1 | grep -vE 'referenced manual not found|Mdocdate' | head -n 5)"
 else
