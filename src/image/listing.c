@@ -124,7 +124,7 @@ static int hash_source(struct reading *r, const struct inode *i,
 {
 	_cleanup_close_ int fd = FD_NONE;
 	crypto_generichash_state h;
-	size_t n = READ_BYTES;
+	uint64_t left = i->size;
 	int err;
 
 	crypto_generichash_init(&h, NULL, 0, LISTING_HASH_BYTES);
@@ -134,12 +134,16 @@ static int hash_source(struct reading *r, const struct inode *i,
 		return 0;
 	}
 	err = source_open(i, &fd);
-	while (err == 0 && n == READ_BYTES) {
-		err = fd_read_full(fd, r->buf, READ_BYTES, &n);
+	while (err == 0 && left > 0) {
+		size_t want = (size_t)MIN(left, (uint64_t)READ_BYTES), n;
+
+		err = fd_read_full(fd, r->buf, want, &n);
 		if (err < 0)
 			return log_err(err, "cannot read '%s'", i->source);
-		if (n > 0)
-			crypto_generichash_update(&h, r->buf, n);
+		if (n < want)
+			return source_changed(i);
+		crypto_generichash_update(&h, r->buf, n);
+		left -= n;
 	}
 	if (err < 0)
 		return err;

@@ -110,7 +110,7 @@ static uint64_t bytes_in(const struct inode *i, uint64_t first, uint32_t count)
 static int copy_in_kernel(struct out *o, const struct inode *i, int source, uint64_t from,
 			  uint64_t n, uint64_t *ret)
 {
-	off_t in = (off_t)from, to;
+	off_t in = (off_t)(i->source_offset + from), to;
 	uint64_t done = 0;
 	int r = out_flush(o);
 
@@ -171,7 +171,8 @@ static int copy_by_hand(struct out *o, const struct inode *i, int source, uint64
 		if (i->data)
 			memcpy(o->buf + o->len, i->data + from, want);
 		else
-			r = read_exactly(i, source, o->buf + o->len, want, from);
+			r = read_exactly(i, source, o->buf + o->len, want,
+					 i->source_offset + from);
 		if (r < 0)
 			return r;
 		memset(o->buf + o->len + want, 0, whole - want);

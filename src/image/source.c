@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,10 +20,29 @@ int source_changed(const struct inode *i)
 	return log_err(-ESTALE, "'%s' changed while it was read; nothing was written", i->source);
 }
 
+/* Is the bundle still the file that it was? */
+static int check_bundle(const struct inode *i, int fd)
+{
+	const struct bundle *b = i->bundle;
+	struct stat st;
+
+	if (b->spooled)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return log_err(-errno, "cannot read '%s'", b->name);
+	if ((uint64_t)st.st_size != b->size || st.st_mtim.tv_sec != b->mtime_s ||
+	    st.st_mtim.tv_nsec != b->mtime_ns)
+		return log_err(-ESTALE, "'%s' changed while it was read; nothing was written",
+			       b->name);
+	return 0;
+}
+
 int source_check(const struct inode *i, int fd)
 {
 	struct stat st;
 
+	if (i->bundle)
+		return check_bundle(i, fd);
 	if (fstat(fd, &st) < 0)
 		return log_err(-errno, "cannot read '%s'", i->source);
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != i->size ||
@@ -31,12 +51,23 @@ int source_check(const struct inode *i, int fd)
 	return 0;
 }
 
+/* A bundle has no name that leads to it any more, or maybe to another file. */
+static int open_bundle(const struct bundle *b)
+{
+	char path[sizeof("/proc/self/fd/-2147483648")];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", b->fd);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
 int source_open(const struct inode *i, int *ret)
 {
 	_cleanup_close_ int fd =
-		openat(i->source_dirfd, i->source, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+		i->bundle ? open_bundle(i->bundle)
+			  : openat(i->source_dirfd, i->source,
+				   O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
-	if (fd < 0)
+	if (fd < 0 || (i->source_offset && lseek(fd, (off_t)i->source_offset, SEEK_SET) < 0))
 		return log_err(-errno, "cannot read '%s'", i->source);
 	*ret = TAKE_FD(fd);
 	return 0;
@@ -96,7 +127,8 @@ static int scan_fd(struct inode *i, int fd, uint8_t *buf)
 		int r;
 
 		while (n < want) {
-			ssize_t k = pread(fd, buf + n, want - n, (off_t)(at + n));
+			ssize_t k = pread(fd, buf + n, want - n,
+					  (off_t)(i->source_offset + at + n));
 
 			if (k < 0 && errno == EINTR)
 				continue;
@@ -113,11 +145,11 @@ static int scan_fd(struct inode *i, int fd, uint8_t *buf)
 		if (at == i->size || i->n_runs != before ||
 		    (before && i->runs[before - 1].count != counted))
 			continue;
-		data = lseek(fd, (off_t)at, SEEK_DATA);
+		data = lseek(fd, (off_t)(i->source_offset + at), SEEK_DATA);
 		if (data < 0 && errno == ENXIO)
 			break;
-		if (data > 0 && (uint64_t)data > at)
-			at = (uint64_t)data / BLOCK_BYTES * BLOCK_BYTES;
+		if (data > 0 && (uint64_t)data > i->source_offset + at)
+			at = ((uint64_t)data - i->source_offset) / BLOCK_BYTES * BLOCK_BYTES;
 	}
 	return 0;
 }

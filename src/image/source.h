@@ -7,8 +7,9 @@
 #include "image/tree.h"
 
 /*
- * Open the source of a file; source_check() after reading says whether that was it. Logs. Return: 0
- * or negative errno.
+ * Open the source of a file; source_check() after reading says whether that was it. The descriptor
+ * is at the data's begin, which is i->source_offset: what lies before it and behind i->size bytes
+ * of it may be others' data. Logs. Return: 0 or negative errno.
  */
 _must_check_ int source_open(const struct inode *i, int *ret);
 

@@ -9,15 +9,20 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "image/tree.h"
 
 struct tree {
 	struct node *root;
 	struct node **slots; /* open addressing, a power of two, at most half full */
 	size_t n_slots;
-	uint32_t n_nodes;
+	uint32_t n_nodes, next_id;
 	struct inode **inodes; /* all, to free them */
 	size_t n_inodes;
+	char **origins; /* from 1 on in [0] */
+	size_t n_origins;
+	struct bundle **bundles;
+	size_t n_bundles;
 };
 
 static uint64_t hash_name(const struct node *dir, const char *name, size_t n)
@@ -120,7 +125,7 @@ static int new_node(struct tree *t, const char *name, size_t n, struct inode *in
 		return -ENOMEM;
 	}
 	x->inode = inode;
-	x->id = t->n_nodes;
+	x->id = t->next_id++;
 	*ret = x;
 	return 0;
 }
@@ -159,10 +164,112 @@ int tree_add(struct tree *t, struct node *dir, const char *name, size_t n, enum 
 	inode->links += inode->kind == INODE_DIR ? 2 : 1;
 	dir->inode->links += inode->kind == INODE_DIR ? 1 : 0;
 	x->parent = dir;
+	x->sibling = (uint32_t)dir->n_children;
 	dir->children[dir->n_children++] = x;
 	t->n_nodes++;
 	put_slot(t, x);
 	*ret = x;
+	return 0;
+}
+
+static void free_node(struct node *x)
+{
+	free(x->children);
+	free(x->name);
+	free(x->needed_by);
+	free(x);
+}
+
+/* Close the gap that a name leaves in the table: what was put behind it moves up. */
+static void drop_slot(struct tree *t, const struct node *x)
+{
+	size_t mask = t->n_slots - 1;
+	size_t gap = hash_name(x->parent, x->name, strlen(x->name)) & mask;
+
+	while (t->slots[gap] != x)
+		gap = (gap + 1) & mask;
+	for (size_t at = (gap + 1) & mask; t->slots[at]; at = (at + 1) & mask) {
+		const struct node *y = t->slots[at];
+		size_t home = hash_name(y->parent, y->name, strlen(y->name)) & mask;
+
+		if (((at - home) & mask) < ((at - gap) & mask))
+			continue;
+		t->slots[gap] = t->slots[at];
+		gap = at;
+	}
+	t->slots[gap] = NULL;
+}
+
+/* Take away a name that has nothing below it. Its inode stays until the tree goes. */
+static void remove_one(struct tree *t, struct node *x)
+{
+	struct node *dir = x->parent, *last = dir->children[dir->n_children - 1];
+
+	drop_slot(t, x);
+	dir->children[x->sibling] = last;
+	last->sibling = x->sibling;
+	dir->n_children--;
+	if (dir->n_children == 0)
+		free(TAKE_PTR(dir->children));
+	x->inode->links -= x->inode->kind == INODE_DIR ? 2 : 1;
+	dir->inode->links -= x->inode->kind == INODE_DIR ? 1 : 0;
+	t->n_nodes--;
+	free_node(x);
+}
+
+void tree_remove(struct tree *t, struct node *n)
+{
+	for (struct node *x = n;;) {
+		struct node *above = x->parent;
+
+		if (x->n_children > 0) {
+			x = x->children[x->n_children - 1];
+			continue;
+		}
+		remove_one(t, x);
+		if (x == n)
+			return;
+		x = above;
+	}
+}
+
+int tree_add_origin(struct tree *t, const char *what, uint16_t *ret)
+{
+	char *copy;
+
+	if (t->n_origins == TREE_ORIGINS_MAX)
+		return -E2BIG;
+	if (grow_pointers(&t->origins, t->n_origins) < 0)
+		return -ENOMEM;
+	copy = strdup(what);
+	if (!copy)
+		return -ENOMEM;
+	t->origins[t->n_origins++] = copy;
+	*ret = (uint16_t)t->n_origins;
+	return 0;
+}
+
+const char *tree_origin(const struct tree *t, uint16_t origin)
+{
+	return origin ? t->origins[origin - 1] : NULL;
+}
+
+void bundle_free(struct bundle *b)
+{
+	if (!b)
+		return;
+	b->fd = fd_close(b->fd);
+	free(b->name);
+	free(b);
+}
+
+int tree_hold(struct tree *t, struct bundle *b)
+{
+	if (grow_pointers(&t->bundles, t->n_bundles) < 0) {
+		bundle_free(b);
+		return -ENOMEM;
+	}
+	t->bundles[t->n_bundles++] = b;
 	return 0;
 }
 
@@ -291,14 +398,6 @@ int tree_new(struct tree **ret)
 	return 0;
 }
 
-static void free_node(struct node *x)
-{
-	free(x->children);
-	free(x->name);
-	free(x->needed_by);
-	free(x);
-}
-
 void tree_free(struct tree *t)
 {
 	if (!t)
@@ -321,6 +420,12 @@ void tree_free(struct tree *t)
 		free(t->inodes[i]->xattrs);
 		free(t->inodes[i]);
 	}
+	for (size_t i = 0; i < t->n_origins; i++)
+		free(t->origins[i]);
+	for (size_t i = 0; i < t->n_bundles; i++)
+		bundle_free(t->bundles[i]);
+	free(t->origins);
+	free(t->bundles);
 	free(t->inodes);
 	free(t->slots);
 	free(t);

@@ -18,6 +18,7 @@
 #define TREE_NODES_MAX 16000000u /* names of one image */
 #define TREE_DEPTH_MAX 1000u	 /* folders in folders */
 #define TREE_LINKS_MAX 32u	 /* symlinks followed for one path */
+#define TREE_ORIGINS_MAX 4096u	 /* layers and other sources of whole trees */
 
 enum inode_kind {
 	INODE_DIR,
@@ -51,6 +52,21 @@ struct inode_run {
 	uint32_t first, count;
 };
 
+/*
+ * An open file that holds the data of many: an archive, or what was unpacked of one. Its identity
+ * is that of the file that was named, to see whether that changed.
+ */
+struct bundle {
+	int fd;	       /* owned */
+	char *name;    /* of the source, for messages; owned */
+	bool spooled;  /* an unlinked copy of ours, which nobody changes */
+	bool known;    /* the rest is: it came from a file, not from a pipe */
+	uint64_t size; /* of the file that was named */
+	int64_t mtime_s;
+	uint32_t mtime_ns;
+	uint64_t source_ino, changed_ns; /* as of an inode */
+};
+
 struct inode {
 	enum inode_kind kind;
 	uint16_t mode; /* permission bits, 07777 */
@@ -62,6 +78,8 @@ struct inode {
 
 	int source_dirfd; /* where a file's data is read; borrowed */
 	char *source;	  /* owned; NULL when it is in data */
+	const struct bundle *bundle; /* what holds the data, and source its name there; or NULL */
+	uint64_t source_offset;	     /* where the data begins; 0 without a bundle */
 	uint8_t *data;	  /* owned; data made here */
 	int64_t mtime_s;  /* of the source when it was looked at, to see it change */
 	uint32_t mtime_ns;
@@ -82,11 +100,12 @@ struct node {
 	struct node *parent; /* NULL for the root */
 	char *name;	     /* owned; "" for the root */
 	uint32_t id;	     /* order of making */
-	uint32_t sibling;    /* place among the folder's children after tree_sort() */
+	uint32_t sibling;    /* place among the folder's children */
 	struct inode *inode;
 	struct node **children; /* owned array; in order of bytes after tree_sort() */
 	size_t n_children;
 	enum node_reason reason;
+	uint16_t origin; /* which source of whole trees brought it (tree_origin()); 0: none */
 	char *needed_by;		    /* path of what needs it; owned, or NULL */
 	const struct manifest_entry *entry; /* the line that asked; borrowed, or NULL */
 };
@@ -112,6 +131,19 @@ struct node *tree_child(const struct tree *t, const struct node *dir, const char
 _must_check_ int tree_add(struct tree *t, struct node *dir, const char *name, size_t n,
 			  enum inode_kind kind, uint16_t mode, struct inode *same,
 			  struct node **ret);
+
+/* Take a name away with all that lies below it. Not the root. */
+void tree_remove(struct tree *t, struct node *n);
+
+/* A source of names: *ret for struct node. Return: 0, -E2BIG, -ENOMEM. */
+_must_check_ int tree_add_origin(struct tree *t, const char *what, uint16_t *ret);
+
+/* What was said of it; NULL for 0. Borrowed. */
+const char *tree_origin(const struct tree *t, uint16_t origin);
+
+/* Keep @b (from malloc) until the tree goes; frees it on an error, too. Return: 0, -ENOMEM. */
+_must_check_ int tree_hold(struct tree *t, struct bundle *b);
+void bundle_free(struct bundle *b);
 
 /* Sort all children by the bytes of their names. */
 void tree_sort(struct tree *t);

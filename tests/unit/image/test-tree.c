@@ -124,9 +124,45 @@ static void depth_and_names_have_limits(void **state)
 	assert_int_equal(tree_add(t, at, "d", 1, INODE_DIR, 0, NULL, &n), -EMLINK);
 }
 
+static void what_is_removed_is_gone_and_the_rest_is_found(void **state)
+{
+	_cleanup_tree_ struct tree *t = NULL;
+	struct node *dir, *n, *other;
+	char name[16];
+
+	assert_int_equal(tree_new(&t), 0);
+	for (unsigned round = 0; round < 3; round++) {
+		dir = add(t, tree_root(t), "dir", INODE_DIR, NULL);
+		for (unsigned i = 0; i < 5000; i++) {
+			snprintf(name, sizeof(name), "f%u", i);
+			add(t, dir, name, INODE_FILE, NULL);
+		}
+		other = add(t, dir, "sub", INODE_DIR, NULL);
+		add(t, other, "below", INODE_DIR, NULL);
+		assert_int_equal(dir->inode->links, 3);
+		for (unsigned i = 0; i < 5000; i += 2) {
+			snprintf(name, sizeof(name), "f%u", i);
+			tree_remove(t, tree_child(t, dir, name, strlen(name)));
+		}
+		for (unsigned i = 0; i < 5000; i++) {
+			snprintf(name, sizeof(name), "f%u", i);
+			n = tree_child(t, dir, name, strlen(name));
+			assert_true(i % 2 ? n != NULL : n == NULL);
+		}
+		assert_int_equal(tree_nodes(t), 1 + 1 + 2500 + 2);
+		assert_int_equal(dir->n_children, 2501);
+		tree_remove(t, dir);
+		assert_int_equal(tree_nodes(t), 1);
+		assert_int_equal(tree_root(t)->inode->links, 2);
+	}
+	tree_sort(t);
+	assert_null(tree_next(tree_root(t)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_removed_is_gone_and_the_rest_is_found),
 		cmocka_unit_test(a_walk_goes_depth_first_by_bytes),
 		cmocka_unit_test(names_are_found_among_many),
 		cmocka_unit_test(symlinks_are_followed_within_the_image),
