@@ -5,6 +5,9 @@
  * is complete, its session first asks for the next part and only then is the complete one hashed
  * and handed over, so that the network works while we do.
  *
+ * Which server is asked for a part is fetch_servers.c's business; here, one that turns out to be
+ * far slower than another loses its part to it.
+ *
  * A lock-step server that lost a packet is silent until its own timer runs out, a second or more,
  * whatever we say. Such a session is "late": it keeps its part, and another session is opened
  * beside it, up to twice the number that was asked for. At the end, when there is nothing more to
@@ -22,8 +25,7 @@
 
 #include "base/backoff.h"
 #include "base/parse.h"
-#include "net/fetch.h"
-#include "net/transfer.h"
+#include "net/fetch_servers.h"
 
 #define PATIENCE_MS 60000
 #define STALL_MS    10000
@@ -32,6 +34,8 @@
 #define WAIT_MAX_MS 2000
 #define AWAY_MS \
 	1000 /* all sessions late for so long: the server is away, more requests would not help */
+#define LARGE_SILENT_S 0.3
+#define TICK_S	  0.2
 #define SLOTS_MAX (2 * FETCH_SESSIONS_MAX)
 #define PARTS_DIR "parts/"
 #define NO_PART	  SIZE_MAX
@@ -44,26 +48,28 @@ struct slot {
 	struct backoff backoff;
 	uint8_t *buf; /* owned; the part's stored bytes */
 	size_t len;   /* bytes received */
-	unsigned server;
-	bool late; /* no news for several round trips in mid-transfer */
+	ev_tstamp begun_at;
+	unsigned server; /* that it is asked of; FETCH_SERVER_NONE: none now */
+	bool large;	 /* in large blocks */
+	bool late;	 /* no news for several round trips in mid-transfer */
 };
 
 struct part_state {
 	bool done;
 	uint8_t running; /* slots that have it */
 	uint8_t tries;	 /* answers that were wrong */
-	uint8_t avoid;	 /* 1 and the number of the server that gave a wrong one last; 0: none */
+	uint8_t avoid;	 /* a bit for each server that gave a wrong one */
 };
 
 struct fetch_parts {
 	struct ev_loop *loop;
 	struct ev_timer kick; /* begins everything from the loop */
+	struct ev_timer tick; /* looks for servers that are slow */
 	const struct index *index;
 	const struct fetch_parts_ops *ops;
 	void *ctx;
 	struct fetch_tuning tuning;
-	struct fetch_url bases[FETCH_SERVERS_MAX];
-	size_t n_bases;
+	struct fetch_servers servers;
 	struct http_pool *pool;	  /* owned: connections between two parts */
 	struct part_state *parts; /* owned; as many as the index has */
 	size_t next;		  /* part that nobody has taken yet */
@@ -80,6 +86,7 @@ struct fetch_parts {
 };
 
 static void schedule(struct fetch_parts *f);
+static void slot_begin(struct slot *s);
 
 static void part_name(const struct fetch_parts *f, size_t i, char *buf, size_t n)
 {
@@ -89,10 +96,18 @@ static void part_name(const struct fetch_parts *f, size_t i, char *buf, size_t n
 	snprintf(buf, n, "part %zu of %zu (%.16s...)", i + 1, f->index->n_parts, hex);
 }
 
+static struct fetch_server *slot_server(struct slot *s)
+{
+	return &s->f->servers.server[s->server];
+}
+
 /* Empty the slot; its part is free for others. */
 static void slot_clear(struct slot *s)
 {
 	transfer_free(TAKE_PTR(s->transfer));
+	if (s->server != FETCH_SERVER_NONE)
+		fetch_server_end(slot_server(s));
+	s->server = FETCH_SERVER_NONE;
 	ev_timer_stop(s->f->loop, &s->wait);
 	free(TAKE_PTR(s->buf));
 	if (s->part != NO_PART)
@@ -108,6 +123,7 @@ static void finish(struct fetch_parts *f, int err, const char *why)
 		return;
 	for (size_t i = 0; i < SLOTS_MAX; i++)
 		slot_clear(&f->slots[i]);
+	ev_timer_stop(f->loop, &f->tick);
 	f->ended = true;
 	f->err = err;
 	snprintf(f->why, sizeof(f->why), "%s", why);
@@ -138,7 +154,10 @@ static void say_trouble(struct fetch_parts *f, size_t i, const char *why)
 /* Count a wrong answer for part @i. Return: false when that was one too many and @f has ended. */
 static bool count_wrong(struct fetch_parts *f, size_t i, int err, const char *why)
 {
-	if (++f->parts[i].tries >= (f->tuning.tries ? f->tuning.tries : TRIES)) {
+	unsigned most = f->tuning.tries ? f->tuning.tries
+					 : MAX((unsigned)TRIES, 2 * (unsigned)f->servers.n);
+
+	if (++f->parts[i].tries >= most) {
 		fail_part(f, i, err, why);
 		return false;
 	}
@@ -181,6 +200,15 @@ static void on_late(void *ctx)
 {
 	struct slot *s = ctx;
 
+	if (s->large && s->len == 0 && ev_now(s->f->loop) - s->begun_at > LARGE_SILENT_S) {
+		/* fragments do not come through */
+		transfer_free(TAKE_PTR(s->transfer));
+		fetch_server_lossy(slot_server(s));
+		fetch_server_end(slot_server(s));
+		s->server = FETCH_SERVER_NONE;
+		slot_begin(s);
+		return;
+	}
 	if (s->len == 0 ||
 	    s->late) /* not begun: the server may be full, more requests would not help */
 		return;
@@ -188,14 +216,30 @@ static void on_late(void *ctx)
 	schedule(s->f);
 }
 
-/* Ask for the slot's part again after a while, at the next server. */
+/* The server that the slot's part was asked of did not serve it. */
+static void slot_fault(struct slot *s, double projected)
+{
+	if (s->server == FETCH_SERVER_NONE)
+		return;
+	if (s->large)
+		fetch_server_lossy(slot_server(s));
+	fetch_server_fault(slot_server(s), ev_now(s->f->loop), projected);
+	s->server = FETCH_SERVER_NONE;
+}
+
+/* Ask for the slot's part again: at another server at once, at the same one after a while. */
 static void slot_again(struct slot *s, int err, const char *why)
 {
 	struct fetch_parts *f = s->f;
+	struct part_state *part = &f->parts[s->part];
+	bool good;
 	bool silent = err == -ETIMEDOUT || err == -ECONNREFUSED || err == -ENETUNREACH ||
 		      err == -EHOSTUNREACH || err == -ENETDOWN;
 
-	if (f->parts[s->part].running > 1) { /* another one is at it */
+	if (!silent && s->server != FETCH_SERVER_NONE)
+		part->avoid |= (uint8_t)(1u << s->server);
+	slot_fault(s, 0);
+	if (part->running > 1) { /* another one is at it */
 		slot_clear(s);
 		schedule(f);
 		return;
@@ -212,10 +256,10 @@ static void slot_again(struct slot *s, int err, const char *why)
 	} else if (!count_wrong(f, s->part, err, why)) {
 		return;
 	}
-	s->server = (s->server + 1) % (unsigned)f->n_bases;
 	s->len = 0;
 	s->late = false;
-	ev_timer_set(&s->wait, backoff_next(&s->backoff) / 1e3, 0.);
+	(void)fetch_servers_pick(&f->servers, part->avoid, ev_now(f->loop), &good);
+	ev_timer_set(&s->wait, good ? 0. : backoff_next(&s->backoff) / 1e3, 0.);
 	ev_timer_start(f->loop, &s->wait);
 }
 
@@ -231,7 +275,7 @@ static void deliver(struct fetch_parts *f, size_t i, unsigned server, uint8_t *d
 	if (memcmp(hash, part->hash, sizeof(hash)) != 0) {
 		if (!count_wrong(f, i, -EBADMSG, "its content does not match its hash"))
 			return;
-		f->parts[i].avoid = (uint8_t)(server + 1);
+		f->parts[i].avoid |= (uint8_t)(1u << server);
 		assert(f->n_redo < SLOTS_MAX);
 		f->redo[f->n_redo++] = i;
 		schedule(f);
@@ -259,6 +303,7 @@ static void on_done(void *ctx, int err, const char *why)
 	struct fetch_parts *f = s->f;
 	size_t i = s->part;
 	unsigned server = s->server;
+	bool lost = transfer_lost(s->transfer);
 	char text[FETCH_WHY_MAX];
 	uint8_t *buf;
 
@@ -273,6 +318,8 @@ static void on_done(void *ctx, int err, const char *why)
 		slot_again(s, err, why);
 		return;
 	}
+	fetch_server_good(slot_server(s), ev_now(f->loop) - s->begun_at, lost, s->large);
+	s->server = FETCH_SERVER_NONE;
 	buf = TAKE_PTR(s->buf);
 	backoff_reset(&s->backoff);
 	slot_clear(s);
@@ -302,18 +349,20 @@ static void slot_begin(struct slot *s)
 	const struct index_part *part = &f->index->parts[s->part];
 	char name[sizeof(PARTS_DIR) + 2 * INDEX_HASH_BYTES] = PARTS_DIR;
 	struct transfer_config config = {
-		.blksize = f->tuning.blksize,
-		.windowsize = f->tuning.windowsize,
 		.max_bytes = part->stored_bytes,
 		.pool = f->pool,
 		.stall_ms = MIN(f->tuning.patience_ms ? f->tuning.patience_ms : PATIENCE_MS,
 				(uint32_t)STALL_MS),
 	};
 	struct fetch_url url;
+	bool good;
 	int r;
 
+	s->begun_at = ev_now(f->loop);
+	s->server = fetch_servers_pick(&f->servers, f->parts[s->part].avoid, s->begun_at, &good);
+	s->large = fetch_server_begin(slot_server(s), &f->tuning, &config);
 	format_hex(part->hash, INDEX_HASH_BYTES, name + strlen(PARTS_DIR));
-	r = fetch_url_sibling(&f->bases[s->server], name, &url);
+	r = fetch_url_sibling(&slot_server(s)->base, name, &url);
 	s->len = 0;
 	if (r == 0 && !s->buf) {
 		s->buf = malloc(part->stored_bytes);
@@ -376,8 +425,6 @@ static void schedule(struct fetch_parts *f)
 		if (part == NO_PART)
 			return;
 		s->part = part;
-		if (f->parts[part].avoid == s->server + 1)
-			s->server = (s->server + 1) % (unsigned)f->n_bases;
 		f->parts[part].running++;
 		busy++;
 		slot_begin(s);
@@ -397,6 +444,27 @@ static void on_kick(struct ev_loop *loop, struct ev_timer *w, int revents)
 		schedule(f);
 }
 
+/* Parts that one server gives far more slowly than another does: ask the other. */
+static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct fetch_parts *f = w->data;
+
+	for (size_t k = 0; k < SLOTS_MAX && !f->ended; k++) {
+		struct slot *s = &f->slots[k];
+		double projected;
+
+		if (s->part == NO_PART || !s->transfer ||
+		    !fetch_servers_slow(&f->servers, s->server, ev_now(loop) - s->begun_at, s->len,
+					f->index->parts[s->part].stored_bytes, ev_now(loop),
+					&projected))
+			continue;
+		transfer_free(TAKE_PTR(s->transfer));
+		slot_fault(s, projected);
+		s->late = false;
+		slot_begin(s);
+	}
+}
+
 static void slots_init(struct fetch_parts *f)
 {
 	for (size_t k = 0; k < SLOTS_MAX; k++) {
@@ -404,7 +472,7 @@ static void slots_init(struct fetch_parts *f)
 
 		s->f = f;
 		s->part = NO_PART;
-		s->server = (unsigned)(k % f->n_bases);
+		s->server = FETCH_SERVER_NONE;
 		s->backoff = BACKOFF(WAIT_MIN_MS, WAIT_MAX_MS);
 		ev_init(&s->wait, on_wait);
 		s->wait.data = s;
@@ -436,8 +504,9 @@ int fetch_parts_new(struct ev_loop *loop, const struct index *index, const struc
 	if (f->tuning.sessions == 0)
 		f->tuning.sessions = FETCH_SESSIONS;
 	f->tuning.sessions = MIN(f->tuning.sessions, (uint32_t)FETCH_SESSIONS_MAX);
-	memcpy(f->bases, bases, n_bases * sizeof(*bases));
-	f->n_bases = n_bases;
+	for (size_t i = 0; i < n_bases; i++)
+		f->servers.server[i].base = bases[i];
+	f->servers.n = n_bases;
 	slots_init(f);
 	for (size_t i = 0; i < index->n_parts; i++)
 		f->n_left += index->parts[i].stored_bytes > 0;
@@ -445,6 +514,10 @@ int fetch_parts_new(struct ev_loop *loop, const struct index *index, const struc
 	ev_timer_init(&f->kick, on_kick, 0., 0.);
 	f->kick.data = f;
 	ev_timer_start(loop, &f->kick);
+	ev_timer_init(&f->tick, on_tick, TICK_S, TICK_S);
+	f->tick.data = f;
+	if (n_bases > 1)
+		ev_timer_start(loop, &f->tick);
 	*ret = f;
 	return 0;
 }
@@ -454,6 +527,7 @@ void fetch_parts_free(struct fetch_parts *f)
 	if (!f)
 		return;
 	ev_timer_stop(f->loop, &f->kick);
+	ev_timer_stop(f->loop, &f->tick);
 	for (size_t k = 0; k < SLOTS_MAX; k++)
 		slot_clear(&f->slots[k]);
 	http_pool_free(f->pool);

@@ -6,8 +6,9 @@
  *
  * After a time-out the server stands at an acknowledgement between the highest block that came and
  * the last that was sent. Servers ignore others than the one that they wait for, but tftpd-hpa
- * empties its socket when it reads a wrong one: so each time-out begins one further, and sooner or
- * later the first one is right.
+ * empties its socket when it reads a wrong one. Most often it stands at the first, since an
+ * acknowledgement was lost: so every other time-out begins there, those between one further each,
+ * and sooner or later the first one said is right.
  */
 #include <errno.h>
 #include <string.h>
@@ -131,7 +132,7 @@ uint32_t tftp_ahead_late(struct tftp_ahead *a, uint32_t *ret_first)
 		return 0;
 	if (a->tries == 1)
 		on_stop(a);
-	*ret_first = a->high + (n > 1 ? (a->tries - 1) % n : 0);
+	*ret_first = a->high + (a->tries % 2 || n == 1 ? 0 : 1 + (a->tries / 2 - 1) % (n - 1));
 	a->next = MAX(a->next, end);
 	return end - *ret_first;
 }

@@ -20,7 +20,7 @@
 
 #define TFTP_AHEAD_BLOCKS_MAX 65535 /* of a file; longer ones are fetched in lock-step */
 #define TFTP_AHEAD_PASSES_MAX 32
-#define TFTP_AHEAD_TRIES_MAX  12 /* time-outs in a row in one pass */
+#define TFTP_AHEAD_TRIES_MAX  24 /* time-outs in a row in one pass */
 
 struct tftp_ahead {
 	uint64_t bytes; /* of the file */

@@ -27,10 +27,13 @@
 #include "wire/tftp.h"
 
 #define RETRY_MIN_MS	 10  /* default of config.retry_min_ms */
-#define RETRY_FIRST_MS	 500 /* each duplicate request opens a second session at a server */
+#define RETRY_FIRST_MS	 500 /* of a request, while no round trip was measured */
+#define REQUEST_MIN_MS	 50  /* each duplicate request opens a second session at a server */
 #define RETRY_MAX_MS	 2000
 #define STALL_MS	 10000
+#define AHEAD_SOON	 4  /* time-outs at the same interval: there is more than one thing to try */
 #define PACKETS_PER_WAKE 64 /* then others have their turn */
+#define ACKS_TOGETHER	 8
 #define STRANGERS_MAX	 16 /* packets from elsewhere that we answer in one transfer */
 
 static void stop(struct tftp_client *c)
@@ -45,31 +48,12 @@ static void stop(struct tftp_client *c)
 /* The last thing done with @c: the caller may free it in there. */
 void tftp_client_finish(struct tftp_client *c, int err, const char *why)
 {
+	tftp_client_flush(c);
 	stop(c);
 	if (c->ended)
 		*c->ended = true;
 	c->ops->done(c->ctx, err, why);
 }
-
-static void send_to(struct tftp_client *c, const union ip_sock *to, const void *p, size_t n)
-{
-	/* a packet that could not be sent is a packet lost: the timer sees to it */
-	(void)sendto(c->fd, p, n, MSG_DONTWAIT, &to->sa, ip_sock_bytes(to));
-}
-
-void tftp_client_send_error(struct tftp_client *c, const union ip_sock *to, uint16_t error,
-			    const char *message)
-{
-	struct tftp_packet p = { .op = TFTP_ERROR, .error = error };
-	uint8_t buf[TFTP_MESSAGE_MAX + TFTP_HEADER_BYTES];
-	size_t n;
-
-	snprintf(p.message, sizeof(p.message), "%s", message);
-	if (tftp_packet_format(&p, buf, sizeof(buf), &n) == 0)
-		send_to(c, to, buf, n);
-}
-
-/* --- saying --- */
 
 static void timer_arm(struct tftp_client *c, double after)
 {
@@ -78,55 +62,13 @@ static void timer_arm(struct tftp_client *c, double after)
 	ev_timer_start(c->loop, &c->timer);
 }
 
-static void said(struct tftp_client *c, bool again)
+/* How long to wait for the answer to a request: a busy server takes longer than for a block. */
+static double request_rto(const struct tftp_client *c)
 {
-	c->sent_at = c->active_at = ev_now(c->loop);
-	if (!c->measured || again)
-		c->asked_at = c->sent_at;
-	c->sent_twice = again;
-}
+	double rto = 4 * (c->rtt.srtt + 4 * c->rtt.rttvar);
 
-static void send_ack(struct tftp_client *c, bool again)
-{
-	struct tftp_packet p = { .op = TFTP_ACK, .block = c->block };
-	uint8_t buf[TFTP_HEADER_BYTES];
-	size_t n;
-
-	if (tftp_packet_format(&p, buf, sizeof(buf), &n) == 0)
-		send_to(c, &c->peer, buf, n);
-	c->in_window = 0;
-	said(c, again);
-}
-
-static int send_request(struct tftp_client *c, bool again)
-{
-	struct tftp_packet p = { .op = TFTP_RRQ, .path = c->path, .options = c->asked };
-	uint8_t buf[TFTP_REQUEST_MAX];
-	size_t n;
-	int r = tftp_packet_format(&p, buf, sizeof(buf), &n);
-
-	if (r < 0)
-		return r;
-	said(c, again);
-	return sendto(c->fd, buf, n, MSG_DONTWAIT, &c->server.sa, ip_sock_bytes(&c->server)) < 0
-		       ? -errno
-		       : 0;
-}
-
-/* Say what @n acknowledgements from @first on say. */
-static void send_acks(struct tftp_client *c, uint32_t first, uint32_t n, bool again)
-{
-	uint16_t kept = c->block;
-
-	if (again)
-		c->measured = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		c->block = (uint16_t)(first + i);
-		send_ack(c, again);
-	}
-	c->block = kept;
-	if (!again && !c->measured)
-		c->measured = first + n;
+	return c->rtt.srtt > 0 ? MIN(MAX(rto, REQUEST_MIN_MS / 1e3), RETRY_FIRST_MS / 1e3)
+			       : RETRY_FIRST_MS / 1e3;
 }
 
 /* Ask for the file once more, as a new transfer: to fill holes, or in lock-step. */
@@ -140,6 +82,7 @@ static void ask_anew(struct tftp_client *c)
 		tftp_client_finish(c, fd, "cannot ask again");
 		return;
 	}
+	tftp_client_flush(c);
 	ev_io_stop(c->loop, &c->io);
 	fd_close(c->fd);
 	c->fd = fd;
@@ -149,9 +92,9 @@ static void ask_anew(struct tftp_client *c)
 	c->block = c->in_window = 0;
 	c->measured = 0;
 	c->bytes = 0;
-	c->rto = RETRY_FIRST_MS / 1e3;
+	c->rto = request_rto(c);
 	timer_arm(c, c->rto);
-	(void)send_request(c, false); /* as a lost packet: the timer sees to it */
+	(void)tftp_client_send_request(c, false); /* as a lost packet: the timer sees to it */
 }
 
 /* The server or the file is not made for acknowledgements ahead. */
@@ -167,10 +110,12 @@ static void ahead_give_up(struct tftp_client *c, bool tell)
 /* A pass is over, as far as it goes. */
 static void ahead_end_pass(struct tftp_client *c)
 {
-	if (c->ahead->missing == 0)
+	if (c->ahead->missing == 0) {
 		tftp_client_finish(c, 0, "");
-	else
-		ask_anew(c);
+		return;
+	}
+	c->lost = true;
+	ask_anew(c);
 }
 
 static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
@@ -178,6 +123,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 	struct tftp_client *c = w->data;
 	ev_tstamp now = ev_now(loop);
 	double left = c->active_at + c->rto - now;
+	bool far = true;
 
 	if (left > 0.0005) { /* something happened since the timer was set */
 		timer_arm(c, left);
@@ -194,32 +140,43 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 			ahead_end_pass(c);
 			return;
 		}
-		send_acks(c, first, n, true);
-	} else if (c->state == STATE_DATA)
-		send_ack(c, true);
-	else
-		(void)send_request(c, true); /* no route now may be one later; stall ends it */
-	c->rto = MIN(c->rto * 2, RETRY_MAX_MS / 1e3);
+		tftp_client_send_acks(c, first, n, true);
+		far = c->ahead->tries > AHEAD_SOON;
+	} else if (c->state == STATE_DATA) {
+		tftp_client_send_ack(c, true);
+	} else { /* no route now may be one later; stall ends it */
+		(void)tftp_client_send_request(c, true);
+	}
+	tftp_client_flush(c);
+	if (far) /* wait twice as long next time */
+		c->rto = MIN(c->rto * 2, RETRY_MAX_MS / 1e3);
 	c->gap_told = false;
 	timer_arm(c, MIN(c->rto, MAX(c->new_at + c->stall - now, 0.001)));
 	if (c->ops->late)
 		c->ops->late(c->ctx);
 }
 
+static void rtt_sample(struct tftp_rtt *t, double rtt)
+{
+	double off = rtt > t->srtt ? rtt - t->srtt : t->srtt - rtt;
+
+	t->rttvar = t->srtt > 0 ? t->rttvar * 0.75 + off * 0.25 : rtt / 2;
+	t->srtt = t->srtt > 0 ? t->srtt * 0.875 + rtt * 0.125 : MAX(rtt, 1e-6);
+}
+
 /* Something new has come: take the round trip when it @answers, reset what counts its absence. */
 static void progressed(struct tftp_client *c, bool answers)
 {
 	ev_tstamp now = ev_now(c->loop);
-	double rtt = now - c->asked_at, rto;
+	double rto;
 
 	if (answers && !c->sent_twice) {
-		double off = rtt > c->srtt ? rtt - c->srtt : c->srtt - rtt;
-
-		c->rttvar = c->srtt > 0 ? c->rttvar * 0.75 + off * 0.25 : rtt / 2;
-		c->srtt = c->srtt > 0 ? c->srtt * 0.875 + rtt * 0.125 : MAX(rtt, 1e-6);
+		rtt_sample(&c->rtt, now - c->asked_at);
+		if (c->shared_rtt)
+			rtt_sample(c->shared_rtt, now - c->asked_at);
 	}
 	c->new_at = c->active_at = now;
-	rto = c->srtt > 0 ? c->srtt + 4 * c->rttvar : RETRY_FIRST_MS / 1e3;
+	rto = c->rtt.srtt > 0 ? c->rtt.srtt + 4 * c->rtt.rttvar : RETRY_FIRST_MS / 1e3;
 	rto = MIN(MAX(rto, c->rto_min), RETRY_MAX_MS / 1e3);
 	if (rto < c->rto / 2) /* the timer was set for long: do not wait that out */
 		timer_arm(c, rto);
@@ -253,6 +210,9 @@ static bool ahead_wanted(const struct tftp_client *c, const struct tftp_options 
 
 static void ahead_oack(struct tftp_client *c, uint64_t bytes)
 {
+	/* a server that grants smaller blocks than asked for gets the more of them */
+	unsigned window = MIN((unsigned)c->asked.windowsize * MAX(c->asked.blksize / c->blksize, 1),
+			      (unsigned)MAX(c->asked.windowsize, (uint16_t)TFTP_CLIENT_WINDOW));
 	uint32_t first, n;
 	int r;
 
@@ -260,18 +220,18 @@ static void ahead_oack(struct tftp_client *c, uint64_t bytes)
 		r = tftp_ahead_pass(c->ahead, bytes, c->blksize);
 	} else {
 		c->ahead = malloc(sizeof(*c->ahead));
-		r = c->ahead ? tftp_ahead_begin(c->ahead, bytes, c->blksize, c->asked.windowsize)
+		r = c->ahead ? tftp_ahead_begin(c->ahead, bytes, c->blksize, window)
 			     : -ENOMEM;
 	}
 	if (r == -ERANGE || r == -ENOMEM) {
 		free(TAKE_PTR(c->ahead));
 		c->ahead_off = true;
-		send_ack(c, false);
+		tftp_client_send_ack(c, false);
 	} else if (r < 0) {
 		ahead_give_up(c, true);
 	} else {
 		n = tftp_ahead_acks(c->ahead, &first);
-		send_acks(c, first, n, false);
+		tftp_client_send_acks(c, first, n, false);
 	}
 }
 
@@ -281,7 +241,7 @@ static void on_oack(struct tftp_client *c, const struct tftp_packet *p)
 
 	if (c->state == STATE_DATA) { /* again: our acknowledgement may be lost */
 		if (c->bytes == 0 && c->block == 0 && ev_now(c->loop) - c->sent_at > c->rto / 2)
-			send_ack(c, true);
+			tftp_client_send_ack(c, true);
 		return;
 	}
 	wrong = oack_check(c, &p->options);
@@ -302,7 +262,7 @@ static void on_oack(struct tftp_client *c, const struct tftp_packet *p)
 	if (ahead_wanted(c, &p->options))
 		ahead_oack(c, p->options.tsize);
 	else
-		send_ack(c, false);
+		tftp_client_send_ack(c, false);
 }
 
 /* Whether this block is the next one. A lock-step server may count 65535, 1 as well as 65535, 0. */
@@ -317,10 +277,10 @@ static void on_block_elsewhere(struct tftp_client *c, uint16_t block)
 {
 	if (block == c->block) {
 		if (ev_now(c->loop) - c->sent_at > c->rto / 2)
-			send_ack(c, true);
+			tftp_client_send_ack(c, true);
 	} else if (c->windowsize > 1 && (int16_t)(block - c->block) > 0 && !c->gap_told) {
-		send_ack(c, true);
-		c->gap_told = true;
+		tftp_client_send_ack(c, true);
+		c->gap_told = c->lost = true;
 	}
 }
 
@@ -357,7 +317,9 @@ static void on_data_ahead(struct tftp_client *c, const struct tftp_packet *p)
 	c->bytes = MIN((uint64_t)high * c->blksize, a->bytes);
 	n = a->missing > 0 || a->high == a->n_blocks ? tftp_ahead_acks(a, &first) : 0;
 	if (n > 0)
-		send_acks(c, first, n, false);
+		tftp_client_send_acks(c, first, n, false);
+	if (c->n_acks >= ACKS_TOGETHER) /* and not all at the end: the server should go on */
+		tftp_client_flush(c);
 	if (a->missing == 0 && a->high < a->n_blocks)
 		tftp_client_send_error(c, &c->peer, TFTP_EUNDEF,
 				       "stopped"); /* the last hole is filled */
@@ -403,10 +365,10 @@ static void on_data(struct tftp_client *c, const struct tftp_packet *p)
 	c->block = p->block;
 	c->gap_told = false;
 	if (p->data_bytes < c->blksize) {
-		send_ack(c, false);
+		tftp_client_send_ack(c, false);
 		tftp_client_finish(c, 0, "");
 	} else if (++c->in_window >= c->windowsize) {
-		send_ack(c, false);
+		tftp_client_send_ack(c, false);
 	}
 }
 
@@ -416,7 +378,7 @@ static void on_error_packet(struct tftp_client *c, const struct tftp_packet *p)
 
 	if (c->state == STATE_REQUEST && p->error == TFTP_EBADOPT && c->asked.blksize) {
 		c->asked = none;
-		(void)send_request(c, false); /* as a lost packet: the timer sees to it */
+		(void)tftp_client_send_request(c, false); /* as a lost packet: the timer sees to it */
 		return;
 	}
 	if (c->ahead && c->state == STATE_DATA) /* perhaps it cannot bear what it did not expect */
@@ -515,8 +477,10 @@ static void on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
 		if (receive(c) == 0 || ended || lock_step)
 			break;
 	}
-	if (!ended)
+	if (!ended) {
 		c->ended = NULL;
+		tftp_client_flush(c);
+	}
 }
 
 /* --- setting up --- */
@@ -532,7 +496,10 @@ static int setup(struct tftp_client *c, const struct tftp_client_config *config)
 	c->max_bytes = config->max_bytes;
 	c->rto_min = (config->retry_min_ms ? config->retry_min_ms : RETRY_MIN_MS) / 1e3;
 	c->stall = (config->stall_ms ? config->stall_ms : STALL_MS) / 1e3;
-	c->rto = RETRY_FIRST_MS / 1e3;
+	c->shared_rtt = config->rtt;
+	if (config->rtt)
+		c->rtt = *config->rtt;
+	c->rto = request_rto(c);
 	r = tftp_socket_open(&c->server, config->blksize,
 			     config->windowsize ? config->windowsize : TFTP_CLIENT_WINDOW,
 			     &c->asked);
@@ -562,7 +529,7 @@ int tftp_client_new(struct ev_loop *loop, const struct tftp_client_config *confi
 	ev_now_update(loop); /* the caller may have been busy for long */
 	r = setup(c, config);
 	if (r == 0)
-		r = send_request(c, false);
+		r = tftp_client_send_request(c, false);
 	if (r < 0) {
 		tftp_client_free(c);
 		return r;
@@ -589,4 +556,9 @@ void tftp_client_free(struct tftp_client *c)
 	free(c->ahead);
 	free(c->buf);
 	free(c);
+}
+
+bool tftp_client_lost(const struct tftp_client *c)
+{
+	return c->lost;
 }

@@ -21,6 +21,11 @@ struct tftp_client;
 #define TFTP_CLIENT_WHY_MAX	 256 /* with NUL */
 #define TFTP_CLIENT_SIZE_UNKNOWN UINT64_MAX
 
+/* Round trips to a server, smoothed (RFC 6298), in seconds; zeros: not measured. */
+struct tftp_rtt {
+	double srtt, rttvar;
+};
+
 struct tftp_client_config {
 	struct ipaddr server;
 	uint16_t port;	       /* host order; 0: 69 */
@@ -31,6 +36,8 @@ struct tftp_client_config {
 	uint64_t max_bytes;    /* a longer file fails with -E2BIG; 0: no limit */
 	uint32_t retry_min_ms; /* lower bound of the retransmission timer; 0: 10 */
 	uint32_t stall_ms; /* fail with -ETIMEDOUT when nothing new came for so long; 0: 10000 */
+	struct tftp_rtt *rtt; /* borrowed: what transfers from this server know of it together; may
+				 be NULL */
 };
 
 #define TFTP_CLIENT_WINDOW 16
@@ -78,3 +85,6 @@ _must_check_ int tftp_client_new(struct ev_loop *loop, const struct tftp_client_
 				 const struct tftp_client_ops *ops, void *ctx,
 				 struct tftp_client **ret);
 void tftp_client_free(struct tftp_client *c);
+
+/* Whether blocks were seen to be missing. */
+bool tftp_client_lost(const struct tftp_client *c);

@@ -22,7 +22,8 @@ static int begin(struct ev_loop *loop, const struct fetch_url *url, const struct
 					   .blksize = c->blksize,
 					   .windowsize = c->windowsize,
 					   .max_bytes = c->max_bytes,
-					   .stall_ms = c->stall_ms };
+					   .stall_ms = c->stall_ms,
+					   .rtt = c->rtt };
 	struct http_client_config http = { .server = url->host,
 					   .name = *url->name ? url->name : NULL,
 					   .port = url->port,
@@ -69,4 +70,9 @@ void transfer_free(struct transfer *t)
 	tftp_client_free(t->tftp);
 	http_client_free(t->http);
 	free(t);
+}
+
+bool transfer_lost(const struct transfer *t)
+{
+	return t->tftp && tftp_client_lost(t->tftp);
 }

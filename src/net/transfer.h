@@ -16,6 +16,7 @@ struct transfer_config {
 	uint64_t max_bytes;	      /* 0: no limit */
 	uint32_t stall_ms;	      /* 0: 10000 */
 	struct http_pool *pool;	      /* borrowed; NULL: no connection is kept */
+	struct tftp_rtt *rtt;	      /* borrowed; NULL: each transfer measures for itself */
 };
 
 /* As tftp_client_new. */
@@ -23,3 +24,6 @@ _must_check_ int transfer_new(struct ev_loop *loop, const struct fetch_url *url,
 			      const struct transfer_config *config,
 			      const struct tftp_client_ops *ops, void *ctx, struct transfer **ret);
 void transfer_free(struct transfer *t);
+
+/* Whether packets were lost on the way, as far as is known. */
+bool transfer_lost(const struct transfer *t);
