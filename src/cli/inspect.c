@@ -16,11 +16,12 @@
 #include "base/parse.h"
 #include "base/path.h"
 #include "cli/commands.h"
+#include "cli/names.h"
+#include "cli/subject.h"
 #include "image/extract.h"
 #include "image/inspect.h"
 
 #define COPY_BYTES (64u << 10)
-#define MODE_TEXT  11 /* "-rw-r--r--" and NUL */
 #define TIME_TEXT  32
 
 struct options {
@@ -56,42 +57,6 @@ struct listing {
 	uint64_t files, bytes;
 };
 
-static void mode_text(uint32_t mode, char ret[static MODE_TEXT])
-{
-	static const struct {
-		uint32_t type;
-		char letter;
-	} types[] = { { S_IFDIR, 'd' }, { S_IFLNK, 'l' }, { S_IFCHR, 'c' },
-		      { S_IFBLK, 'b' }, { S_IFIFO, 'p' }, { S_IFSOCK, 's' } };
-	static const char bits[] = "rwxrwxrwx";
-
-	ret[0] = S_ISREG(mode) ? '-' : '?';
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		if ((mode & S_IFMT) == types[i].type)
-			ret[0] = types[i].letter;
-	}
-	for (unsigned i = 0; i < 9; i++)
-		ret[1 + i] = mode & (0400u >> i) ? bits[i] : '-';
-	if (mode & S_ISUID)
-		ret[3] = mode & S_IXUSR ? 's' : 'S';
-	if (mode & S_ISGID)
-		ret[6] = mode & S_IXGRP ? 's' : 'S';
-	if (mode & S_ISVTX)
-		ret[9] = mode & S_IXOTH ? 't' : 'T';
-	ret[MODE_TEXT - 1] = 0;
-}
-
-/* A hostile name must not speak to the terminal. */
-static void print_name(const char *s)
-{
-	for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-		if (*p < ' ' || *p == 0x7f || *p == '\\')
-			printf("\\%03o", *p);
-		else
-			putchar(*p);
-	}
-}
-
 static int list_segment(void *user, const struct inspect_segment *s)
 {
 	struct listing *l = user;
@@ -109,33 +74,32 @@ static int list_segment(void *user, const struct inspect_segment *s)
 	return 0;
 }
 
-/* A string of JSON, whose bytes that are not UTF-8 are written as \xHH in it. */
-static json_t *json_name(const char *s)
+static json_t *json_xattrs(const struct inspect_entry *e)
 {
-	json_t *j = json_string(s);
-	_cleanup_free_ char *text = j ? NULL : malloc(4 * strlen(s) + 1);
-	char *to = text;
+	json_t *all = json_object();
 
-	if (j || !text)
-		return j;
-	for (; *s; s++) {
-		if ((unsigned char)*s < 0x80)
-			*to++ = *s;
-		else
-			to += snprintf(to, 5, "\\x%02x", (unsigned char)*s);
+	for (size_t i = 0; i < e->n_xattrs; i++) {
+		const struct inspect_xattr *x = &e->xattrs[i];
+		_cleanup_free_ char *hex = malloc(2 * x->bytes + 1);
+		json_t *name = names_json(x->name);
+
+		if (hex && name) {
+			format_hex(x->value, x->bytes, hex);
+			(void)json_object_set_new(all, json_string_value(name), json_string(hex));
+		}
+		json_decref(name);
 	}
-	*to = 0;
-	return json_string(text);
+	return all; /* when memory is short, some are left out */
 }
 
 static int list_json(struct listing *l, const struct inspect_entry *e)
 {
-	char mode[MODE_TEXT];
+	char mode[NAMES_MODE_TEXT];
 	json_t *j;
 	int r;
 
-	mode_text(e->mode, mode);
-	j = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "path", json_name(e->path),
+	names_mode(e->mode, mode);
+	j = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "path", names_json(e->path),
 		      "mode", mode, "uid", (json_int_t)e->uid, "gid", (json_int_t)e->gid, "links",
 		      (json_int_t)e->nlink, "size", (json_int_t)e->size, "mtime",
 		      (json_int_t)e->mtime, "inode", (json_int_t)e->ino);
@@ -143,11 +107,13 @@ static int list_json(struct listing *l, const struct inspect_entry *e)
 		return -ENOMEM;
 	if (e->target)
 		(void)json_object_set_new(
-			j, "target", json_name(e->target)); /* when memory is short, left out */
+			j, "target", names_json(e->target)); /* when memory is short, left out */
 	if (S_ISCHR(e->mode) || S_ISBLK(e->mode)) {
 		(void)json_object_set_new(j, "major", json_integer(e->rdev_major));
 		(void)json_object_set_new(j, "minor", json_integer(e->rdev_minor));
 	}
+	if (e->n_xattrs > 0)
+		(void)json_object_set_new(j, "xattrs", json_xattrs(e));
 	printf("%s\n    ", l->any ? "," : "");
 	l->any = true;
 	r = json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 ? -EIO : 0;
@@ -155,49 +121,128 @@ static int list_json(struct listing *l, const struct inspect_entry *e)
 	return r;
 }
 
+/* `ls -l` marks such a file with a plus. */
+static bool has_acl(const struct inspect_entry *e)
+{
+	for (size_t i = 0; i < e->n_xattrs; i++) {
+		if (!strncmp(e->xattrs[i].name, "system.posix_acl_", 17))
+			return true;
+	}
+	return false;
+}
+
 static int list_entry(void *user, const struct inspect_entry *e, struct inspect_data *data)
 {
 	struct listing *l = user;
 	time_t when = (time_t)e->mtime;
-	char mode[MODE_TEXT], date[TIME_TEXT] = "?", size[64];
+	char mode[NAMES_MODE_TEXT], date[TIME_TEXT] = "?", size[64];
 	struct tm tm;
 
 	l->files++;
 	l->bytes += e->size;
 	if (l->json)
 		return list_json(l, e);
-	mode_text(e->mode, mode);
+	names_mode(e->mode, mode);
 	if (gmtime_r(&when, &tm))
 		strftime(date, sizeof(date), "%Y-%m-%d %H:%M", &tm);
 	snprintf(size, sizeof(size), "%" PRIu64, e->size);
 	if (S_ISCHR(e->mode) || S_ISBLK(e->mode))
 		snprintf(size, sizeof(size), "%u, %u", e->rdev_major, e->rdev_minor);
-	printf("%s %3u %5u %5u %10s %s ", mode, e->nlink, e->uid, e->gid, size, date);
-	print_name(*e->path ? e->path : ".");
+	printf("%s%c %3u %5u %5u %10s %s ", mode, has_acl(e) ? '+' : ' ', e->nlink, e->uid, e->gid,
+	       size, date);
+	names_print(*e->path ? e->path : ".");
 	if (e->target) {
 		printf(" -> ");
-		print_name(e->target);
+		names_print(e->target);
 	}
 	putchar('\n');
 	return ferror(stdout) ? -EPIPE : 0;
 }
 
-static int list(int fd, const char *name, bool json)
+/* What the index of a published image says. */
+static int list_index(const struct index *x)
+{
+	char image[FORMAT_SIZE_MAX], stored[FORMAT_SIZE_MAX], digest[2 * INDEX_HASH_BYTES + 1];
+	size_t holes = 0;
+
+	for (size_t i = 0; i < x->n_parts; i++)
+		holes += x->parts[i].stored_bytes == 0;
+	format_hex(x->digest, sizeof(x->digest), digest);
+	printf("index of %s: counter %" PRIu64 ", %s, %s, init %s\n"
+	       "%" PRIu64 " bytes (%s) in %zu parts and %zu holes, %s stored, digest %s\n",
+	       x->name, x->counter, index_arch_name(x->arch), index_format_name(x->format), x->init,
+	       x->image_bytes, format_size(x->image_bytes, image), x->n_parts - holes, holes,
+	       format_size(index_stored_bytes(x), stored), digest);
+	return 0;
+}
+
+static json_t *json_parts(const struct index *x)
+{
+	json_t *all = json_array();
+
+	for (size_t i = 0; i < x->n_parts; i++) {
+		const struct index_part *p = &x->parts[i];
+		char hash[2 * INDEX_HASH_BYTES + 1];
+
+		format_hex(p->hash, sizeof(p->hash), hash);
+		if (json_array_append_new(all, json_pack("{s:I, s:I, s:I, s:s*}", "offset",
+							 (json_int_t)p->offset, "bytes",
+							 (json_int_t)p->raw_bytes, "stored",
+							 (json_int_t)p->stored_bytes, "hash",
+							 p->stored_bytes ? hash : NULL)) < 0) {
+			json_decref(all);
+			return NULL;
+		}
+	}
+	return all;
+}
+
+static int json_index(const struct index *x)
+{
+	char digest[2 * INDEX_HASH_BYTES + 1];
+	json_t *parts = json_parts(x), *j;
+	int r;
+
+	if (!parts)
+		return -ENOMEM;
+	format_hex(x->digest, sizeof(x->digest), digest);
+	j = json_pack("{s:s, s:I, s:s, s:s, s:I, s:s, s:s, s:o}", "name", x->name, "counter",
+		      (json_int_t)x->counter, "arch", index_arch_name(x->arch), "format",
+		      index_format_name(x->format), "bytes", (json_int_t)x->image_bytes, "digest",
+		      digest, "init", x->init, "parts", parts);
+	if (!j)
+		return -ENOMEM;
+	printf("\"index\": ");
+	r = json_dumpf(j, stdout, JSON_INDENT(1)) < 0 ? -EIO : 0;
+	printf(",\n");
+	json_decref(j);
+	return r;
+}
+
+static int list(const struct subject *s, const char *name, bool json)
 {
 	struct listing l = { .json = json };
 	struct inspect_visitor v = { list_segment, list_entry, &l };
 	char size[FORMAT_SIZE_MAX];
-	int r;
+	int r = 0;
 
 	if (json)
-		printf("{\"segments\": [");
-	r = inspect_file(fd, name, &v);
+		putchar('{');
+	if (s->published)
+		r = json ? json_index(published_index_of(s->published))
+			 : list_index(published_index_of(s->published));
+	if (json)
+		printf("\"segments\": [");
+	if (r == 0)
+		r = inspect_medium(s->medium, name, &v);
 	if (json)
 		printf("%s\n], \"complete\": %s}\n", l.segments ? "\n  ]}" : "",
 		       r == 0 ? "true" : "false");
 	else if (r == 0)
 		printf("%u segment%s, %" PRIu64 " files, %s\n", l.segments,
 		       l.segments == 1 ? "" : "s", l.files, format_size(l.bytes, size));
+	if (r == 0 && fflush(stdout) != 0)
+		r = log_err(-errno, "cannot write");
 	return r;
 }
 
@@ -248,7 +293,7 @@ static int write_entry(void *user, const struct inspect_entry *e, struct inspect
 	return r < 0 ? r : -ECANCELED; /* that was it */
 }
 
-static int cat(int fd, const char *name, const char *path)
+static int cat(struct medium *m, const char *name, const char *path)
 {
 	_cleanup_free_ struct finder *f = calloc(1, sizeof(*f));
 	struct inspect_visitor v = { NULL, find_entry, f };
@@ -257,7 +302,7 @@ static int cat(int fd, const char *name, const char *path)
 	if (!f)
 		return -ENOMEM;
 	f->path = path + strspn(path, "/");
-	r = inspect_file(fd, name, &v);
+	r = inspect_medium(m, name, &v);
 	if (r < 0)
 		return r;
 	if (!f->found)
@@ -266,7 +311,7 @@ static int cat(int fd, const char *name, const char *path)
 		return log_err(-EINVAL, "'%s' in '%s' is no regular file", path, name);
 	f->number = 0;
 	v.entry = write_entry;
-	r = inspect_file(fd, name, &v);
+	r = inspect_medium(m, name, &v);
 	return r == -ECANCELED ? 0 : r;
 }
 
@@ -277,7 +322,7 @@ static int write_file(void *user, const struct inspect_entry *e, struct inspect_
 	return extract_entry(user, e, data);
 }
 
-static int extract(int fd, const char *name, const char *dir)
+static int extract(struct medium *m, const char *name, const char *dir)
 {
 	_cleanup_extract_ struct extract *x = NULL;
 	_cleanup_close_ int to = FD_NONE;
@@ -290,7 +335,7 @@ static int extract(int fd, const char *name, const char *dir)
 	r = extract_new(to, &x);
 	v.user = x;
 	if (r == 0)
-		r = inspect_file(fd, name, &v);
+		r = inspect_medium(m, name, &v);
 	if (r == 0)
 		r = extract_finish(x);
 	if (r == 0 && extract_left_out(x))
@@ -302,17 +347,21 @@ static int extract(int fd, const char *name, const char *dir)
 static int run(void *opts, int argc, char **argv)
 {
 	const struct options *o = opts;
-	_cleanup_close_ int fd = open(argv[0], O_RDONLY | O_CLOEXEC);
+	_cleanup_subject_ struct subject s = SUBJECT();
+	int r;
 
-	if (fd < 0)
-		return log_err(-errno, "cannot open '%s'", argv[0]);
 	if (!!o->extract + !!o->cat + o->json > 1) {
 		log_err(0, "--extract, --cat and --json exclude each other");
 		return command_usage(&cmd_inspect, "bpboot ");
 	}
+	r = subject_open(argv[0], &s);
+	if (r < 0)
+		return r;
 	if (o->cat)
-		return cat(fd, argv[0], o->cat);
-	return o->extract ? extract(fd, argv[0], o->extract) : list(fd, argv[0], o->json);
+		return cat(s.medium, argv[0], o->cat);
+	if (o->extract)
+		return extract(s.medium, argv[0], o->extract);
+	return list(&s, argv[0], o->json);
 }
 
 const struct command cmd_inspect = {
@@ -321,7 +370,7 @@ const struct command cmd_inspect = {
 	.summary = "look into an initrd, cpio archive or ext2 image that anyone made",
 	.details = "FILE is an initrd of any distribution, a cpio archive (newc, crc), packed or "
 		   "not,\n"
-		   "or an ext2, ext3 or ext4 image.\n",
+		   "an ext2, ext3 or ext4 image, or the name or index of a published image.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.args_min = 1,

@@ -11,16 +11,16 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
-#include "base/path.h"
 #include "cli/commands.h"
 #include "cli/keys.h"
+#include "cli/subject.h"
 #include "cli/where.h"
 #include "image/publish.h"
 #include "image/verify.h"
 
 #define VERIFY_IMAGES_MAX 1024
 
-static const char suffix[] = ".index";
+static const char suffix[] = PUBLISHED_SUFFIX;
 
 struct options {
 	struct keys_option keys; /* first, for keys_take() */
@@ -107,25 +107,6 @@ static int prune(int dirfd)
 	return r;
 }
 
-/*
- * An argument is an image's name, or the path of its index, which then says the boot directory too.
- */
-static int split_argument(const char *arg, char **ret_dir, char **ret_name)
-{
-	const char *base = path_base(arg);
-	size_t n = strlen(base), k = strlen(suffix);
-
-	if (n > k && !strcmp(base + n - k, suffix))
-		n -= k;
-	*ret_name = strndup(base, n);
-	if (!*ret_name)
-		return -ENOMEM;
-	if (base == arg)
-		return 0;
-	*ret_dir = strndup(arg, (size_t)(base - arg));
-	return *ret_dir ? 0 : -ENOMEM;
-}
-
 static int run(void *opts, int argc, char **argv)
 {
 	const struct options *o = opts;
@@ -137,7 +118,7 @@ static int run(void *opts, int argc, char **argv)
 	int r = o->no_key ? 0 : keys_load(&o->keys, keys, &n_keys);
 
 	if (r == 0 && argc > 0)
-		r = split_argument(argv[0], &arg_dir, &name);
+		r = subject_split(argv[0], &arg_dir, &name);
 	if (r < 0)
 		return r;
 	dir = arg_dir ? arg_dir : dir;

@@ -43,6 +43,7 @@ struct extract {
 	struct folder *folders;
 	size_t n_folders, cap_folders;
 	uint64_t left_out;
+	bool told; /* that the image cannot be read; its reader did */
 	uint8_t copy[EXTRACT_COPY_BYTES];
 };
 
@@ -184,6 +185,7 @@ static int copy_data(struct extract *x, struct inspect_data *data, int fd)
 
 	do {
 		r = data->read(data, x->copy, sizeof(x->copy), &n);
+		x->told = r < 0;
 		if (r < 0)
 			return r;
 		if (n > 0 && !x->copy[0] && !memcmp(x->copy, x->copy + 1, n - 1))
@@ -308,7 +310,7 @@ int extract_entry(struct extract *x, const struct inspect_entry *e, struct inspe
 	if (r == -EXDEV)
 		return log_err(r, "'%s' leads out of the image, so nothing more is extracted",
 			       e->path);
-	return r < 0 ? log_err(r, "cannot extract '%s'", e->path) : 0;
+	return r < 0 && !x->told ? log_err(r, "cannot extract '%s'", e->path) : r;
 }
 
 int extract_finish(struct extract *x)

@@ -7,12 +7,25 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "image/inspect_internal.h"
 
 #define SEGMENTS_MAX 4096
+#define MAGIC_BYTES  4
+
+/* What we know by sight, but do not read; others' tools do. */
+static const struct {
+	uint64_t at;
+	uint8_t magic[MAGIC_BYTES];
+	const char *is;
+} strangers[] = {
+	{ 0, { 'h', 's', 'q', 's' }, "a squashfs image ('unsquashfs -ll' lists one)" },
+	{ 1024, { 0xe2, 0xe1, 0xf5, 0xe0 }, "an erofs image ('dump.erofs --ls' lists one)" },
+	{ 0, { 'X', 'F', 'S', 'B' }, "an XFS image" },
+	{ 0x10040, { '_', 'B', 'H', 'R' }, "a btrfs image" },
+	{ 0, { 0x7f, 'E', 'L', 'F' }, "an ELF file ('bpboot needs' says what it needs)" },
+};
 
 int inspect_tell(struct inspect_pass *p, const struct inspect_entry *e, struct inspect_data *d)
 {
@@ -23,21 +36,11 @@ int inspect_tell(struct inspect_pass *p, const struct inspect_entry *e, struct i
 	return p->visitor->entry ? p->visitor->entry(p->visitor->user, e, d) : 0;
 }
 
-static int read_at(const struct inspect_pass *p, uint64_t at, uint8_t *buf, size_t n, size_t *ret)
+int inspect_read(const struct inspect_pass *p, uint64_t at, void *buf, size_t n, size_t *ret)
 {
-	size_t done = 0;
+	int r = p->medium->read(p->medium, at, buf, n, ret);
 
-	while (done < n) {
-		ssize_t k = pread(p->fd, buf + done, n - done, (off_t)(at + done));
-
-		if (k == 0)
-			break;
-		if (k < 0 && errno != EINTR)
-			return log_err(-errno, "cannot read '%s'", p->name);
-		done += k > 0 ? (size_t)k : 0;
-	}
-	*ret = done;
-	return 0;
+	return r < 0 && !p->medium->told ? log_err(r, "cannot read '%s'", p->name) : r;
 }
 
 /* Pass over zeros. Return: 0, -ENODATA at the end of the file. */
@@ -47,7 +50,7 @@ static int skip_zeros(const struct inspect_pass *p, uint64_t *at)
 	size_t n = 0;
 
 	for (;;) {
-		int r = read_at(p, *at, buf, sizeof(buf), &n);
+		int r = inspect_read(p, *at, buf, sizeof(buf), &n);
 
 		if (r < 0)
 			return r;
@@ -63,6 +66,22 @@ static int skip_zeros(const struct inspect_pass *p, uint64_t *at)
 	}
 }
 
+/* Say what the file is, when it is nothing that we read. Return: -EBADMSG. */
+static int refuse(const struct inspect_pass *p)
+{
+	const char *is = "nothing that bpboot can look into";
+	uint8_t magic[MAGIC_BYTES];
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(strangers); i++) {
+		if (p->medium->read(p->medium, strangers[i].at, magic, sizeof(magic), &n) == 0 &&
+		    n == sizeof(magic) && !memcmp(magic, strangers[i].magic, sizeof(magic)))
+			is = strangers[i].is;
+	}
+	log_err(0, "'%s' is %s; expected an initrd, a cpio archive or an ext2 image", p->name, is);
+	return -EBADMSG;
+}
+
 static int one_segment(struct inspect_pass *p, uint64_t *at)
 {
 	struct inspect_segment s = { .number = ++p->segments, .offset = *at, .format = "cpio" };
@@ -70,7 +89,7 @@ static int one_segment(struct inspect_pass *p, uint64_t *at)
 	enum unpack_kind kind;
 	uint8_t magic[UNPACK_MAGIC_MAX];
 	size_t n = 0;
-	int r = read_at(p, *at, magic, sizeof(magic), &n);
+	int r = inspect_read(p, *at, magic, sizeof(magic), &n);
 
 	if (r < 0)
 		return r;
@@ -79,29 +98,22 @@ static int one_segment(struct inspect_pass *p, uint64_t *at)
 	kind = unpack_detect(magic, n);
 	if (kind == UNPACK_PLAIN && (n == 0 || magic[0] != '0')) {
 		if (p->segments == 1)
-			log_err(0,
-				"'%s' is nothing that bpboot can look into (expected an initrd, a "
-				"cpio archive or an "
-				"ext2 image)",
-				p->name);
-		else
-			log_err(0,
-				"'%s': what stands at offset %llu, behind segment %u, is no "
-				"archive",
-				p->name, (unsigned long long)*at, p->segments - 1);
+			return refuse(p);
+		log_err(0, "'%s': what stands at offset %llu, behind segment %u, is no archive",
+			p->name, (unsigned long long)*at, p->segments - 1);
 		return -EBADMSG;
 	}
 	s.packing = unpack_name(kind);
 	if (p->visitor->segment)
 		r = p->visitor->segment(p->visitor->user, &s);
 	if (r == 0)
-		r = unpack_open(p->fd, *at, kind, &u);
+		r = unpack_open_medium(p->medium, *at, kind, &u);
 	return r == 0 ? inspect_cpio(p, u, kind == UNPACK_PLAIN, *at, at) : r;
 }
 
-int inspect_file(int fd, const char *name, const struct inspect_visitor *v)
+int inspect_medium(struct medium *m, const char *name, const struct inspect_visitor *v)
 {
-	struct inspect_pass p = { .fd = fd, .name = name, .visitor = v };
+	struct inspect_pass p = { .medium = m, .name = name, .visitor = v };
 	uint64_t at = 0;
 	int r;
 
@@ -116,4 +128,12 @@ int inspect_file(int fd, const char *name, const struct inspect_visitor *v)
 		return 0;
 	return r == -ENODATA ? log_err(-EBADMSG, "'%s' is empty or holds nothing but zeros", name)
 			     : r;
+}
+
+int inspect_file(int fd, const char *name, const struct inspect_visitor *v)
+{
+	struct medium m;
+	int r = medium_of_file(fd, &m);
+
+	return r < 0 ? log_err(r, "cannot read '%s'", name) : inspect_medium(&m, name, v);
 }

@@ -11,16 +11,26 @@
 #include <stdint.h>
 
 #include "base/lang.h"
+#include "image/medium.h"
 
 #define INSPECT_PATH_MAX    4096 /* bytes of a path or a symlink's target, with NUL */
 #define INSPECT_ENTRIES_MAX (16u << 20)
 #define INSPECT_BYTES_MAX   (UINT64_C(1) << 40) /* of all unpacked bytes */
+#define INSPECT_XATTRS_MAX  256			/* of one file */
+#define INSPECT_XATTR_BYTES (256u << 10)	/* of all their names and values */
 
 struct inspect_segment {
 	unsigned number;     /* from 1 */
 	uint64_t offset;     /* in the file */
 	const char *format;  /* "cpio", "ext2" */
 	const char *packing; /* "none", "gzip", ... */
+};
+
+/* An extended attribute, as getxattr(2) gives it. */
+struct inspect_xattr {
+	const char *name;
+	const uint8_t *value;
+	size_t bytes;
 };
 
 struct inspect_entry {
@@ -34,6 +44,8 @@ struct inspect_entry {
 	/* Files with the same four numbers and more than one link are one file. */
 	uint32_t archive, dev_major, dev_minor;
 	uint64_t ino;
+	const struct inspect_xattr *xattrs; /* in the order in which they stand */
+	size_t n_xattrs;
 };
 
 /* The data of a file, while its visitor runs. */
@@ -57,3 +69,7 @@ struct inspect_visitor {
  * -EBADMSG (damaged, or of no kind that is known); -E2BIG (over a limit); what a visitor returned.
  */
 _must_check_ int inspect_file(int fd, const char *name, const struct inspect_visitor *v);
+
+/* The same of @m, wherever its bytes come from. */
+_must_check_ int inspect_medium(struct medium *m, const char *name,
+				const struct inspect_visitor *v);

@@ -26,6 +26,8 @@ struct cpio {
 
 static int bad(const struct cpio *c, int r, const char *why)
 {
+	if (c->pass->medium->told)
+		return r;
 	if (r == -EBADMSG) {
 		log_err(0, "'%s': %s, %llu bytes into segment %u", c->pass->name, why,
 			(unsigned long long)c->at, c->pass->segments);

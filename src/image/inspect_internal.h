@@ -7,13 +7,17 @@
 #include "image/unpack.h"
 
 struct inspect_pass {
-	int fd;
+	struct medium *medium;
 	const char *name; /* of the file */
 	const struct inspect_visitor *visitor;
 	unsigned segments;
 	uint32_t archives;
 	uint64_t entries, bytes; /* so far */
 };
+
+/* Read @n bytes at @at, fewer only at the end. Logs. */
+_must_check_ int inspect_read(const struct inspect_pass *p, uint64_t at, void *buf, size_t n,
+			      size_t *ret);
 
 /* Count an entry and @bytes of it, and tell the visitor. Logs when a limit is met. */
 _must_check_ int inspect_tell(struct inspect_pass *p, const struct inspect_entry *e,

@@ -37,7 +37,44 @@ static int add_row(struct listing *l, struct listing_row *row)
 		}
 		l->rows = more;
 	}
+	row->order = l->n;
 	l->rows[l->n++] = *row;
+	return 0;
+}
+
+static void hash_xattr(crypto_generichash_state *h, const char *name, const void *value, size_t n)
+{
+	uint64_t length = n;
+
+	crypto_generichash_update(h, (const uint8_t *)name, strlen(name) + 1);
+	crypto_generichash_update(h, (const uint8_t *)&length, sizeof(length));
+	if (n > 0)
+		crypto_generichash_update(h, value, n);
+}
+
+static int compare_xattrs(const void *a, const void *b)
+{
+	return strcmp(((const struct inspect_xattr *)a)->name,
+		      ((const struct inspect_xattr *)b)->name);
+}
+
+/* By their names, in whatever order they stand. */
+static int hash_xattrs(const struct inspect_entry *e, struct listing_row *row)
+{
+	_cleanup_free_ struct inspect_xattr *sorted = calloc(e->n_xattrs + 1, sizeof(*sorted));
+	crypto_generichash_state h;
+
+	if (!sorted)
+		return -ENOMEM;
+	crypto_generichash_init(&h, NULL, 0, LISTING_HASH_BYTES);
+	if (e->n_xattrs > 0) {
+		memcpy(sorted, e->xattrs, e->n_xattrs * sizeof(*sorted));
+		qsort(sorted, e->n_xattrs, sizeof(*sorted), compare_xattrs);
+	}
+	for (size_t i = 0; i < e->n_xattrs; i++)
+		hash_xattr(&h, sorted[i].name, sorted[i].value, sorted[i].bytes);
+	crypto_generichash_final(&h, row->xattrs_hash, LISTING_HASH_BYTES);
+	row->n_xattrs = e->n_xattrs;
 	return 0;
 }
 
@@ -76,6 +113,10 @@ static int take_entry(void *user, const struct inspect_entry *e, struct inspect_
 		row.major = e->rdev_major;
 		row.minor = e->rdev_minor;
 	}
+	if (S_ISREG(e->mode) && e->nlink > 1)
+		row.file = (struct listing_file){ e->archive, e->dev_major, e->dev_minor, e->ino };
+	if (err == 0)
+		err = hash_xattrs(e, &row);
 	if (err < 0)
 		return err;
 	if (asprintf(&row.path, "/%s", e->path) < 0) {
@@ -86,34 +127,97 @@ static int take_entry(void *user, const struct inspect_entry *e, struct inspect_
 	return add_row(&r->l, &row);
 }
 
-static int compare_rows(const void *a, const void *b)
+static int compare_rows(const void *va, const void *vb)
 {
-	return strcmp(((const struct listing_row *)a)->path, ((const struct listing_row *)b)->path);
+	const struct listing_row *a = va, *b = vb;
+	int d = strcmp(a->path, b->path);
+
+	return d ? d : a->order < b->order ? -1 : a->order > b->order;
 }
 
-static void finish(struct listing *l, uint64_t image_bytes)
+static int compare_files(const void *va, const void *vb)
 {
+	const struct listing_file *a = &(*(struct listing_row *const *)va)->file,
+				  *b = &(*(struct listing_row *const *)vb)->file;
+
+	if (a->archive != b->archive)
+		return a->archive < b->archive ? -1 : 1;
+	if (a->ino != b->ino)
+		return a->ino < b->ino ? -1 : 1;
+	if (a->dev_major != b->dev_major)
+		return a->dev_major < b->dev_major ? -1 : 1;
+	return a->dev_minor < b->dev_minor ? -1 : a->dev_minor > b->dev_minor;
+}
+
+/* Each name of a file gets the data that one of them came with. */
+static int share_data(struct listing *l)
+{
+	_cleanup_free_ struct listing_row **linked = calloc(l->n + 1, sizeof(*linked));
+	size_t n = 0;
+
+	if (!linked)
+		return -ENOMEM;
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->rows[i].file.ino)
+			linked[n++] = &l->rows[i];
+	}
+	if (n > 1)
+		qsort(linked, n, sizeof(struct listing_row *), compare_files);
+	for (size_t i = 0, end; i < n; i = end) {
+		const struct listing_row *with = linked[i];
+
+		for (end = i; end < n && compare_files(&linked[i], &linked[end]) == 0; end++)
+			with = linked[end]->size > 0 ? linked[end] : with;
+		for (size_t k = i; k < end; k++) {
+			linked[k]->size = with->size;
+			memcpy(linked[k]->hash, with->hash, sizeof(with->hash));
+		}
+	}
+	return 0;
+}
+
+/* Of several rows of a name the last remains. */
+static void keep_last(struct listing *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->n; i++) {
+		if (i + 1 < l->n && !strcmp(l->rows[i].path, l->rows[i + 1].path)) {
+			free(l->rows[i].path);
+			free(l->rows[i].target);
+		} else {
+			l->rows[n++] = l->rows[i];
+		}
+	}
+	l->n = n;
+}
+
+static int finish(struct listing *l, uint64_t image_bytes)
+{
+	int r = share_data(l);
+
 	if (l->n > 1)
 		qsort(l->rows, l->n, sizeof(*l->rows), compare_rows);
+	keep_last(l);
 	l->image_bytes = image_bytes;
+	return r;
 }
 
-int listing_of_file(int fd, const char *name, struct listing *ret)
+int listing_of_medium(struct medium *m, const char *name, struct listing *ret)
 {
 	_cleanup_free_ uint8_t *buf = malloc(READ_BYTES);
 	struct reading r = { .buf = buf, .name = name };
 	struct inspect_visitor v = { .entry = take_entry, .user = &r };
-	struct stat st;
-	int err;
+	int err = buf ? inspect_medium(m, name, &v) : -ENOMEM;
 
-	if (!buf || fstat(fd, &st) < 0)
-		return log_err(buf ? -errno : -ENOMEM, "cannot read '%s'", name);
-	err = inspect_file(fd, name, &v);
+	if (err == 0)
+		err = finish(&r.l, m->bytes);
+	if (err == -ENOMEM)
+		log_err(err, "cannot list '%s'", name);
 	if (err < 0) {
 		listing_clear(&r.l);
 		return err;
 	}
-	finish(&r.l, (uint64_t)st.st_size);
 	*ret = r.l;
 	return 0;
 }
@@ -151,6 +255,19 @@ static int hash_source(struct reading *r, const struct inode *i,
 	return source_check(i, fd);
 }
 
+static int hash_plan_xattrs(const struct inode *i, struct listing_row *row)
+{
+	_cleanup_free_ struct inspect_xattr *list = calloc(i->n_xattrs + 1, sizeof(*list));
+	struct inspect_entry e = { .xattrs = list, .n_xattrs = i->n_xattrs };
+
+	if (!list)
+		return -ENOMEM;
+	for (size_t k = 0; k < i->n_xattrs; k++)
+		list[k] = (struct inspect_xattr){ i->xattrs[k].name, i->xattrs[k].value,
+						  i->xattrs[k].bytes };
+	return hash_xattrs(&e, row);
+}
+
 static int take_node(struct reading *r, const struct node *n)
 {
 	static const mode_t kinds[INODE_KIND_MAX_] = {
@@ -170,6 +287,8 @@ static int take_node(struct reading *r, const struct node *n)
 		row.size = i->size;
 		err = hash_source(r, i, row.hash);
 	}
+	if (err == 0)
+		err = hash_plan_xattrs(i, &row);
 	if (err < 0)
 		return err;
 	row.path = tree_path(n);
@@ -183,15 +302,16 @@ int listing_of_plan(const struct plan *p, struct listing *ret)
 {
 	_cleanup_free_ uint8_t *buf = malloc(READ_BYTES);
 	struct reading r = { .buf = buf };
-	int err = buf ? 0 : -ENOMEM;
+	int err = buf ? 0 : log_err(-ENOMEM, "cannot list the image");
 
 	for (const struct node *n = tree_root(p->tree); err == 0 && n; n = tree_next(n))
 		err = n->parent ? take_node(&r, n) : 0;
+	if (err == 0)
+		err = finish(&r.l, plan_bytes(p));
 	if (err < 0) {
 		listing_clear(&r.l);
 		return err;
 	}
-	finish(&r.l, plan_bytes(p));
 	*ret = r.l;
 	return 0;
 }

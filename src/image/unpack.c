@@ -11,7 +11,6 @@
 #include <lzma.h>
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
 #include <zlib.h>
 #include <zstd.h>
 
@@ -25,7 +24,8 @@
 
 struct unpack {
 	enum unpack_kind kind;
-	int fd;
+	struct medium *medium; /* borrowed, or what follows */
+	struct medium file;
 	uint64_t at;	     /* in the file, of what was not read into `in` yet */
 	const uint8_t *next; /* in `in` */
 	size_t left;
@@ -52,19 +52,18 @@ typedef int (*step_fn)(struct unpack *u, uint8_t *to, size_t n, size_t *ret);
 
 static int refill(struct unpack *u)
 {
-	ssize_t n;
+	size_t n = 0;
+	int r;
 
 	if (u->left > 0 || u->eof)
 		return 0;
-	do
-		n = pread(u->fd, u->in, sizeof(u->in), (off_t)u->at);
-	while (n < 0 && errno == EINTR);
-	if (n < 0)
-		return -errno;
+	r = u->medium->read(u->medium, u->at, u->in, sizeof(u->in), &n);
+	if (r < 0)
+		return r;
 	u->eof = n == 0;
-	u->at += (uint64_t)n;
+	u->at += n;
 	u->next = u->in;
-	u->left = (size_t)n;
+	u->left = n;
 	return 0;
 }
 
@@ -344,7 +343,8 @@ enum unpack_kind unpack_detect(const uint8_t *p, size_t n)
 	return UNPACK_PLAIN;
 }
 
-int unpack_open(int fd, uint64_t offset, enum unpack_kind kind, struct unpack **ret)
+int unpack_open_medium(struct medium *m, uint64_t offset, enum unpack_kind kind,
+		       struct unpack **ret)
 {
 	_cleanup_unpack_ struct unpack *u = calloc(1, sizeof(*u));
 	int r;
@@ -352,12 +352,26 @@ int unpack_open(int fd, uint64_t offset, enum unpack_kind kind, struct unpack **
 	if (!u)
 		return -ENOMEM;
 	u->kind = kind;
-	u->fd = fd;
+	u->medium = m;
 	u->at = offset;
 	r = kinds[kind].start ? kinds[kind].start(u) : 0;
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(u);
+	return 0;
+}
+
+int unpack_open(int fd, uint64_t offset, enum unpack_kind kind, struct unpack **ret)
+{
+	struct medium file;
+	int r = medium_of_file(fd, &file);
+
+	if (r == 0)
+		r = unpack_open_medium(&file, offset, kind, ret);
+	if (r < 0)
+		return r;
+	(*ret)->file = file;
+	(*ret)->medium = &(*ret)->file;
 	return 0;
 }
 

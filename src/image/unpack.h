@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/lang.h"
+#include "image/medium.h"
 
 enum unpack_kind {
 	UNPACK_PLAIN, /* as it is, to the end of the file */
@@ -36,6 +37,10 @@ enum unpack_kind unpack_detect(const uint8_t *p, size_t n);
 
 /* Begin at @offset of @fd (borrowed), which is not moved. Return: 0, -ENOMEM. */
 _must_check_ int unpack_open(int fd, uint64_t offset, enum unpack_kind kind, struct unpack **ret);
+
+/* The same in @m, borrowed. */
+_must_check_ int unpack_open_medium(struct medium *m, uint64_t offset, enum unpack_kind kind,
+				    struct unpack **ret);
 void unpack_free(struct unpack *u);
 void unpack_freep(struct unpack **u);
 #define _cleanup_unpack_ _cleanup_(unpack_freep)

@@ -18,8 +18,8 @@ t "a file that grew" line '^> +2 B  /grows$'
 t "a file that shrank" line '^< +4 B  /shrinks$'
 t "other data of the same size" line '^~ +6 B  /data$'
 t "another mode" line '^\* .* /mode \(mode 4755, was 0644\)$'
-t "another target" line '^\* .* /link$'
-t "another device" line '^\* .* /node$'
+t "another target" line "^\* .* /link \(to 'two', was 'one'\)$"
+t "another device" line '^\* .* /node \(device 1:5, was 1:3\)$'
 t "what is the same is not named" eval '! grep -e same -e deep diff.out'
 t "the sum" line '^1 in \(4 B\), 1 out \(5 B\), 1 grown \(2 B\), 1 shrunk \(4 B\), 1 changed \(6 B\), 3 with another'
 t_says "the same manifest: the same files" 0 "the same files; " "$bpboot" diff a.image a.image
