@@ -5,6 +5,7 @@
 
 #include "base/command.h"
 
+extern const struct command cmd_check;
 extern const struct command cmd_config;
 extern const struct command cmd_lab;
 extern const struct command cmd_log;
@@ -15,5 +16,6 @@ extern const struct command cmd_initrd;
 extern const struct command cmd_inspect;
 extern const struct command cmd_keygen;
 extern const struct command cmd_needs;
+extern const struct command cmd_node;
 extern const struct command cmd_size;
 extern const struct command cmd_verify;

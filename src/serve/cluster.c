@@ -21,31 +21,11 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "base/path.h"
-#include "serve/cluster.h"
+#include "serve/cluster_internal.h"
 
 #define LETTERS_DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 
-enum key_type {
-	KEY_NAME,      /* char *: letters, digits, '.', '_', '-'; not first a '.' */
-	KEY_INTERFACE, /* char *: name of a network interface */
-	KEY_NETWORK,   /* network and prefix */
-	KEY_ADDRESS,   /* struct in_addr */
-	KEY_PATH,      /* char *: made absolute */
-	KEY_INSIDE,    /* char *: path within the boot directory */
-	KEY_UNKNOWN,   /* enum cluster_unknown */
-	KEY_WORDS,     /* char *: text; further lines are appended */
-	KEY_RANGE,     /* range_first, range_last */
-	KEY_LEASE,     /* uint32_t seconds: 600, 10m, 12h, 7d */
-	KEY_PORT,      /* uint32_t */
-};
-
-static const struct key {
-	const char *section, *name;
-	enum key_type type;
-	size_t offset;
-	const char *otherwise; /* text that stands for a missing line; NULL: see required */
-	bool required;
-} keys[] = {
+const struct cluster_key cluster_keys[] = {
 #define AT(field) offsetof(struct cluster, field)
 	{ "cluster", "name", KEY_NAME, AT(name), "cluster" },
 	{ "cluster", "interface", KEY_INTERFACE, AT(interface), NULL, true },
@@ -69,15 +49,18 @@ static const struct key {
 	{ "master", "consoles", KEY_PATH, AT(master_consoles), NULL },
 #undef AT
 };
+const size_t cluster_n_keys = ARRAY_SIZE(cluster_keys);
+
+enum { KEYS_N = ARRAY_SIZE(cluster_keys) };
 
 /* A file while it is parsed. */
 struct parse {
 	struct cluster c;
 	const char *p; /* rest of the text */
 	size_t left;
-	unsigned line;			     /* that was handed out last */
-	unsigned key_line[ARRAY_SIZE(keys)]; /* where each key stood; 0: nowhere */
-	int err;			     /* of the first error */
+	unsigned line;		   /* that was handed out last */
+	unsigned key_line[KEYS_N]; /* where each key stood; 0: nowhere */
+	int err;		   /* of the first error */
 	unsigned err_line;
 	char why[256];
 };
@@ -97,6 +80,11 @@ void cluster_clear(struct cluster *c)
 	free(c->master_socket);
 	free(c->master_key);
 	free(c->master_consoles);
+	for (size_t i = 0; i < c->n_groups; i++) {
+		free(c->groups[i].name);
+		free(c->groups[i].text);
+	}
+	free(c->groups);
 	*c = (struct cluster){ 0 };
 }
 
@@ -117,7 +105,8 @@ static int fail(struct parse *ps, int err, unsigned line, const char *fmt, ...)
 	return err;
 }
 
-static int bad(struct parse *ps, const struct key *k, const char *value, const char *expected)
+static int bad(struct parse *ps, const struct cluster_key *k, const char *value,
+	       const char *expected)
 {
 	return fail(ps, -EBADMSG, ps->line, "%s '%.80s': expected %s", k->name, value, expected);
 }
@@ -133,7 +122,7 @@ static int set_text(struct parse *ps, char **at, const char *value)
 	return 0;
 }
 
-static int set_name(struct parse *ps, const struct key *k, char **at, const char *value)
+static int set_name(struct parse *ps, const struct cluster_key *k, char **at, const char *value)
 {
 	size_t n = strlen(value);
 
@@ -144,7 +133,8 @@ static int set_name(struct parse *ps, const struct key *k, char **at, const char
 	return set_text(ps, at, value);
 }
 
-static int set_interface(struct parse *ps, const struct key *k, char **at, const char *value)
+static int set_interface(struct parse *ps, const struct cluster_key *k, char **at,
+			 const char *value)
 {
 	size_t n = strlen(value);
 
@@ -154,7 +144,8 @@ static int set_interface(struct parse *ps, const struct key *k, char **at, const
 	return set_text(ps, at, value);
 }
 
-static int set_network(struct parse *ps, const struct key *k, struct cluster *c, const char *value)
+static int set_network(struct parse *ps, const struct cluster_key *k, struct cluster *c,
+		       const char *value)
 {
 	static const char expected[] =
 		"a.b.c.d/LENGTH, length 8 to 30, host bits zero: 10.1.0.0/16";
@@ -178,7 +169,8 @@ static int set_network(struct parse *ps, const struct key *k, struct cluster *c,
 	return 0;
 }
 
-static int set_range(struct parse *ps, const struct key *k, struct cluster *c, const char *value)
+static int set_range(struct parse *ps, const struct cluster_key *k, struct cluster *c,
+		     const char *value)
 {
 	static const char expected[] = "FIRST-LAST, two addresses: 10.1.200.1-10.1.200.99";
 	char text[48];
@@ -200,7 +192,7 @@ static int set_range(struct parse *ps, const struct key *k, struct cluster *c, c
 	return 0;
 }
 
-static int set_lease(struct parse *ps, const struct key *k, uint32_t *at, const char *value)
+static int set_lease(struct parse *ps, const struct cluster_key *k, uint32_t *at, const char *value)
 {
 	static const struct {
 		char suffix;
@@ -229,7 +221,7 @@ static int set_lease(struct parse *ps, const struct key *k, uint32_t *at, const 
 }
 
 /* Relative to where the cluster file lies. */
-static int set_path(struct parse *ps, const struct key *k, char **at, const char *value)
+static int set_path(struct parse *ps, const struct cluster_key *k, char **at, const char *value)
 {
 	_cleanup_free_ char *joined = NULL;
 	char *path;
@@ -257,7 +249,7 @@ static int set_path(struct parse *ps, const struct key *k, char **at, const char
 }
 
 /* A path within the boot directory, which a TFTP client will ask for and a script of iPXE name. */
-static int set_inside(struct parse *ps, const struct key *k, char **at, const char *value)
+static int set_inside(struct parse *ps, const struct cluster_key *k, char **at, const char *value)
 {
 	size_t n = strlen(value);
 
@@ -292,7 +284,7 @@ static bool is_of_script(const char *word, size_t n)
 }
 
 /* Further lines of the same key are appended. */
-static int set_words(struct parse *ps, const struct key *k, char **at, const char *value)
+static int set_words(struct parse *ps, const struct cluster_key *k, char **at, const char *value)
 {
 	char *joined;
 
@@ -321,7 +313,7 @@ static int set_words(struct parse *ps, const struct key *k, char **at, const cha
 	return 0;
 }
 
-static int set_value(struct parse *ps, const struct key *k, const char *value)
+static int set_value(struct parse *ps, const struct cluster_key *k, const char *value)
 {
 	void *at = (char *)&ps->c + k->offset;
 
@@ -361,30 +353,74 @@ static int set_value(struct parse *ps, const struct key *k, const char *value)
 	return -EINVAL;
 }
 
+/* A line of [groups]: further lines of the same group are appended. */
+static int take_group(struct parse *ps, const char *name, const char *value)
+{
+	struct cluster *c = &ps->c;
+	struct cluster_group *g = c->n_groups > 0 ? &c->groups[c->n_groups - 1] : NULL;
+	char *joined;
+
+	if (strspn(value, LETTERS_DIGITS "._-@[]!&, \t") != strlen(value))
+		return fail(ps, -EBADMSG, ps->line, "group %.40s: '%.80s' is no set of nodes", name,
+			    value);
+	if (!g || strcmp(g->name, name)) {
+		if (!cluster_is_group_name(name))
+			return fail(ps, -EBADMSG, ps->line,
+				    "group '%.80s': expected up to 63 letters, digits, '.', '_'",
+				    name);
+		for (size_t i = 0; i < c->n_groups; i++) {
+			if (!strcmp(c->groups[i].name, name))
+				return fail(ps, -EBADMSG, ps->line,
+					    "group %s is given twice; first in line %u", name,
+					    c->groups[i].line);
+		}
+		if (c->n_groups == CLUSTER_GROUPS_MAX)
+			return fail(ps, -EBADMSG, ps->line, "more than %d groups",
+				    CLUSTER_GROUPS_MAX);
+		g = reallocarray(c->groups, c->n_groups + 1, sizeof(*g));
+		if (!g)
+			return fail(ps, -ENOMEM, 0, "out of memory");
+		c->groups = g;
+		g += c->n_groups++;
+		*g = (struct cluster_group){ .name = strdup(name),
+					     .text = strdup(""),
+					     .line = ps->line };
+	}
+	if (!g->name || !g->text ||
+	    asprintf(&joined, "%s%s%s", g->text, *g->text ? " " : "", value) < 0)
+		return fail(ps, -ENOMEM, 0, "out of memory");
+	squeeze(joined);
+	free(g->text);
+	g->text = joined;
+	return 0;
+}
+
 /* libinih's handler: 1 to go on, 0 for an error. */
 static int take_pair(void *user, const char *section, const char *name, const char *value)
 {
 	struct parse *ps = user;
 	bool known_section = false;
 
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-		if (strcmp(keys[i].section, section))
+	if (!strcmp(section, "groups"))
+		return take_group(ps, name, value) == 0;
+	for (size_t i = 0; i < KEYS_N; i++) {
+		if (strcmp(cluster_keys[i].section, section))
 			continue;
 		known_section = true;
-		if (strcmp(keys[i].name, name))
+		if (strcmp(cluster_keys[i].name, name))
 			continue;
-		if (ps->key_line[i] && keys[i].type != KEY_WORDS)
+		if (ps->key_line[i] && cluster_keys[i].type != KEY_WORDS)
 			return fail(ps, -EBADMSG, ps->line, "%s is given twice; first in line %u",
 				    name, ps->key_line[i]) == 0;
 		ps->key_line[i] = ps->line;
-		return set_value(ps, &keys[i], value) == 0;
+		return set_value(ps, &cluster_keys[i], value) == 0;
 	}
 	if (known_section)
 		return fail(ps, -EBADMSG, ps->line,
 			    "unknown key '%.80s' in [%.40s]; see bpboot-cluster.conf(5)", name,
 			    section) == 0;
 	return fail(ps, -EBADMSG, ps->line,
-		    "unknown section [%.40s]; expected [cluster], [dhcp] or [master]",
+		    "unknown section [%.40s]; expected [cluster], [dhcp], [master] or [groups]",
 		    section) == 0;
 }
 
@@ -420,16 +456,24 @@ static char *take_line(char *to, int size, void *user)
 
 static int take_defaults(struct parse *ps)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+	for (size_t i = 0; i < KEYS_N; i++) {
 		if (ps->key_line[i])
 			continue;
-		if (keys[i].required)
-			return fail(ps, -EBADMSG, 0, "[%s] %s= is missing", keys[i].section,
-				    keys[i].name);
-		if (keys[i].otherwise && set_value(ps, &keys[i], keys[i].otherwise) < 0)
+		if (cluster_keys[i].required)
+			return fail(ps, -EBADMSG, 0, "[%s] %s= is missing", cluster_keys[i].section,
+				    cluster_keys[i].name);
+		if (cluster_keys[i].otherwise &&
+		    set_value(ps, &cluster_keys[i], cluster_keys[i].otherwise) < 0)
 			return ps->err;
 	}
 	return 0;
+}
+
+bool cluster_is_group_name(const char *name)
+{
+	size_t n = strlen(name);
+
+	return n > 0 && n < CLUSTER_NAME_MAX && strspn(name, LETTERS_DIGITS "._") == n;
 }
 
 bool cluster_holds(const struct cluster *c, struct in_addr a)
@@ -473,6 +517,8 @@ int cluster_parse(const char *file, const void *text, size_t n, struct cluster *
 	r = n > CLUSTER_BYTES_MAX
 		    ? fail(&ps, -EBADMSG, 0, "file is larger than %u bytes", CLUSTER_BYTES_MAX)
 		    : ini_parse_stream(take_line, &ps, take_pair, &ps);
+	if (r > 0 && ps.err == -EBADMSG && (unsigned)r < ps.err_line)
+		ps.err = 0; /* a line that is nothing came first */
 	if (r != 0 && ps.err == 0)
 		(void)fail(&ps, r == -2 ? -ENOMEM : -EBADMSG, r > 0 ? (unsigned)r : 0,
 			   "expected KEY=VALUE, [SECTION], or a comment after '#' or ';'");
@@ -515,81 +561,4 @@ int cluster_load(const char *file, struct cluster *ret)
 	if (r == -EBADMSG)
 		return log_err(0, "%s: %s", file, why), r;
 	return r < 0 ? log_err(r, "cannot read cluster file '%s'", file) : 0;
-}
-
-/* libinih takes short lines only: break long text at blanks. */
-static int format_words(struct buffer *to, const struct key *k, const char *text)
-{
-	int r = buffer_printf(to, "%s=", k->name);
-	size_t column = strlen(k->name) + 1;
-	bool first = true;
-
-	while (r == 0 && *text) {
-		size_t n;
-
-		text += strspn(text, " \t");
-		n = strcspn(text, " \t");
-		if (n == 0)
-			break;
-		if (column + n > 90) {
-			r = buffer_append(to, "\n\t", 2);
-			column = 8;
-		} else if (!first) {
-			r = buffer_append(to, " ", 1);
-		}
-		first = false;
-		if (r == 0)
-			r = buffer_append(to, text, n);
-		column += n + 1;
-		text += n;
-	}
-	return r < 0 ? r : buffer_append(to, "\n", 1);
-}
-
-static int format_key(const struct cluster *c, struct buffer *to, const struct key *k)
-{
-	const void *at = (const char *)c + k->offset;
-	const char *text;
-	char a[INET_ADDRSTRLEN], b[INET_ADDRSTRLEN];
-	const struct in_addr *addr = at;
-
-	switch (k->type) {
-	case KEY_NETWORK:
-		return buffer_printf(to, "%s=%s/%u\n", k->name, ipv4_format(c->network, a),
-				     c->prefix);
-	case KEY_ADDRESS:
-		return buffer_printf(to, "%s=%s\n", k->name, ipv4_format(*addr, a));
-	case KEY_RANGE:
-		if (!c->range_first.s_addr)
-			return 0;
-		return buffer_printf(to, "%s=%s-%s\n", k->name, ipv4_format(c->range_first, a),
-				     ipv4_format(c->range_last, b));
-	case KEY_UNKNOWN:
-		return buffer_printf(to, "%s=%s\n", k->name,
-				     c->unknown == CLUSTER_ACCEPT ? "accept" : "refuse");
-	case KEY_LEASE:
-	case KEY_PORT:
-		return buffer_printf(to, "%s=%u\n", k->name, *(const uint32_t *)at);
-	case KEY_WORDS:
-		return format_words(to, k, *(const char *const *)at);
-	default:
-		text = *(const char *const *)at;
-		return text ? buffer_printf(to, "%s=%s\n", k->name, text) : 0;
-	}
-}
-
-int cluster_format(const struct cluster *c, struct buffer *to)
-{
-	const char *section = "";
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(keys); i++) {
-		if (strcmp(section, keys[i].section)) {
-			r = buffer_printf(to, "%s[%s]\n", *section ? "\n" : "", keys[i].section);
-			section = keys[i].section;
-		}
-		if (r == 0)
-			r = format_key(c, to, &keys[i]);
-	}
-	return r;
 }

@@ -19,12 +19,20 @@
 #define CLUSTER_NAME_MAX    64		/* with NUL; letters, digits, '.', '_', '-' */
 #define CLUSTER_PATH_MAX    180		/* bytes of a path made absolute: KEY=PATH fits a line */
 #define CLUSTER_CMDLINE_MAX 2048	/* with NUL; what the kernel takes on x86 */
+#define CLUSTER_GROUPS_MAX  256
 #define CLUSTER_MASTER_PORT 2223
 #define CLUSTER_LOG_PORT    514
 #define CLUSTER_LEASE_MIN_S 120
 #define CLUSTER_LEASE_MAX_S 31536000
 
 enum cluster_unknown { CLUSTER_REFUSE, CLUSTER_ACCEPT, CLUSTER_UNKNOWN_MAX_ };
+
+/* A name for a set of nodes. */
+struct cluster_group {
+	char *name;    /* letters, digits, '.', '_' */
+	char *text;    /* a set (base/nodeset.h), which may hold groups that stand above this one */
+	unsigned line; /* where it begins */
+};
 
 struct cluster {
 	char *file; /* absolute */
@@ -58,6 +66,10 @@ struct cluster {
 	char *master_key;	       /* secret key file */
 	char *master_consoles; /* directory of console captures, NAME.log or NUMBER.log; NULL: none
 				*/
+
+	/* [groups] */
+	struct cluster_group *groups; /* owned; in the order of the file */
+	size_t n_groups;
 };
 
 #define _cleanup_cluster_ _cleanup_(cluster_clear)
@@ -76,6 +88,9 @@ _must_check_ int cluster_load(const char *file, struct cluster *ret);
 
 /* Append the text of @c; parsing it as the same file gives @c again. Return: 0, -E2BIG, -ENOMEM. */
 _must_check_ int cluster_format(const struct cluster *c, struct buffer *to);
+
+/* Whether a group may be called so. */
+bool cluster_is_group_name(const char *name);
 
 /* Whether @a is a host address within the cluster's network: not its number, not its broadcast
  * address. */

@@ -30,15 +30,37 @@ static int fail(char why[static 256], const char *what, const char *word, const 
 
 static bool is_given(const char *word)
 {
-	return word && strcmp(word, "-") != 0;
+	return strcmp(word, "-") != 0;
 }
 
 static const char alnum[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
 
-static int take_image(const char *word, struct node *n, char why[static 256])
+int node_set_mac(struct node *n, const char *word, char why[static 256])
+{
+	struct mac mac;
+
+	if (mac_parse(word, &mac) < 0 || mac.b[0] & 1)
+		return fail(why, "MAC", word, "a station's address: 52:54:00:12:34:56");
+	n->mac = mac;
+	return 0;
+}
+
+int node_set_address(struct node *n, const char *word, char why[static 256])
+{
+	struct in_addr a = { 0 };
+
+	if (is_given(word) && (ipv4_parse(word, &a) < 0 || !a.s_addr))
+		return fail(why, "address", word, "an IPv4 address or -");
+	n->address = a;
+	return 0;
+}
+
+int node_set_image(struct node *n, const char *word, char why[static 256])
 {
 	size_t len = strlen(word);
 
+	if (!is_given(word))
+		return n->image[0] = 0;
 	if (len == 0 || len >= NODES_NAME_MAX || word[0] == '.' || strspn(word, alnum) != len)
 		return fail(why, "image", word,
 			    "up to 63 letters, digits, '.', '_', '-', not first a '.'");
@@ -48,16 +70,20 @@ static int take_image(const char *word, struct node *n, char why[static 256])
 
 /* A host name as DNS has it, which dnsmasq and every tool takes; not one that reads as a number or
  * MAC. */
-static int take_name(const char *word, struct node *n, char why[static 256])
+int node_set_name(struct node *n, const char *word, char why[static 256])
 {
 	size_t len = strlen(word);
 	struct mac mac;
 
+	if (!is_given(word))
+		return n->name[0] = 0;
 	if (len == 0 || len >= NODES_NAME_MAX || strspn(word, alnum) != len ||
 	    strpbrk(word, "._") || word[0] == '-' || word[len - 1] == '-' ||
-	    strspn(word, "0123456789") == len || mac_parse(word, &mac) == 0)
-		return fail(why, "name", word,
-			    "a host name: letters, digits, '-' inside, not digits alone");
+	    strspn(word, "0123456789") == len || mac_parse(word, &mac) == 0 ||
+	    !strcmp(word, "all") || !strcmp(word, "allup"))
+		return fail(
+			why, "name", word,
+			"a host name: letters, digits, '-' inside, not digits alone, nor 'all'");
 	snprintf(n->name, sizeof(n->name), "%s", word);
 	return 0;
 }
@@ -72,14 +98,10 @@ static int take_line(struct lines *l, struct node *ret, char why[static 256])
 			    "NUMBER MAC [ADDRESS|-] [IMAGE|-] [NAME|-]");
 	if (parse_u32(w[0], 0, NODES_NUMBER_MAX, &n.number) < 0)
 		return fail(why, "node number", w[0], "0 to 99999");
-	if (mac_parse(w[1], &n.mac) < 0 || n.mac.b[0] & 1)
-		return fail(why, "MAC", w[1], "a station's address: 52:54:00:12:34:56");
-	if (l->n_words > 2 && is_given(w[2]) &&
-	    (ipv4_parse(w[2], &n.address) < 0 || !n.address.s_addr))
-		return fail(why, "address", w[2], "an IPv4 address or -");
-	if (l->n_words > 3 && is_given(w[3]) && take_image(w[3], &n, why) < 0)
-		return -EBADMSG;
-	if (l->n_words > 4 && is_given(w[4]) && take_name(w[4], &n, why) < 0)
+	if (node_set_mac(&n, w[1], why) < 0 ||
+	    (l->n_words > 2 && node_set_address(&n, w[2], why) < 0) ||
+	    (l->n_words > 3 && node_set_image(&n, w[3], why) < 0) ||
+	    (l->n_words > 4 && node_set_name(&n, w[4], why) < 0))
 		return -EBADMSG;
 	*ret = n;
 	return 0;
@@ -125,8 +147,27 @@ static int by_name(const void *a, const void *b)
 			  node_name(*(const struct node *const *)b, y));
 }
 
+/* Where faults go: the first one is kept, and whoever wants them all is told of each. */
+struct faults {
+	unsigned line;
+	char *why;
+	nodes_fault_fn *each; /* or NULL */
+	void *ctx;
+	size_t n;
+};
+
+static void found(struct faults *f, unsigned line, const char *why)
+{
+	if (f->n++ == 0) {
+		f->line = line;
+		snprintf(f->why, 256, "%s", why);
+	}
+	if (f->each)
+		f->each(f->ctx, line, why);
+}
+
 /* No two nodes share a number, MAC, address or name. */
-static int check_unique(const struct nodes *t, unsigned *ret_line, char why[static 256])
+static int check_unique(const struct nodes *t, struct faults *f)
 {
 	static const struct {
 		const char *what;
@@ -144,12 +185,15 @@ static int check_unique(const struct nodes *t, unsigned *ret_line, char why[stat
 			p[i] = &t->list[i];
 		qsort(p, t->n, sizeof(*p), rules[k].compare);
 		for (size_t i = 1; i < t->n; i++) {
+			char why[256];
+
 			if (rules[k].compare(&p[i - 1], &p[i]))
 				continue;
-			*ret_line = MAX(p[i - 1]->line, p[i]->line);
-			snprintf(why, 256, "%s is the same as in line %u", rules[k].what,
+			snprintf(why, sizeof(why), "%s is the same as in line %u", rules[k].what,
 				 MIN(p[i - 1]->line, p[i]->line));
-			return -EBADMSG;
+			found(f, MAX(p[i - 1]->line, p[i]->line), why);
+			if (!f->each)
+				return 0;
 		}
 	}
 	return 0;
@@ -177,10 +221,8 @@ static int append(struct nodes *t, size_t *cap, const struct node *n)
 	return 0;
 }
 
-int nodes_parse(const void *text, size_t n, struct nodes *ret, unsigned *ret_line,
-		char ret_why[static 256])
+static int scan(const void *text, size_t n, struct nodes *t, struct faults *f)
 {
-	_cleanup_nodes_ struct nodes t = { 0 };
 	_cleanup_free_ struct lines *l = calloc(1, sizeof(*l));
 	size_t cap = 0;
 	int r;
@@ -190,24 +232,57 @@ int nodes_parse(const void *text, size_t n, struct nodes *ret, unsigned *ret_lin
 	lines_init(l, "", text, n);
 	while ((r = lines_next(l)) > 0) {
 		struct node node;
+		char why[256];
 
-		*ret_line = l->line;
-		r = take_line(l, &node, ret_why);
-		if (r == 0 && t.n == NODES_MAX) {
-			snprintf(ret_why, 256, "more than %d nodes", NODES_MAX);
-			r = -EBADMSG;
+		if (take_line(l, &node, why) < 0) {
+			found(f, l->line, why);
+			if (!f->each)
+				return 0;
+			continue;
 		}
-		if (r == 0)
-			r = append(&t, &cap, &node);
+		if (t->n == NODES_MAX) {
+			snprintf(why, sizeof(why), "more than %d nodes", NODES_MAX);
+			found(f, l->line, why);
+			return 0;
+		}
+		r = append(t, &cap, &node);
 		if (r < 0)
 			return r;
 	}
-	if (r < 0) {
-		*ret_line = l->line;
-		snprintf(ret_why, 256, "%s", l->error);
-		return r;
+	if (r == -EBADMSG) {
+		found(f, l->line, l->error);
+		return 0;
 	}
-	r = check_unique(&t, ret_line, ret_why);
+	return r < 0 ? r : check_unique(t, f);
+}
+
+int nodes_scan(const void *text, size_t n, nodes_fault_fn *each, void *ctx, struct nodes *ret)
+{
+	_cleanup_nodes_ struct nodes t = { 0 };
+	char why[256];
+	struct faults f = { .why = why, .each = each, .ctx = ctx };
+	int r = scan(text, n, &t, &f);
+
+	if (r < 0)
+		return r;
+	if (t.n > 0)
+		qsort(t.list, t.n, sizeof(*t.list), sort_by_number);
+	*ret = t;
+	t = (struct nodes){ 0 };
+	return 0;
+}
+
+int nodes_parse(const void *text, size_t n, struct nodes *ret, unsigned *ret_line,
+		char ret_why[static 256])
+{
+	_cleanup_nodes_ struct nodes t = { 0 };
+	struct faults f = { .why = ret_why };
+	int r = scan(text, n, &t, &f);
+
+	if (r == 0 && f.n > 0) {
+		*ret_line = f.line;
+		r = -EBADMSG;
+	}
 	if (r < 0)
 		return r;
 	if (t.n > 0)

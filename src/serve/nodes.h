@@ -44,6 +44,21 @@ void nodes_clear(struct nodes *t);
 _must_check_ int nodes_parse(const void *text, size_t n, struct nodes *ret, unsigned *ret_line,
 			     char ret_why[static 256]);
 
+/*
+ * Parse as far as lines are nodes, and tell of every fault. Nodes whose line is faulty are not in
+ * *ret; ones that are there twice are. Return: 0, -ENOMEM.
+ */
+typedef void nodes_fault_fn(void *ctx, unsigned line, const char *why);
+_must_check_ int nodes_scan(const void *text, size_t n, nodes_fault_fn *each, void *ctx,
+			    struct nodes *ret);
+
+/* Set a property from a word of the table; "-" for none. Return: 0 or -EBADMSG with @why written.
+ */
+_must_check_ int node_set_mac(struct node *n, const char *word, char why[static 256]);
+_must_check_ int node_set_address(struct node *n, const char *word, char why[static 256]);
+_must_check_ int node_set_image(struct node *n, const char *word, char why[static 256]);
+_must_check_ int node_set_name(struct node *n, const char *word, char why[static 256]);
+
 /* Read and parse the file; errors are logged as "FILE:LINE: what". @file NULL gives an empty table.
  */
 _must_check_ int nodes_load(const char *file, struct nodes *ret);

@@ -2,6 +2,7 @@
  * caller.c - the other side of bpmaster's door
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -208,10 +209,27 @@ const struct message_node *caller_node(const struct caller_nodes *n, uint32_t nu
 	return NULL;
 }
 
+static int number_of(const void *ctx, const char *name, uint32_t *ret)
+{
+	const struct caller_nodes *n = ctx;
+
+	for (size_t i = 0; i < n->n; i++) {
+		char other[MESSAGE_NAME_MAX];
+
+		snprintf(other, sizeof(other), "n%u", n->list[i].number);
+		if (strcasecmp(*n->list[i].name ? n->list[i].name : other, name) == 0)
+			return *ret = n->list[i].number, 0;
+	}
+	return -ENOENT;
+}
+
 int caller_nodeset(const struct caller_nodes *n, const char *text, struct nodeset *ret)
 {
-	const char *why = "out of memory";
-	int r = nodeset_parse(text, &n->all, &n->up, ret, &why);
+	const struct nodeset_space space = {
+		.all = &n->all, .up = &n->up, .node = number_of, .ctx = n
+	};
+	char why[NODESET_WHY_MAX] = "out of memory";
+	int r = nodeset_parse(text, &space, ret, why);
 
 	return r < 0 ? log_err(0, "'%s' is not a set of nodes: %s", text, why), r : 0;
 }
