@@ -1,8 +1,8 @@
 /*
  * ip.h - an address of either family, and the socket address that it makes
  *
- * For what does not care which one it is: URLs, transfers, reports. A struct ipaddr of family 0 is no
- * address.
+ * For what does not care which one it is: URLs, transfers, reports. A struct ipaddr of family 0 is
+ * no address.
  */
 #pragma once
 
@@ -37,10 +37,11 @@ struct ipaddr ip_from_v4(struct in_addr a);
 _must_check_ int ip_parse(const char *s, struct ipaddr *ret);
 
 /*
- * "A.B.C.D", "A.B.C.D:PORT", "[IPv6]:PORT", "[IPv6]" or bare IPv6; the port is @port when none is
- * said. Return: 0 or -EINVAL.
+ * "A.B.C.D", "A.B.C.D:PORT", "[IPv6]:PORT", "[IPv6]" or bare IPv6; the port is @port when none
+ * is said. Return: 0 or -EINVAL.
  */
-_must_check_ int ip_parse_port(const char *s, uint16_t port, struct ipaddr *ret, uint16_t *ret_port);
+_must_check_ int ip_parse_port(const char *s, uint16_t port, struct ipaddr *ret,
+			       uint16_t *ret_port);
 
 /* "" for no address. Return: @ret. */
 const char *ip_format(const struct ipaddr *a, char ret[static IP_STR_MAX]);

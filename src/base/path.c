@@ -86,3 +86,13 @@ int path_mkdirs(int dirfd, const char *path, mode_t mode)
 		return -errno;
 	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
+
+bool path_is_mount(const char *path)
+{
+	char up[PATH_MAX];
+	struct stat dir, parent;
+
+	if ((size_t)snprintf(up, sizeof(up), "%s/..", path) >= sizeof(up))
+		return false;
+	return stat(path, &dir) == 0 && stat(up, &parent) == 0 && dir.st_dev != parent.st_dev;
+}

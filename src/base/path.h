@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -23,3 +24,6 @@ const char *path_base(const char *s);
 
 /* Make directory @path and those above it below @dirfd; ones that exist are left as they are. */
 _must_check_ int path_mkdirs(int dirfd, const char *path, mode_t mode);
+
+/* Whether a file system is mounted at the folder @path. What cannot be looked at is none. */
+bool path_is_mount(const char *path);

@@ -18,6 +18,7 @@
 #include "init/cmdline.h"
 #include "init/drivers.h"
 #include "net/fetch.h"
+#include "net/ip6_client.h"
 #include "net/link.h"
 #include "net/reporter.h"
 #include "wire/dhcp.h"
@@ -29,6 +30,7 @@
 #define BOOT_RUN_DIR	 "/run/bpboot"
 #define BOOT_ROOT_DIR	 "/sysroot"
 #define BOOT_RAMDISK	 "/dev/ram0"
+#define BOOT_DNS_MAX	 8
 
 struct boot {
 	struct ev_loop *loop;
@@ -49,7 +51,11 @@ struct boot {
 	struct links *links;
 	struct link link; /* the one with the address; ifindex 0: none yet */
 	bool have_lease;
-	struct dhcp_lease lease;
+	struct dhcp_lease lease; /* or what a static address comes with */
+	bool have_lease6;
+	struct ip6_lease lease6;
+	struct ipaddr dns[BOOT_DNS_MAX];
+	size_t n_dns;
 	uint64_t obtained_ms; /* since kernel start */
 	bool adopted;	      /* link and address are another program's: not to be undone */
 	struct fetch_url url; /* of the index */
@@ -114,6 +120,20 @@ int fetch_stage(struct boot *b);    /* parts into the ram disk */
 int mount_stage(struct boot *b);    /* and the root's init is there */
 int handover_stage(struct boot *b); /* what the root needs to know, in /run */
 int switch_stage(struct boot *b);   /* returns on an error only */
+
+/* --- compose.c: links made of others --- */
+
+/* The interface that the address goes to, or NULL: any. */
+const char *compose_device(const struct cmdline *c);
+
+/* Make what bond= and vlan= say, as far as it can be made now, and go on with it. Says. */
+int compose_begin(struct boot *b);
+void compose_undo(struct boot *b);
+
+/* --- resolve.c --- */
+
+/* Find the address of the URL's host, when it is a name. Says. Return: 0 or negative errno. */
+int resolve_url(struct boot *b, struct fetch_url *u);
 
 /* Forget the index and the address; remove the ram disk. */
 void boot_undo(struct boot *b);

@@ -11,14 +11,9 @@
 
 #include "base/parse.h"
 #include "init/cmdline.h"
+#include "init/cmdline_internal.h"
 
-enum {
-	SECONDS_MAX = 86400,
-	IP_FIELDS_MAX = 10,
-};
-
-/* @expected is what a value must look like; *value is writable. Return: 0 or -EINVAL. */
-typedef int (*take_fn)(struct cmdline *c, size_t offset, char *value);
+#define SECONDS_MAX 86400
 
 static int take_string(struct cmdline *c, size_t offset, char *value)
 {
@@ -96,113 +91,12 @@ static int take_log(struct cmdline *c, size_t offset, char *value)
 	return r;
 }
 
-/* pxelinux writes the hardware type before the address: 01-52-54-00-12-34-56. */
-static int take_bootif(struct cmdline *c, size_t offset, char *value)
-{
-	struct mac m;
-
-	if (strlen(value) == MAC_STR_MAX + 2 && (value[2] == '-' || value[2] == ':'))
-		value += 3;
-	if (mac_parse(value, &m) < 0)
-		return -EINVAL;
-	c->bootif = m;
-	c->have_bootif = true;
-	return 0;
-}
-
 static int take_blacklist(struct cmdline *c, size_t offset, char *value)
 {
 	for (char *name; (name = strsep(&value, ",")) && c->n_blacklist < CMDLINE_BLACKLIST_MAX;) {
 		if (*name)
 			c->blacklist[c->n_blacklist++] = name;
 	}
-	return 0;
-}
-
-static int ip_method(const char *s, enum cmdline_ip *ret)
-{
-	static const char *const dhcp[] = { "", "dhcp", "on", "any", "auto", "both" };
-	static const char *const off[] = { "off", "none", "static" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(dhcp); i++) {
-		if (!strcmp(s, dhcp[i])) {
-			*ret = CMDLINE_IP_DHCP;
-			return 0;
-		}
-	}
-	for (size_t i = 0; i < ARRAY_SIZE(off); i++) {
-		if (!strcmp(s, off[i])) {
-			*ret = CMDLINE_IP_OFF;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-static int ip_optional(const char *s, struct in_addr *ret)
-{
-	return !*s ? 0 : ipv4_parse(s, ret);
-}
-
-/* Netmask or prefix length; none: that of the address's class. */
-static int ip_prefix(const char *s, struct in_addr address, uint8_t *ret)
-{
-	uint32_t a = ntohl(address.s_addr), prefix;
-	struct in_addr mask;
-	unsigned n;
-
-	if (!*s) {
-		*ret = a < 0x80000000 ? 8 : a < 0xc0000000 ? 16 : 24;
-		return 0;
-	}
-	if (parse_u32(s, 0, 32, &prefix) == 0) {
-		*ret = (uint8_t)prefix;
-		return 0;
-	}
-	if (ipv4_parse(s, &mask) < 0 || ipv4_prefix(mask, &n) < 0)
-		return -EINVAL;
-	*ret = (uint8_t)n;
-	return 0;
-}
-
-/*
- * dhcp | off | DEVICE:dhcp |
- * CLIENT:[SERVER]:[GATEWAY]:[NETMASK]:[HOSTNAME]:[DEVICE]:[METHOD]:[DNS]:[DNS]:[NTP], the last as
- * in the kernel's nfsroot documentation.
- */
-static int take_ip(struct cmdline *c, size_t offset, char *value)
-{
-	char *field[IP_FIELDS_MAX];
-	struct cmdline_static a = { 0 };
-	enum cmdline_ip method = CMDLINE_IP_DHCP;
-	size_t n = 0;
-
-	for (char *rest = value; rest && n < IP_FIELDS_MAX;)
-		field[n++] = strsep(&rest, ":");
-	if (n == 1) {
-		if (ip_method(field[0], &method) == 0) {
-			c->ip = method;
-			return 0;
-		}
-	} else if (n == 2) {
-		if (ip_method(field[1], &method) < 0 || !*field[0])
-			return -EINVAL;
-		c->ip = method;
-		c->device = field[0];
-		return 0;
-	}
-	while (n < IP_FIELDS_MAX)
-		field[n++] = value + strlen(value); /* "" */
-	if (ip_optional(field[0], &a.address) < 0 || ip_optional(field[1], &a.server) < 0 ||
-	    ip_optional(field[2], &a.gateway) < 0 ||
-	    ip_prefix(field[3], a.address, &a.prefix) < 0 || ip_method(field[6], &method) < 0 ||
-	    ip_optional(field[7], &a.dns[0]) < 0 || ip_optional(field[8], &a.dns[1]) < 0 ||
-	    ip_optional(field[9], &a.ntp) < 0)
-		return -EINVAL;
-	a.hostname = *field[4] ? field[4] : NULL;
-	c->device = *field[5] ? field[5] : NULL;
-	c->ip = a.address.s_addr ? CMDLINE_IP_STATIC : method;
-	c->addr = a;
 	return 0;
 }
 
@@ -213,9 +107,12 @@ static const struct {
 	size_t offset;
 	const char *expected;
 } parameters[] = {
-	{ "BOOTIF", take_bootif, 0, "a MAC address such as 01-52-54-00-12-34-56" },
+	{ "BOOTIF", cmdline_take_bootif, 0, "a MAC address such as 01-52-54-00-12-34-56" },
+	{ "bond", cmdline_take_bond, 0, "NAME[:NIC,...[:OPTION=VALUE,...[:MTU]]]" },
+	{ "bpboot.arp", cmdline_take_arp, 0, "milliseconds, 0 to 10000" },
 	{ "bpboot.blksize", take_u16, offsetof(struct cmdline, blksize), "bytes" },
 	{ "bpboot.dhcp", take_seconds, offsetof(struct cmdline, dhcp_s), "seconds" },
+	{ "bpboot.dns", take_seconds, offsetof(struct cmdline, dns_s), "seconds" },
 	{ "bpboot.fetch", take_seconds, offsetof(struct cmdline, fetch_s), "seconds" },
 	{ "bpboot.link", take_seconds, offsetof(struct cmdline, link_s), "seconds" },
 	{ "bpboot.log", take_log, 0, "an address, A.B.C.D[:PORT] or [IPV6][:PORT]" },
@@ -225,8 +122,11 @@ static const struct {
 	{ "bpboot.windowsize", take_u16, offsetof(struct cmdline, windowsize), "blocks" },
 	{ "debug", take_flag, offsetof(struct cmdline, debug), "" },
 	{ "init", take_string, offsetof(struct cmdline, init), "a path" },
-	{ "ip", take_ip, 0, "dhcp, DEVICE:dhcp or CLIENT:SERVER:GATEWAY:NETMASK:HOSTNAME:DEVICE" },
+	{ "ip", cmdline_take_ip, 0,
+	  "dhcp, dhcp6, auto6, off, DEVICE:METHOD or "
+	  "CLIENT:SERVER:GATEWAY:NETMASK:HOSTNAME:DEVICE" },
 	{ "modprobe.blacklist", take_blacklist, 0, "MODULE,..." },
+	{ "nameserver", cmdline_take_nameserver, 0, "an address, at most 4 of them" },
 	{ "panic", take_panic, 0, "seconds" },
 	{ "quiet", take_flag, offsetof(struct cmdline, quiet), "" },
 	{ "rd.break", take_string, offsetof(struct cmdline, rd_break), "a stage" },
@@ -238,6 +138,8 @@ static const struct {
 	{ "rootflags", take_string, offsetof(struct cmdline, rootflags), "mount options" },
 	{ "rootfstype", take_string, offsetof(struct cmdline, rootfstype), "a file system" },
 	{ "rw", take_rw, 0, "" },
+	{ "vlan", cmdline_take_vlan, 0,
+	  "NAME:NIC where NAME ends in 1 to 4094, as vlan5 or eth0.5" },
 };
 
 static _printf_(2, 3) void warn(struct cmdline *c, const char *fmt, ...)
@@ -297,9 +199,12 @@ void cmdline_parse(const char *text, struct cmdline *c)
 {
 	char *p = c->text, *word;
 
-	*c = (struct cmdline){
-		.retry_min_s = 2, .retry_max_s = 60, .link_s = 40, .dhcp_s = 60, .fetch_s = 60
-	};
+	*c = (struct cmdline){ .retry_min_s = 2,
+			       .retry_max_s = 60,
+			       .link_s = 40,
+			       .dhcp_s = 60,
+			       .dns_s = 20,
+			       .fetch_s = 60 };
 	if (strlen(text) >= sizeof(c->text))
 		warn(c, "the kernel command line is longer than %d bytes: the rest is ignored",
 		     CMDLINE_BYTES_MAX - 1);

@@ -19,17 +19,47 @@
 
 #define CMDLINE_BYTES_MAX	 4096 /* with NUL; more than any kernel takes on amd64 */
 #define CMDLINE_BLACKLIST_MAX	 64
+#define CMDLINE_BOND_OPTIONS_MAX 16
+#define CMDLINE_NAMESERVERS_MAX	 4
+#define CMDLINE_SLAVES_MAX	 16
+#define CMDLINE_VLAN_MAX	 4094
 #define CMDLINE_WARNINGS_MAX	 8
 #define CMDLINE_WARNING_MAX	 160
 #define CMDLINE_MODULE_WORDS_MAX 64
 
-enum cmdline_ip { CMDLINE_IP_DHCP, CMDLINE_IP_STATIC, CMDLINE_IP_OFF };
+/* How the address is found (ip=). EITHER6: by router advertisement or DHCPv6, what comes first. */
+enum cmdline_ip {
+	CMDLINE_IP_UNSAID, /* DHCP; or EITHER6 when root= names an IPv6 address */
+	CMDLINE_IP_DHCP,
+	CMDLINE_IP_STATIC,
+	CMDLINE_IP_OFF,
+	CMDLINE_IP_DHCP6,
+	CMDLINE_IP_AUTO6,
+	CMDLINE_IP_EITHER6,
+};
 
 struct cmdline_static {
-	struct in_addr address, server, gateway;
+	struct ipaddr address, gateway; /* of one family */
+	struct in_addr server;
 	uint8_t prefix;
 	const char *hostname; /* or NULL */
-	struct in_addr dns[2], ntp;
+	struct ipaddr dns[2], ntp;
+};
+
+/* vlan=NAME:NIC */
+struct cmdline_vlan {
+	const char *name, *under; /* NULL: not given */
+	uint16_t id;
+};
+
+/* bond=NAME:NIC,...:OPTION=VALUE,...:MTU */
+struct cmdline_bond {
+	const char *name; /* NULL: not given */
+	const char *slaves[CMDLINE_SLAVES_MAX];
+	size_t n_slaves;
+	const char *options[CMDLINE_BOND_OPTIONS_MAX]; /* "OPTION=VALUE" */
+	size_t n_options;
+	uint32_t mtu; /* 0: not said */
 };
 
 struct cmdline {
@@ -39,11 +69,18 @@ struct cmdline {
 	enum cmdline_ip ip;
 	struct cmdline_static addr; /* with CMDLINE_IP_STATIC */
 	const char *device;	    /* the one interface of ip=, or NULL */
+	uint32_t mtu;		    /* of ip=; 0: not said */
 	struct mac bootif;
+	struct ipaddr nameservers[CMDLINE_NAMESERVERS_MAX];
+	size_t n_nameservers;
+	struct cmdline_vlan vlan;
+	struct cmdline_bond bond;
 	struct ipaddr master, log;
-	uint16_t master_port, log_port;		      /* 0: the default */
-	uint32_t retry_min_s, retry_max_s;	      /* back-off between attempts */
-	uint32_t link_s, dhcp_s, fetch_s;	      /* patience of each */
+	uint16_t master_port, log_port;		 /* 0: the default */
+	uint32_t retry_min_s, retry_max_s;	 /* back-off between attempts */
+	uint32_t link_s, dhcp_s, dns_s, fetch_s; /* patience of each */
+	uint32_t arp_ms;			 /* to find out who else has the address */
+	bool arp_said;
 	uint32_t sessions;			      /* transfers at once; 0: the default */
 	uint32_t blksize, windowsize;		      /* TFTP; 0: the default */
 	const char *blacklist[CMDLINE_BLACKLIST_MAX]; /* modules */

@@ -3,7 +3,8 @@
  *
  * devtmpfs goes over the archive's /dev, so that /dev/console and /dev/kmsg are opened anew
  * afterwards. /run is a tmpfs that moves into the root with what init leaves there
- * (docs/handover.md).
+ * (docs/handover.md). What is mounted already is left as it is: whoever starts init in a container
+ * gives it the /dev that it is to have.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/path.h"
 #include "init/boot.h"
 
 static const struct {
@@ -29,6 +31,8 @@ int mounts_stage(struct boot *b)
 	int r = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(mounts) && r == 0; i++) {
+		if (path_is_mount(mounts[i].target))
+			continue;
 		(void)mkdir(mounts[i].target, 0755); /* the mount says what is wrong */
 		if (mount(mounts[i].source, mounts[i].target, mounts[i].type, mounts[i].flags,
 			  mounts[i].data) < 0 &&

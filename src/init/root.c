@@ -113,8 +113,17 @@ static void connect_reporter(struct boot *b, bool have_url)
 
 int root_stage(struct boot *b)
 {
-	char why[ROOT_WHY_MAX], url[FETCH_URL_MAX], server[INET_ADDRSTRLEN];
-	int r = root_decide(b->cmdline.root, &b->lease, &b->url, why);
+	char why[ROOT_WHY_MAX] = "", url[FETCH_URL_MAX], server[INET_ADDRSTRLEN];
+	const char *root = b->cmdline.root;
+	int r;
+
+	if (means_nothing(root) && has_suffix(b->lease6.boot_url, ".index"))
+		root = b->lease6.boot_url;
+	r = root_decide(root, &b->lease, &b->url, why);
+	if (r == 0)
+		r = resolve_url(b, &b->url);
+	if (r < 0 && !*why) /* said */
+		return r;
 
 	connect_reporter(b, r == 0);
 	if (r < 0 && b->lease.server_id.s_addr)

@@ -4,11 +4,12 @@
  * One object, a state machine a NIC. A wired link is set up as soon as it is known, asks as soon as
  * it has carrier, and may appear at any time while the client runs. Packets go through AF_PACKET
  * sockets, since there is no address yet. The winning NIC's lease is told to the caller, who
- * applies it (net/lease.h); the client does no more then, and the other NICs are left up and
- * silent. Renewal is not done here: the lease goes to the root (docs/handover.md).
+ * applies it (net/lease.h); the client does no more then. The other NICs are let go: what they may
+ * have leased is released, and those that were down are set down. Renewal is not done here: the
+ * lease goes to the root (docs/handover.md).
  *
  * RFC 2131, section 4.4.1: DISCOVER, OFFER, REQUEST, ACK or NAK; retransmission doubles with
- * jitter.
+ * jitter. An address that another machine answers for is declined.
  */
 #pragma once
 
@@ -24,7 +25,8 @@
 struct ev_loop;
 struct dhcp_client;
 
-#define DHCP_CLIENT_WHY_MAX 400 /* with NUL */
+#define DHCP_CLIENT_WHY_MAX  400	/* with NUL */
+#define DHCP_CLIENT_NO_PROBE UINT32_MAX /* as probe_ms: none */
 
 struct dhcp_client_config {
 	uint32_t retry_ms;     /* before the first retransmission; 0: 1000 */
@@ -40,6 +42,8 @@ struct dhcp_client_config {
 	bool want_server;   /* an offer without a boot server is taken only when no better one came
 			       for 3 s */
 	const char *vendor_class; /* NULL: "bpboot:x86_64". Borrowed */
+	const char *hostname;	  /* told to the server; NULL: none. Borrowed */
+	uint32_t probe_ms; /* for the ARP probe of the address, from the request on; 0: 100 */
 };
 
 struct dhcp_client_ops {

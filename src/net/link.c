@@ -199,6 +199,11 @@ static int list(struct links *ls)
 	return r;
 }
 
+int links_refresh(struct links *ls)
+{
+	return list(ls);
+}
+
 static void on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
 {
 	struct links *ls = io->data;

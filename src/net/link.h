@@ -53,6 +53,9 @@ static inline void links_freep(struct links **p)
 }
 #define _cleanup_links_ _cleanup_(links_freep)
 
+/* List again, as the kernel's notifications come through the loop only. Tells who watches. */
+_must_check_ int links_refresh(struct links *ls);
+
 /* The table, in the order of the kernel's indices; valid until the loop runs again. */
 const struct link *links_table(const struct links *ls, size_t *ret_n);
 const struct link *links_by_index(const struct links *ls, int ifindex); /* or NULL */
@@ -82,6 +85,12 @@ _must_check_ int link_add_address(int ifindex, struct in_addr a, unsigned prefix
  */
 _must_check_ int link_add_route(int ifindex, struct in_addr dst, unsigned prefix,
 				struct in_addr gateway, struct in_addr src, uint32_t metric);
+
+/* Make a link of others; one of that name that is there already is fine. */
+_must_check_ int link_add_vlan(const char *name, int under, uint16_t id);
+_must_check_ int link_add_bond(const char *name);
+_must_check_ int link_enslave(int ifindex, int master); /* which has to be down */
+_must_check_ int link_remove(int ifindex);
 
 /* Remove all IPv4 addresses of the link, and with them the routes over it. */
 _must_check_ int link_flush(int ifindex);

@@ -54,22 +54,60 @@ int packet_open(int ifindex, uint16_t port)
 	return TAKE_FD(fd);
 }
 
-int packet_broadcast(int fd, int ifindex, const struct udp_datagram *d)
+static int send_all(int fd, int ifindex, uint16_t protocol, const void *p, size_t n)
 {
 	struct sockaddr_ll a = {
 		.sll_family = AF_PACKET,
-		.sll_protocol = htons(ETH_P_IP),
+		.sll_protocol = htons(protocol),
 		.sll_ifindex = ifindex,
 		.sll_halen = ETH_ALEN,
 		.sll_addr = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
 	};
+
+	return sendto(fd, p, n, 0, (const struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
+}
+
+int packet_open_arp(int ifindex)
+{
+	struct sockaddr_ll a = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ARP),
+		.sll_ifindex = ifindex,
+	};
+	_cleanup_close_ int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0 || bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0)
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+int packet_send_arp(int fd, int ifindex, const struct arp *a)
+{
+	uint8_t buf[ARP_BYTES];
+
+	arp_format(a, buf);
+	return send_all(fd, ifindex, ETH_P_ARP, buf, sizeof(buf));
+}
+
+int packet_receive_arp(int fd, struct arp *ret)
+{
+	uint8_t buf[2 * ARP_BYTES]; /* what is longer is cut: it is padding */
+	ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EINTR ? -EAGAIN : -errno;
+	return arp_parse(buf, (size_t)n, ret);
+}
+
+int packet_broadcast(int fd, int ifindex, const struct udp_datagram *d)
+{
 	uint8_t buf[PACKET_BYTES_MAX];
 	size_t n;
 	int r = udp_format(d, buf, sizeof(buf), &n);
 
 	if (r < 0)
 		return r;
-	return sendto(fd, buf, n, 0, (const struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
+	return send_all(fd, ifindex, ETH_P_IP, buf, n);
 }
 
 /* Whether the kernel says that the checksum was left to hardware and is not in the packet. */

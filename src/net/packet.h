@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/lang.h"
+#include "wire/arp.h"
 #include "wire/udp.h"
 
 #define PACKET_BYTES_MAX 4200 /* of an IP packet that we take or send */
@@ -16,6 +17,16 @@
  * or errno.
  */
 _must_check_ int packet_open(int ifindex, uint16_t port);
+
+/* Open for the ARP packets of the link. Return: descriptor or errno. */
+_must_check_ int packet_open_arp(int ifindex);
+
+/* Send an ARP packet to everyone on the link. Return: 0 or negative errno. */
+_must_check_ int packet_send_arp(int fd, int ifindex, const struct arp *a);
+
+/* Take the next ARP packet. Return: 0, -EAGAIN when there is none, -EBADMSG for one to be skipped.
+ */
+_must_check_ int packet_receive_arp(int fd, struct arp *ret);
 
 /* Send to everyone on the link. Return: 0 or negative errno. */
 _must_check_ int packet_broadcast(int fd, int ifindex, const struct udp_datagram *d);

@@ -24,6 +24,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/path.h"
 #include "space/handover.h"
 #include "space/pid1.h"
 
@@ -57,19 +58,10 @@ static void open_standard(void)
 	}
 }
 
-static bool is_mounted(const char *at)
-{
-	struct stat dir, parent;
-	char up[64];
-
-	snprintf(up, sizeof(up), "%s/..", at);
-	return stat(at, &dir) == 0 && stat(up, &parent) == 0 && dir.st_dev != parent.st_dev;
-}
-
 static void mount_all(char *words)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
-		if (is_mounted(mounts[i].at))
+		if (path_is_mount(mounts[i].at))
 			continue;
 		(void)mkdir(mounts[i].at, 0755); /* mount() says what is wrong with it */
 		if (mount(mounts[i].type, mounts[i].at, mounts[i].type, mounts[i].flags,

@@ -16,6 +16,7 @@
 #include "base/reader.h"
 #include "base/writer.h"
 #include "wire/dhcp.h"
+#include "wire/dns.h"
 
 #define BOOTREQUEST    1
 #define BOOTREPLY      2
@@ -27,8 +28,6 @@
 #define FLAG_BCAST     0x8000
 #define OVERLOAD_FILE  1
 #define OVERLOAD_SNAME 2
-#define DNS_LABEL_MAX  63
-#define DNS_JUMPS_MAX  16 /* compression pointers in one name */
 
 enum {
 	OPT_PAD = 0,
@@ -254,44 +253,6 @@ static size_t option_routes(const struct options *o, struct dhcp_route *to)
 	return n;
 }
 
-/*
- * One name of RFC 1035 form at @at, compressed within the option. Return: offset behind it, or 0
- * when malformed.
- */
-static size_t name_parse(const uint8_t *d, size_t n, size_t at, struct writer *w)
-{
-	size_t behind = 0, limit = at;
-	unsigned jumps = 0;
-	bool first = true;
-
-	for (;;) {
-		uint8_t len;
-
-		if (at >= n)
-			return 0;
-		len = d[at++];
-		if (len == 0)
-			return behind ? behind : at;
-		if ((len & 0xc0) == 0xc0) {
-			size_t to = at < n ? (size_t)(len & 0x3f) << 8 | d[at] : n;
-
-			/* only backwards, before all that was read for this name: it must end */
-			if (to >= limit || ++jumps > DNS_JUMPS_MAX)
-				return 0;
-			behind = behind ? behind : at + 1;
-			limit = at = to;
-			continue;
-		}
-		if (len > DNS_LABEL_MAX || len > n - at)
-			return 0;
-		if (!first)
-			writer_u8(w, '.');
-		first = false;
-		for (; len > 0; len--, at++)
-			writer_u8(w, d[at] > 0x20 && d[at] < 0x7f && d[at] != '.' ? d[at] : '?');
-	}
-}
-
 static void option_search(const struct options *o, char *to, size_t max)
 {
 	const uint8_t *d = o->arena + o->off[OPT_SEARCH];
@@ -303,7 +264,7 @@ static void option_search(const struct options *o, char *to, size_t max)
 
 		if (start)
 			writer_u8(&w, ' ');
-		at = name_parse(d, n, at, &w);
+		at = dns_name_read(d, n, at, &w);
 		if (at == 0) {
 			w.len = 0;
 			break;

@@ -2,7 +2,7 @@
 # cmdline.sh - every parameter in init's table is in the manual and in docs/kernel-command-line.md, and no other is
 set -u
 failed=0
-rows=$(sed -n '/^} parameters\[\]/,/^};/s/^	{ "\([^"]*\)", take_.*/\1/p' src/init/cmdline.c)
+rows=$(sed -n '/^} parameters\[\]/,/^};/s/^	{ "\([^"]*\)", \(cmdline_\)\?take_.*/\1/p' src/init/cmdline.c)
 manual=$(sed -n 's/^\.It Cm \([A-Za-z][A-Za-z_.]*\).*/\1/p' man/bpboot-init.7)
 doc=$(grep '^| `' docs/kernel-command-line.md | cut -d'|' -f2 | grep -o '`[A-Za-z][A-Za-z_.]*' | tr -d '`')
 for kind in manual doc; do

@@ -131,5 +131,22 @@ vm_end() {
 	vm_pids=()
 }
 
+# --- a light node: init itself as PID 1 of namespaces, in place of a machine ---
+#
+# It has its own mounts, PIDs and network, and the kernel of this machine: no modules, no ram disk. Its root is a tmpfs as
+# of an initramfs; /dev, /proc and the kernel command line are given to it.
+
+# light_node DIR NETNS_PID KEY CMDLINE: start init in the network of NETNS_PID; its console is DIR/console, its pid (in
+# our namespace, of what ends it) $light_pid.
+light_node() {
+	local dir=$1 net=$2 key=$3
+	shift 3
+	mkdir -p "$dir/root" && : >"$dir/console" && printf '%s\n' "$*" >"$dir/cmdline" || return 1
+	LIGHT_DIR=$dir LIGHT_KEY=$key LIGHT_INIT=${LIGHT_INIT-$BUILD/src/init/init} nsenter -t "$net" -n \
+		setpriv --pdeathsig KILL unshare --mount --propagation private --uts --pid --fork --kill-child \
+		bash tests/tools/light-node.sh </dev/null >"$dir/log" 2>&1 &
+	light_pid=$!
+}
+
 # done_testing: the script's exit status.
 done_testing() { exit $lib_failed; }

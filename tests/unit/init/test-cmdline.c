@@ -26,7 +26,7 @@ static void defaults_are_sensible(void **state)
 
 	assert_null(c->root);
 	assert_false(c->ro || c->quiet || c->shell || c->have_panic);
-	assert_int_equal(c->ip, CMDLINE_IP_DHCP);
+	assert_int_equal(c->ip, CMDLINE_IP_UNSAID);
 	assert_true(c->retry_min_s > 0 && c->retry_max_s > c->retry_min_s);
 	assert_int_equal(c->n_warnings, 0);
 	free(c);
@@ -73,7 +73,20 @@ static void ip_has_the_kernels_syntax(void **state)
 		unsigned prefix;
 	} rows[] = {
 		{ "ip=dhcp", CMDLINE_IP_DHCP, NULL, NULL, NULL, 0 },
+		{ "ip=on", CMDLINE_IP_DHCP, NULL, NULL, NULL, 0 },
+		{ "ip=any", CMDLINE_IP_DHCP, NULL, NULL, NULL, 0 },
+		{ "ip=both", CMDLINE_IP_DHCP, NULL, NULL, NULL, 0 },
 		{ "ip=off", CMDLINE_IP_OFF, NULL, NULL, NULL, 0 },
+		{ "ip=none", CMDLINE_IP_OFF, NULL, NULL, NULL, 0 },
+		{ "ip=dhcp6", CMDLINE_IP_DHCP6, NULL, NULL, NULL, 0 },
+		{ "ip=auto6", CMDLINE_IP_AUTO6, NULL, NULL, NULL, 0 },
+		{ "ip=either6", CMDLINE_IP_EITHER6, NULL, NULL, NULL, 0 },
+		{ "ip=eth0:auto6", CMDLINE_IP_AUTO6, NULL, NULL, "eth0", 0 },
+		{ "ip=eth0:dhcp:1400", CMDLINE_IP_DHCP, NULL, NULL, "eth0", 0 },
+		{ "ip=10.1.2.3::10.1.2.1:24:n1:eth0:none:1400", CMDLINE_IP_STATIC, "10.1.2.3",
+		  "10.1.2.1", "eth0", 24 },
+		{ "ip=10.1.2.3::10.1.2.1:24:n1:eth0:none:10.9.9.9:10.9.9.8:10.9.9.7",
+		  CMDLINE_IP_STATIC, "10.1.2.3", "10.1.2.1", "eth0", 24 },
 		{ "ip=eth1:dhcp", CMDLINE_IP_DHCP, NULL, NULL, "eth1", 0 },
 		{ "ip=:::::eth2:dhcp", CMDLINE_IP_DHCP, NULL, NULL, "eth2", 0 },
 		{ "ip=10.1.2.3::10.1.2.1:255.255.254.0:n1:eth0:off", CMDLINE_IP_STATIC, "10.1.2.3",
@@ -91,12 +104,12 @@ static void ip_has_the_kernels_syntax(void **state)
 		assert_int_equal(c->ip, rows[i].ip);
 		if (rows[i].address) {
 			assert_int_equal(ipv4_parse(rows[i].address, &a), 0);
-			assert_int_equal(c->addr.address.s_addr, a.s_addr);
+			assert_int_equal(c->addr.address.v4.s_addr, a.s_addr);
 			assert_int_equal(c->addr.prefix, rows[i].prefix);
 		}
 		if (rows[i].gateway) {
 			assert_int_equal(ipv4_parse(rows[i].gateway, &a), 0);
-			assert_int_equal(c->addr.gateway.s_addr, a.s_addr);
+			assert_int_equal(c->addr.gateway.v4.s_addr, a.s_addr);
 		}
 		if (rows[i].device)
 			assert_string_equal(c->device, rows[i].device);
@@ -106,10 +119,56 @@ static void ip_has_the_kernels_syntax(void **state)
 	}
 }
 
+static void ip_has_addresses_of_both_families(void **state)
+{
+	struct cmdline *c = parse("ip=[fd00::7]::[fd00::1]:64:n7:eth0:none:[fd00::53]:10.0.0.53 "
+				  "nameserver=10.0.0.1 nameserver=[fd00::2] nameserver=fd00::3");
+	char text[IP_STR_MAX];
+
+	assert_int_equal(c->n_warnings, 0);
+	assert_int_equal(c->ip, CMDLINE_IP_STATIC);
+	assert_string_equal(ip_format(&c->addr.address, text), "fd00::7");
+	assert_string_equal(ip_format(&c->addr.gateway, text), "fd00::1");
+	assert_int_equal(c->addr.prefix, 64);
+	assert_string_equal(c->addr.hostname, "n7");
+	assert_string_equal(ip_format(&c->addr.dns[0], text), "fd00::53");
+	assert_string_equal(ip_format(&c->addr.dns[1], text), "10.0.0.53");
+	assert_int_equal(c->n_nameservers, 3);
+	assert_string_equal(ip_format(&c->nameservers[1], text), "fd00::2");
+	free(c);
+}
+
+static void links_made_of_others(void **state)
+{
+	struct cmdline *c = parse("vlan=eth0.0005:bond7 "
+				  "bond=bond7:eth0,eth1:mode=active-backup,miimon=100:9000");
+
+	assert_int_equal(c->n_warnings, 0);
+	assert_string_equal(c->vlan.name, "eth0.0005");
+	assert_string_equal(c->vlan.under, "bond7");
+	assert_int_equal(c->vlan.id, 5);
+	assert_string_equal(c->bond.name, "bond7");
+	assert_int_equal(c->bond.n_slaves, 2);
+	assert_string_equal(c->bond.slaves[1], "eth1");
+	assert_int_equal(c->bond.n_options, 2);
+	assert_string_equal(c->bond.options[1], "miimon=100");
+	assert_int_equal(c->bond.mtu, 9000);
+	free(c);
+	c = parse("bond=bond0 vlan=vlan4094:eth1");
+	assert_int_equal(c->n_warnings, 0);
+	assert_string_equal(c->bond.slaves[0], "eth0");
+	assert_int_equal(c->bond.n_slaves, 2);
+	assert_int_equal(c->vlan.id, 4094);
+	free(c);
+}
+
 static void nonsense_is_ignored_with_a_warning(void **state)
 {
 	static const char *const texts[] = {
 		"ip=10.0.0.999",    "ip=a:b:c",	      "ip=10.0.0.1:::255.0.255.0", "BOOTIF=hello",
+		"ip=[fd00::1]::10.0.0.1", "ip=eth0:dhcp:9:9", "ip=10.0.0.1:::::a/b", "ip=eth0:x",
+		"nameserver=ns1", "vlan=vlan5", "vlan=x:eth0", "vlan=v4095:eth0", "vlan=v0:eth0",
+		"bond=b:eth0:mode", "bond=b/c:eth0", "bond=b:eth0:mode=1:9:9", "bpboot.arp=-1",
 		"bpboot.retry=9-1", "bpboot.retry=x", "bpboot.master=host",	   "bpboot.link=0",
 		"panic=soon",	    "root=",	      "bpboot.nothing=1",
 	};
@@ -119,7 +178,8 @@ static void nonsense_is_ignored_with_a_warning(void **state)
 
 		assert_int_equal(c->n_warnings, 1);
 		assert_non_null(strstr(c->warnings[0], "ignoring"));
-		assert_int_equal(c->ip, CMDLINE_IP_DHCP);
+		assert_int_equal(c->ip, CMDLINE_IP_UNSAID);
+		assert_true(c->n_nameservers == 0 && !c->vlan.name && !c->bond.name);
 		free(c);
 	}
 }
@@ -165,6 +225,8 @@ int main(void)
 		cmocka_unit_test(words_are_taken),
 		cmocka_unit_test(later_words_win_and_two_dashes_end),
 		cmocka_unit_test(ip_has_the_kernels_syntax),
+		cmocka_unit_test(ip_has_addresses_of_both_families),
+		cmocka_unit_test(links_made_of_others),
 		cmocka_unit_test(nonsense_is_ignored_with_a_warning),
 		cmocka_unit_test(blacklist_takes_lists_and_dashes),
 		cmocka_unit_test(more_than_fits_is_cut_with_a_warning),
