@@ -91,35 +91,6 @@ if command -v lsinitramfs >/dev/null; then
 		t "unmkinitramfs unpacks the same ($packing)" diff -r --no-dereference theirs/main out
 	done
 fi
-if command -v mkinitramfs >/dev/null && [ "$(id -u)" = 0 ] && [ -d "${KERNEL_CLOUD:-/nowhere}/lib/modules" ]; then
-	v=$(ls "$KERNEL_CLOUD/lib/modules")
-	mkdir root && cp -r "$KERNEL_CLOUD/lib/modules/$v" root/
-	cat >run <<-EOT
-		mount --make-rprivate / && mkdir -p /lib/modules && mount --bind root /lib/modules || exit 1
-		mount -t tmpfs boot /boot && cp "$KERNEL_CLOUD/boot/config-$v" /boot/ && depmod $v || exit 1
-		mkinitramfs -o theirs.img $v
-	EOT
-	if unshare -m bash ./run >log 2>&1; then
-		t "initramfs-tools' initrd: the same names as lsinitramfs ($(lsinitramfs theirs.img | wc -l))" \
-			diff <(lsinitramfs theirs.img | sort) <(names theirs.img)
-		rm -rf out theirs
-		"$bp" inspect -x out theirs.img 2>log && unmkinitramfs theirs.img theirs 2>>log
-		[ -d theirs/main ] && mv theirs/main theirs-main || mv theirs theirs-main
-		find theirs-main ! -type f ! -type d ! -type l -delete # device nodes
-		t "initramfs-tools' initrd: the same files as unmkinitramfs" diff -r --no-dereference theirs-main out
-	else
-		echo "skip initramfs-tools' initrd - mkinitramfs does not run here: $(tail -n 1 log)"
-	fi
-else
-	echo "skip initramfs-tools' initrd - mkinitramfs, root or a kernel package is missing"
-fi
-if command -v dracut >/dev/null; then
-	if dracut --no-hostonly --no-kernel --modules base -f dracut.img >log 2>&1; then
-		t "dracut's initrd can be read to its end" "$bp" inspect dracut.img
-	else
-		echo "skip dracut's initrd - dracut does not run here: $(tail -n 1 log)"
-	fi
-fi
 
 # --- ext2, ext3, ext4 ---
 if command -v mke2fs >/dev/null; then
