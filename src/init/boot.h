@@ -41,6 +41,7 @@ struct boot {
 	const char *target;	       /* where the root is mounted */
 	uint64_t start_us;	       /* when init began, CLOCK_MONOTONIC */
 	unsigned attempt;	       /* from 1 */
+	uint64_t counter_seen;	       /* of the index that was accepted last; 0: none yet */
 	uint64_t free_start, free_min; /* bytes of memory */
 
 	int console, kmsg, events; /* where events go; FD_NONE while closed */
@@ -58,7 +59,9 @@ struct boot {
 	size_t n_dns;
 	uint64_t obtained_ms; /* since kernel start */
 	bool adopted;	      /* link and address are another program's: not to be undone */
-	struct fetch_url url; /* of the index */
+	struct fetch_url url; /* of the index that is used */
+	struct fetch_url urls[FETCH_SERVERS_MAX]; /* of the index at each server, in order */
+	size_t n_urls;
 	struct index index;
 	int ramdisk; /* FD_NONE: not there */
 	bool mounted;

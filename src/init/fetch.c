@@ -164,7 +164,7 @@ int fetch_stage(struct boot *b)
 
 	stage_begin(b, REPORT_FETCH, "%s in %zu parts",
 		    format_size(index_stored_bytes(&b->index), size), b->index.n_parts);
-	r = fetch_parts_new(b->loop, &b->index, &b->url, 1, &tuning, &ops, &t, &f);
+	r = fetch_parts_new(b->loop, &b->index, b->urls, b->n_urls, &tuning, &ops, &t, &f);
 	if (r < 0)
 		return stage_fail(b, REPORT_FETCH, r, "cannot begin to fetch: %s", strerror(-r));
 	r = run(&t);

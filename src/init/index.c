@@ -1,8 +1,9 @@
 /*
  * index.c - the stage that fetches the index and its signature, and believes it or not
  *
- * Both files are asked for at once. A node that asks while a new image is being published may catch
- * an index with the other's signature: it asks again before it gives up.
+ * Of several servers the first one whose index can be believed counts; the others serve parts (the
+ * next stage). Both files are asked for at once. A node that asks while a new image is being
+ * published may catch an index with the other's signature: it asks again before it gives up.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/parse.h"
 #include "init/boot.h"
@@ -20,6 +22,8 @@ _Static_assert(FETCH_WHY_MAX >= VERIFY_WHY_MAX, "one buffer serves both");
 
 #define TRIES	    3
 #define TRY_AGAIN_S 0.4
+#define SOON_MS	    1500 /* for the index of one server among several: in the first round */
+#define LATER_MS    5000 /* in later ones */
 
 struct wait {
 	struct boot *b;
@@ -50,15 +54,15 @@ static void on_done(void *ctx, int err, const char *why, struct buffer *data)
 		ev_break(f->w->b->loop, EVBREAK_ONE);
 }
 
-static int fetch_both(struct boot *b, struct file *index, struct file *sig,
-		      char why[static FETCH_WHY_MAX])
+static int fetch_both(struct boot *b, const struct fetch_url *url, uint32_t patience_ms,
+		      struct file *index, struct file *sig, char why[static FETCH_WHY_MAX])
 {
 	static const struct fetch_blob_ops ops = { .done = on_done };
 	struct fetch_tuning tuning = { .blksize = (uint16_t)b->cmdline.blksize,
 				       .windowsize = (uint16_t)b->cmdline.windowsize,
-				       .patience_ms = b->cmdline.fetch_s * 1000 };
+				       .patience_ms = patience_ms };
 	struct wait w = { .b = b, .pending = 2 };
-	struct fetch_url sig_url = b->url;
+	struct fetch_url sig_url = *url;
 	size_t n = strlen(sig_url.path);
 	int r = 0;
 
@@ -68,7 +72,7 @@ static int fetch_both(struct boot *b, struct file *index, struct file *sig,
 		memcpy(sig_url.path + n, SIGNATURE_SUFFIX, sizeof(SIGNATURE_SUFFIX));
 	index->w = sig->w = &w;
 	if (r == 0)
-		r = fetch_blob_new(b->loop, &b->url, INDEX_BYTES_MAX, &tuning, &ops, index,
+		r = fetch_blob_new(b->loop, url, INDEX_BYTES_MAX, &tuning, &ops, index,
 				   &index->blob);
 	if (r == 0)
 		r = fetch_blob_new(b->loop, &sig_url, MINISIGN_FILE_MAX, &tuning, &ops, sig,
@@ -139,38 +143,96 @@ static int believe(struct boot *b, const struct verify_keys *keys, const struct 
 		return r;
 	}
 	r = read_min_counter(&min_counter, why);
-	return r < 0 ? r : verify_index(&b->index, min_counter, why);
+	if (r == 0)
+		r = verify_index(&b->index, min_counter, why);
+	if (r == 0 && b->index.counter < b->counter_seen) {
+		snprintf(why, VERIFY_WHY_MAX,
+			 "its counter is %" PRIu64 ", and one of %" PRIu64
+			 " was accepted in this boot: an old image",
+			 b->index.counter, b->counter_seen);
+		r = -ESTALE;
+	}
+	return r;
+}
+
+/* Fetch what @url names and its signature, and believe it or not. *ret_came: an answer came. */
+static int ask(struct boot *b, const struct verify_keys *keys, const struct fetch_url *url,
+	       uint32_t patience_ms, bool *ret_came, char why[static FETCH_WHY_MAX])
+{
+	struct file index = { 0 }, sig = { 0 };
+	char words[VERIFY_WHY_MAX];
+	int r = fetch_both(b, url, patience_ms, &index, &sig, why);
+
+	*ret_came = r == 0;
+	if (r == 0) {
+		r = believe(b, keys, &index, &sig, words);
+		if (r < 0)
+			snprintf(why, FETCH_WHY_MAX, "%.64s: %s", url->path, words);
+	}
+	buffer_clear(&index.data);
+	buffer_clear(&sig.data);
+	if (r < 0)
+		index_clear(&b->index);
+	else
+		b->url = *url;
+	return r;
+}
+
+static bool is_silence(int r)
+{
+	return r == -ETIMEDOUT || r == -ECONNREFUSED || r == -ENETUNREACH || r == -EHOSTUNREACH ||
+	       r == -ENETDOWN;
+}
+
+/* Ask one server after the other. *ret_again: it may be otherwise soon. */
+static int ask_all(struct boot *b, const struct verify_keys *keys, uint32_t patience_ms,
+		   bool *ret_again, char why[static FETCH_WHY_MAX])
+{
+	char host[FETCH_HOST_MAX];
+	int r = -EDESTADDRREQ;
+
+	*ret_again = false;
+	for (size_t i = 0; i < b->n_urls; i++) {
+		bool came;
+
+		r = ask(b, keys, &b->urls[i], patience_ms, &came, why);
+		if (r == 0)
+			return 0;
+		*ret_again |= came || (b->n_urls > 1 && is_silence(r));
+		if (i + 1 < b->n_urls)
+			stage_warn(b, REPORT_INDEX, "%s; asking %s", why,
+				   fetch_url_host(&b->urls[i + 1], host));
+	}
+	return r;
+}
+
+/* Among several servers one that is silent is soon left for the next, at first. */
+static uint32_t patience_ms(const struct boot *b, unsigned round)
+{
+	uint32_t all = b->cmdline.fetch_s * 1000;
+
+	return b->n_urls == 1 ? all : MIN(all, (uint32_t)(round == 1 ? SOON_MS : LATER_MS));
 }
 
 int index_stage(struct boot *b)
 {
-	char why[FETCH_WHY_MAX], size[FORMAT_SIZE_MAX];
+	char why[FETCH_WHY_MAX] = "", size[FORMAT_SIZE_MAX];
+	uint64_t until = clock_us() + (uint64_t)b->cmdline.fetch_s * 1000000;
 	struct verify_keys keys;
 	int r = verify_keys_read(AT_FDCWD, BOOT_KEY_DIR, &keys, why);
+	bool again;
 
 	if (r < 0)
 		return stage_fail(b, REPORT_INDEX, r, "%s", why);
-	for (int i = 1;; i++) {
-		struct file index = { 0 }, sig = { 0 };
-
-		r = fetch_both(b, &index, &sig, why);
-		if (r == 0) {
-			r = believe(b, &keys, &index, &sig, why);
-			if (r < 0 && i == TRIES)
-				stage_fail(b, REPORT_INDEX, r, "%s: %s", b->url.path, why);
-		} else {
-			stage_fail(b, REPORT_INDEX, r, "%s", why);
-			i = TRIES;
-		}
-		buffer_clear(&index.data);
-		buffer_clear(&sig.data);
+	for (unsigned i = 1;; i++) {
+		r = ask_all(b, &keys, patience_ms(b, i), &again, why);
 		if (r == 0)
 			break;
-		index_clear(&b->index);
-		if (i == TRIES)
-			return r;
+		if (!again || (is_silence(r) ? clock_us() >= until : i >= TRIES))
+			return stage_fail(b, REPORT_INDEX, r, "%s", why);
 		pause_before_again(b);
 	}
+	b->counter_seen = b->index.counter;
 	stage_ok(b, REPORT_INDEX, "%s, counter %" PRIu64 ", %s in %zu parts, signature good",
 		 b->index.name, b->index.counter, format_size(b->index.image_bytes, size),
 		 b->index.n_parts);

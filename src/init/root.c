@@ -86,6 +86,48 @@ int root_decide(const char *root, const struct dhcp_lease *lease, struct fetch_u
 	return -ENOENT;
 }
 
+/* Where the next URL of a list begins: behind a comma that a scheme follows. Or the end. */
+static const char *url_end(const char *s)
+{
+	while (*s && !(s[0] == ',' &&
+		       (!strncmp(s + 1, "tftp://", 7) || !strncmp(s + 1, "http://", 7))))
+		s++;
+	return s;
+}
+
+int root_decide_all(const char *root, const struct dhcp_lease *lease,
+		    struct fetch_url ret[static FETCH_SERVERS_MAX], size_t *ret_n,
+		    char why[static ROOT_WHY_MAX])
+{
+	struct dhcp_lease one = *lease;
+	bool by_dhcp = means_nothing(root);
+	const char *p = by_dhcp ? lease->root_path : root;
+	char text[FETCH_URL_MAX];
+	size_t n = 0;
+	int r;
+
+	do {
+		const char *end = url_end(p);
+
+		if (n == FETCH_SERVERS_MAX) {
+			snprintf(why, ROOT_WHY_MAX, "more than %d servers are named",
+				 FETCH_SERVERS_MAX);
+			return -E2BIG;
+		}
+		snprintf(text, sizeof(text), "%.*s", (int)MIN(end - p, FETCH_URL_MAX), p);
+		if (by_dhcp)
+			snprintf(one.root_path, sizeof(one.root_path), "%.*s",
+				 (int)sizeof(one.root_path) - 1, text);
+		r = root_decide(by_dhcp ? NULL : text, &one, &ret[n], why);
+		if (r < 0)
+			return r;
+		n++;
+		p = end + (*end == ',');
+	} while (*p);
+	*ret_n = n;
+	return 0;
+}
+
 /* Who hears of this boot: whom the command line names, else the boot server, else who gave the
  * address. */
 static void connect_reporter(struct boot *b, bool have_url)
@@ -111,6 +153,21 @@ static void connect_reporter(struct boot *b, bool have_url)
 			   strerror(-r));
 }
 
+/* Find the servers that have names; those that are not found are left out, if there are others. */
+static int resolve_all(struct boot *b)
+{
+	size_t n = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < b->n_urls; i++) {
+		r = resolve_url(b, &b->urls[i]);
+		if (r == 0)
+			b->urls[n++] = b->urls[i];
+	}
+	b->n_urls = n;
+	return n ? 0 : r;
+}
+
 int root_stage(struct boot *b)
 {
 	char why[ROOT_WHY_MAX] = "", url[FETCH_URL_MAX], server[INET_ADDRSTRLEN];
@@ -119,18 +176,21 @@ int root_stage(struct boot *b)
 
 	if (means_nothing(root) && has_suffix(b->lease6.boot_url, ".index"))
 		root = b->lease6.boot_url;
-	r = root_decide(root, &b->lease, &b->url, why);
+	r = root_decide_all(root, &b->lease, b->urls, &b->n_urls, why);
 	if (r == 0)
-		r = resolve_url(b, &b->url);
+		r = resolve_all(b);
 	if (r < 0 && !*why) /* said */
 		return r;
 
+	if (r == 0)
+		b->url = b->urls[0];
 	connect_reporter(b, r == 0);
 	if (r < 0 && b->lease.server_id.s_addr)
 		return stage_fail(b, REPORT_DHCP, r, "%s: DHCP server %s: %s", b->link.name,
 				  ipv4_format(b->lease.server_id, server), why);
 	if (r < 0)
 		return stage_fail(b, REPORT_DHCP, r, "%s", why);
-	stage_begin(b, REPORT_INDEX, "%s", fetch_url_format(&b->url, url));
+	stage_begin(b, REPORT_INDEX, b->n_urls > 1 ? "%s and %zu more" : "%s",
+		    fetch_url_format(&b->url, url), b->n_urls - 1);
 	return 0;
 }

@@ -31,7 +31,7 @@
 #define REQUEST_MIN_MS	 50  /* each duplicate request opens a second session at a server */
 #define RETRY_MAX_MS	 2000
 #define STALL_MS	 10000
-#define AHEAD_SOON	 4  /* time-outs at the same interval: there is more than one thing to try */
+#define AHEAD_SOON	 4  /* time-outs at the same interval: there is more to try */
 #define PACKETS_PER_WAKE 64 /* then others have their turn */
 #define ACKS_TOGETHER	 8
 #define STRANGERS_MAX	 16 /* packets from elsewhere that we answer in one transfer */
@@ -378,7 +378,8 @@ static void on_error_packet(struct tftp_client *c, const struct tftp_packet *p)
 
 	if (c->state == STATE_REQUEST && p->error == TFTP_EBADOPT && c->asked.blksize) {
 		c->asked = none;
-		(void)tftp_client_send_request(c, false); /* as a lost packet: the timer sees to it */
+		/* if it does not go, it is a lost packet: the timer sees to it */
+		(void)tftp_client_send_request(c, false);
 		return;
 	}
 	if (c->ahead && c->state == STATE_DATA) /* perhaps it cannot bear what it did not expect */

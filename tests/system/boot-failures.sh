@@ -40,6 +40,18 @@ prepare() {
 		return 1
 	cp -r "$sets/boot/." "$sets/flipped"
 	flip_a_bit
+	several_servers
+	"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --key "$sets/keys/sign.pub" --min-counter 7 \
+		--output "$sets/counter.img" --quiet
+}
+
+# What servers give that are not up to date: one has the index, and an older image's parts alone (none of this one's but
+# the first), the other all parts but no index.
+several_servers() {
+	mkdir -p "$sets/stale/parts" "$sets/parts-only"
+	cp "$sets/boot/large.index" "$sets/boot/large.index.minisig" "$sets/stale"
+	cp "$sets/boot/parts/$(sed -n 's/^part \([0-9a-f]*\) .*/\1/p' "$sets/boot/large.index" | head -n 1)" "$sets/stale/parts"
+	cp -r "$sets/boot/parts" "$sets/parts-only"
 }
 
 # In the third part of the small image.
@@ -186,6 +198,51 @@ case_server_stops() {
 	console "$name: the boot succeeds" 'the root runs' 120
 	silent "$name: in the first attempt" 'retry begin'
 	log_says "$name" "root +ok +executing /sbin/init"
+}
+
+# root= names five servers: no machine at all; one that is not there; one with an old index that is signed by another key;
+# one with the index and hardly any part; one with parts alone.
+case_several_servers() {
+	local name="several servers, most of them useless" a at
+
+	master
+	vm_dnsmasq "$sets/boot"
+	wait_for 10 sh -c "ss -Hlun 'sport = :69' | grep -q ." # it does not take the addresses that come now
+	for a in 2 3 4 5; do
+		ip address add 10.77.0.$a/24 dev tap0
+	done
+	for at in "3 $sets/other-set" "4 $sets/stale" "5 $sets/parts-only"; do
+		mkdir -p "${at#* }"
+		[ "${at%% *}" != 3 ] || cp "$sets/boot/foreign.index" "${at#* }/large.index"
+		[ "${at%% *}" != 3 ] || cp "$sets/boot/foreign.index.minisig" "${at#* }/large.index.minisig"
+		dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --listen-address=10.77.0.${at%% *} \
+			--bind-interfaces --user=root --pid-file= --enable-tftp --tftp-root="${at#* }" </dev/null \
+			>"$VM/dnsmasq.${at%% *}" 2>&1 &
+		vm_pids+=($!)
+	done
+	local all=tftp://10.77.0.99/large.index
+	for a in 2 3 4 5; do
+		all+=,tftp://10.77.0.$a/large.index
+	done
+	boot 160 virtio-net-pci "root=$all bpboot.master=$VM_SERVER"
+	console "$name: the boot succeeds" 'the root runs' 120
+	silent "$name: in the first attempt" 'retry begin'
+	log_says "$name: the silent one is named" 'index +warn +.*no answer from .*10.77.0.99.*; asking 10.77.0.2'
+	log_says "$name: the one that is not there is named" 'index +warn +.*no TFTP server at 10.77.0.2.*; asking 10.77.0.3'
+	log_says "$name: the wrong key is named" 'index +warn +.*signed by another key.*; asking 10.77.0.4'
+}
+
+case_old_counter() {
+	master
+	vm_dnsmasq "$sets/boot" --dhcp-boot=small.index
+	# shellcheck disable=SC2046
+	vm_start "$sets/counter.img" "$quick" -m 160 $(vm_nic virtio-net-pci) -serial "$(vm_serial)"
+	vm_monitor cont
+	console "an index older than this initrd accepts" \
+		'index fail: small.index: its counter is 1, this initrd accepts 7 and above: an old image'
+	retries "an index older than this initrd accepts"
+	silent "an index older than this initrd accepts: nothing was fetched" 'fetch begin|mount ok'
+	log_says "an index older than this initrd accepts" 'index +FAIL +.*its counter is 1'
 }
 
 case_bit_flipped() {
@@ -353,7 +410,7 @@ case_options() {
 	silent "a DHCP answer full of traps: init lives" 'Attempted to kill init|segfault|mount ok'
 }
 
-cases="server_stops no_driver link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell
+cases="server_stops several_servers old_counter no_driver link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell
 	break panic second_nic late_nic memory naks options malformed"
 
 if [ "${1-}" = --case ]; then

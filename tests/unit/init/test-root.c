@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -55,6 +56,49 @@ static void decides(void **state)
 	}
 }
 
+static const struct {
+	const char *root, *root_path;
+	int r;
+	const char *want; /* URLs with blanks between, or a part of the words */
+} lists[] = {
+	{ "tftp://10.0.0.9/a.index", "", 0, "tftp://10.0.0.9/a.index" },
+	{ "tftp://10.0.0.9/a.index,http://10.0.0.8/b,c.index", "", 0,
+	  "tftp://10.0.0.9/a.index http://10.0.0.8/b,c.index" },
+	{ "tftp:///a,tftp://10.0.0.8/a,tftp:///b", "", 0,
+	  "tftp://10.0.0.1/a tftp://10.0.0.8/a tftp://10.0.0.1/b" },
+	{ NULL, "http://10.0.0.2/a,http://10.0.0.3/a", 0, "http://10.0.0.2/a http://10.0.0.3/a" },
+	{ NULL, "p.index,tftp://10.0.0.3/a", 0, "tftp://10.0.0.1/p.index tftp://10.0.0.3/a" },
+	{ NULL, "", 0, "tftp://10.0.0.1/x.index" },
+	{ "tftp://10.0.0.9/a,tftp://ho$t/a", "", -EINVAL, "cannot be used" },
+	{ "tftp:///1,tftp:///2,tftp:///3,tftp:///4,tftp:///5,tftp:///6,tftp:///7,tftp:///8,"
+	  "tftp:///9",
+	  "", -E2BIG, "more than 8 servers" },
+};
+
+static void several_servers_in_order(void **state)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		char why[ROOT_WHY_MAX] = "", text[FETCH_URL_MAX], all[2048] = "";
+		struct fetch_url u[FETCH_SERVERS_MAX];
+		struct dhcp_lease l = { .boot_file = "x.index" };
+		size_t n = 0;
+
+		strncpy(l.root_path, lists[i].root_path, sizeof(l.root_path) - 1);
+		l.next_server.s_addr = htonl(0x0a000001);
+		assert_int_equal(root_decide_all(lists[i].root, &l, u, &n, why), lists[i].r);
+		for (size_t k = 0; k < n; k++) {
+			size_t used = strlen(all);
+
+			snprintf(all + used, sizeof(all) - used, "%s%s", k ? " " : "",
+				 fetch_url_format(&u[k], text));
+		}
+		if (lists[i].r == 0)
+			assert_string_equal(all, lists[i].want);
+		else
+			assert_non_null(strstr(why, lists[i].want));
+	}
+}
+
 static void longest_texts_fit(void **state)
 {
 	char why[ROOT_WHY_MAX];
@@ -71,6 +115,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(decides),
+		cmocka_unit_test(several_servers_in_order),
 		cmocka_unit_test(longest_texts_fit),
 	};
 
