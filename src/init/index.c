@@ -23,6 +23,7 @@ _Static_assert(FETCH_WHY_MAX >= VERIFY_WHY_MAX, "one buffer serves both");
 #define TRIES	    3
 #define TRY_AGAIN_S 0.4
 #define SOON_MS	    1500 /* for the index of one server among several: in the first round */
+#define SLOW_FACTOR 5	 /* times the patience with silence, for all of it */
 #define LATER_MS    5000 /* in later ones */
 
 struct wait {
@@ -54,6 +55,15 @@ static void on_done(void *ctx, int err, const char *why, struct buffer *data)
 		ev_break(f->w->b->loop, EVBREAK_ONE);
 }
 
+static void on_slow(struct ev_loop *loop, struct ev_timer *t, int events)
+{
+	struct wait *w = t->data;
+
+	w->err = -ETIMEDOUT;
+	snprintf(w->why, sizeof(w->why), "the server is too slow with the index");
+	ev_break(loop, EVBREAK_ONE);
+}
+
 static int fetch_both(struct boot *b, const struct fetch_url *url, uint32_t patience_ms,
 		      struct file *index, struct file *sig, char why[static FETCH_WHY_MAX])
 {
@@ -62,6 +72,7 @@ static int fetch_both(struct boot *b, const struct fetch_url *url, uint32_t pati
 				       .windowsize = (uint16_t)b->cmdline.windowsize,
 				       .patience_ms = patience_ms };
 	struct wait w = { .b = b, .pending = 2 };
+	struct ev_timer slow;
 	struct fetch_url sig_url = *url;
 	size_t n = strlen(sig_url.path);
 	int r = 0;
@@ -79,8 +90,13 @@ static int fetch_both(struct boot *b, const struct fetch_url *url, uint32_t pati
 				   &sig->blob);
 	if (r < 0)
 		snprintf(w.why, sizeof(w.why), "cannot begin to fetch the index: %s", strerror(-r));
+	ev_timer_init(&slow, on_slow, patience_ms / 1e3 * SLOW_FACTOR, 0.);
+	slow.data = &w;
+	if (b->n_urls > 1)
+		ev_timer_start(b->loop, &slow);
 	while (r == 0 && w.pending > 0 && w.err == 0)
 		ev_run(b->loop, 0);
+	ev_timer_stop(b->loop, &slow);
 	fetch_blob_free(index->blob);
 	fetch_blob_free(sig->blob);
 	index->blob = sig->blob = NULL;

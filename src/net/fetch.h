@@ -66,12 +66,14 @@ _must_check_ int fetch_url_sibling(const struct fetch_url *u, const char *name,
 struct fetch_tuning {
 	uint16_t blksize;     /* TFTP; 0: what fits the MTU */
 	uint16_t windowsize;  /* TFTP; 0: TFTP_CLIENT_WINDOW */
-	uint32_t sessions;    /* at once, parts only; 0: FETCH_SESSIONS. Up to FETCH_SESSIONS_MAX */
+	uint32_t sessions;    /* at once, parts only; 0: FETCH_SESSIONS, or of HTTP servers alone
+				 FETCH_SESSIONS_HTTP each. Up to FETCH_SESSIONS_MAX */
 	uint32_t tries;	      /* of a part that is wrong or refused, over all servers; 0: 4 */
 	uint32_t patience_ms; /* with servers that are silent; 0: 60000 */
 };
 
-#define FETCH_SESSIONS 12
+#define FETCH_SESSIONS	    12
+#define FETCH_SESSIONS_HTTP 4
 
 /* --- one file --- */
 

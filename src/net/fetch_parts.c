@@ -465,6 +465,16 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 	}
 }
 
+/* One TCP connection is as fast as the link; a second one works while the first is asked anew. */
+static uint32_t sessions_default(const struct fetch_url *bases, size_t n)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += bases[i].scheme == FETCH_HTTP ? FETCH_SESSIONS_HTTP : FETCH_SESSIONS;
+	return MIN(sum, (uint32_t)FETCH_SESSIONS);
+}
+
 static void slots_init(struct fetch_parts *f)
 {
 	for (size_t k = 0; k < SLOTS_MAX; k++) {
@@ -502,7 +512,7 @@ int fetch_parts_new(struct ev_loop *loop, const struct index *index, const struc
 	f->ctx = ctx;
 	f->tuning = tuning ? *tuning : (struct fetch_tuning){ 0 };
 	if (f->tuning.sessions == 0)
-		f->tuning.sessions = FETCH_SESSIONS;
+		f->tuning.sessions = sessions_default(bases, n_bases);
 	f->tuning.sessions = MIN(f->tuning.sessions, (uint32_t)FETCH_SESSIONS_MAX);
 	for (size_t i = 0; i < n_bases; i++)
 		f->servers.server[i].base = bases[i];

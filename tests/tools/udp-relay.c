@@ -3,7 +3,7 @@
  *
  * usage: udp-relay LISTEN-ADDRESS:PORT SERVER-ADDRESS:PORT [--loss PER-MILLE] [--duplicate
  * PER-MILLE]
- *                  [--swap PER-MILLE] [--delay MICROSECONDS] [--seed N]
+ *                  [--swap PER-MILLE] [--delay MICROSECONDS] [--rate BYTES-A-SECOND] [--seed N]
  *
  * Each client's request begins a session with two sockets: one towards the client, from a port of
  * its own as a server's transfer id is, and one towards the server, whose own transfer id is learnt
@@ -47,7 +47,8 @@ static struct {
 	struct ev_loop *loop;
 	int listen;
 	struct sockaddr_in listen_at, server;
-	uint64_t loss, duplicate, swap, delay_us;
+	uint64_t loss, duplicate, swap, delay_us, rate;
+	double busy_until; /* with a rate: when what is on its way to clients will be there */
 	uint32_t seed;
 	struct session sessions[SESSIONS_MAX];
 	size_t next;
@@ -68,10 +69,16 @@ static void on_arrival(struct ev_loop *loop, struct ev_timer *w, int revents)
 	free(f);
 }
 
-static void forward(int fd, const struct sockaddr_in *to, const uint8_t *data, size_t n)
+/* @slow: over the part of the way that has a rate. */
+static void forward(int fd, const struct sockaddr_in *to, const uint8_t *data, size_t n, int slow)
 {
 	int copies = 1 + chance(relay.duplicate);
-	double after = (double)relay.delay_us / 1e6;
+	double after = (double)relay.delay_us / 1e6, now = ev_now(relay.loop);
+
+	if (slow && relay.rate) {
+		relay.busy_until = MAX(relay.busy_until, now) + (double)n / (double)relay.rate;
+		after += relay.busy_until - now;
+	}
 
 	if (chance(relay.loss))
 		return;
@@ -114,7 +121,7 @@ static void on_client(struct ev_loop *loop, struct ev_io *io, int revents)
 
 	ev_now_update(loop);
 	while ((n = take(s->to_client, buf, &from)) >= 0)
-		forward(s->to_server, &s->server, buf, (size_t)n);
+		forward(s->to_server, &s->server, buf, (size_t)n, 0);
 }
 
 static void on_server(struct ev_loop *loop, struct ev_io *io, int revents)
@@ -129,7 +136,7 @@ static void on_server(struct ev_loop *loop, struct ev_io *io, int revents)
 		if (!s->learnt)
 			s->server = from;
 		s->learnt = 1;
-		forward(s->to_client, &s->client, buf, (size_t)n);
+		forward(s->to_client, &s->client, buf, (size_t)n, 1);
 	}
 }
 
@@ -174,7 +181,7 @@ static void on_request(struct ev_loop *loop, struct ev_io *io, int revents)
 		s->client_io.data = s->server_io.data = s;
 		ev_io_start(loop, &s->client_io);
 		ev_io_start(loop, &s->server_io);
-		forward(s->to_server, &s->server, buf, (size_t)n);
+		forward(s->to_server, &s->server, buf, (size_t)n, 0);
 	}
 }
 
@@ -211,6 +218,8 @@ static int parse_args(int argc, char **argv)
 			relay.swap = v;
 		else if (!strcmp(argv[i], "--delay"))
 			relay.delay_us = v;
+		else if (!strcmp(argv[i], "--rate"))
+			relay.rate = v;
 		else if (!strcmp(argv[i], "--seed"))
 			relay.seed = (uint32_t)v;
 		else
