@@ -4,7 +4,7 @@
 
 # Packages that build and run bpboot and its virtual cluster on Debian.
 setup_packages_build="gcc meson ninja-build pkg-config libc6-dev libsodium-dev libzstd-dev libev-dev libkmod-dev
-	libjansson-dev libinih-dev libarchive-dev
+	libjansson-dev libinih-dev libarchive-dev libsquashfs-dev
 	zlib1g-dev liblzma-dev liblz4-dev libbz2-dev"
 setup_packages_lab="kmod iproute2 dnsmasq-base qemu-system-x86 ipxe-qemu"
 

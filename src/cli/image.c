@@ -18,7 +18,7 @@
 #include "cli/size.h"
 #include "cli/sources.h"
 #include "cli/where.h"
-#include "image/ext2.h"
+#include "image/format.h"
 #include "image/publish.h"
 #include "image/stamp.h"
 
@@ -27,7 +27,7 @@
 		    known */
 
 struct options {
-	const char *output, *name, *raw, *key, *kernel, *root;
+	const char *output, *name, *raw, *key, *kernel, *root, *format;
 	bool no_sign, quiet;
 	uint64_t level, part_bytes;
 };
@@ -45,6 +45,7 @@ static const struct option_row options[] = {
 	  .arg = "NAME",
 	  .help = "name of the image (as the manifest says, or its file's name)",
 	  .offset = offsetof(struct options, name) },
+	SOURCES_ROW_FORMAT(struct options),
 	{ .name = "raw",
 	  .letter = 'r',
 	  .type = OPTION_STRING,
@@ -91,43 +92,50 @@ static void draw(void *user, uint64_t done)
 	progress_update(user, done);
 }
 
-static int write_image(const struct build *b, int fd)
+/* Write the image and say what it came to. */
+static int write_image(const struct options *o, struct build *b, int fd, struct format_result *ret)
 {
+	struct format_job job;
 	struct progress p;
-	int r;
+	int r = build_job(b, &job);
 
-	progress_start(&p, "writing", plan_bytes(&b->plan));
-	r = ext2_write(&b->plan, fd, draw, &p);
+	if (r < 0)
+		return r;
+	job.progress = draw;
+	job.user = &p;
+	progress_start(&p, "writing", format_source_bytes(&job, b->format));
+	r = format_write(&job, b->format, fd, ret);
 	progress_end(&p);
-	return r;
+	return r == 0 && !o->quiet && b->format != INDEX_EXT2 ? size_print_made(b, ret) : r;
 }
 
-static void print_image(const struct build *b)
+static void print_image(const struct build *b, const struct format_result *made)
 {
 	char size[FORMAT_SIZE_MAX], spare[FORMAT_SIZE_MAX];
 
-	printf("image %s: ext2, %" PRIu64 " bytes (%s), %s free\n", b->name, plan_bytes(&b->plan),
-	       format_size(plan_bytes(&b->plan), size),
-	       format_size((uint64_t)b->plan.free_blocks * BLOCK_BYTES, spare));
+	printf("image %s: %s, %" PRIu64 " bytes (%s)", b->name, index_format_name(b->format),
+	       made->image_bytes, format_size(made->image_bytes, size));
+	if (b->format == INDEX_EXT2)
+		printf(", %s free",
+		       format_size((uint64_t)b->plan.free_blocks * BLOCK_BYTES, spare));
+	putchar('\n');
 }
 
 static int make_raw(const struct options *o, struct build *b, const char *path)
 {
 	_cleanup_newfile_ struct newfile f = NEWFILE();
-	int r = o->quiet ? build_plan(b) : 0;
+	struct format_result made;
+	int r = newfile_open(&f, AT_FDCWD, path, 0644);
 
 	if (r < 0)
-		return r;
-	r = newfile_open(&f, AT_FDCWD, path, 0644);
-	if (r < 0)
 		return log_err(r, "cannot write '%s'", path);
-	r = write_image(b, f.fd);
+	r = write_image(o, b, f.fd, &made);
 	if (r < 0)
 		return r;
 	r = newfile_commit(&f);
 	if (r < 0)
 		return log_err(r, "cannot write '%s'", path);
-	print_image(b);
+	print_image(b, &made);
 	printf("written to %s\n", path);
 	return 0;
 }
@@ -166,13 +174,14 @@ static void print_published(const struct options *o, const struct build *b, cons
 /* Print the table and plan what was gathered, unless --quiet leaves the plan for later. */
 static int show(const struct options *o, struct build *b)
 {
-	int r;
+	int r = 0;
 
 	if (o->quiet)
 		return 0;
-	r = build_plan(b);
+	if (b->format == INDEX_EXT2)
+		r = build_plan(b);
 	if (r == 0)
-		r = size_print(b);
+		r = b->format == INDEX_EXT2 ? size_print(b) : size_print_files(b);
 	if (r == 0)
 		putchar('\n');
 	return r;
@@ -184,11 +193,12 @@ static int publish(const struct options *o, struct build *b, const char *dir, in
 	_cleanup_newfile_ struct newfile f = NEWFILE();
 	_cleanup_close_ int fd = FD_NONE;
 	struct publish_result result;
+	struct format_result made;
 	struct progress p;
 	struct publish_spec spec = {
 		.boot_dirfd = boot_dirfd,
 		.name = b->name,
-		.format = INDEX_EXT2,
+		.format = b->format,
 		.arch = b->gathered.arch,
 		.init = b->gathered.init,
 		.key = key,
@@ -213,18 +223,16 @@ static int publish(const struct options *o, struct build *b, const char *dir, in
 		       b->name);
 		return 0;
 	}
-	r = o->quiet ? build_plan(b) : 0;
-	if (r < 0)
-		return r;
 	r = open_scratch(boot_dirfd, &f, &fd);
 	if (r < 0)
 		return log_err(r, "cannot write in '%s'", dir);
-	r = write_image(b, fd);
+	r = write_image(o, b, fd, &made);
 	if (r < 0)
 		return r;
-	print_image(b);
-	progress_start(&p, "publishing", plan_bytes(&b->plan));
-	r = publish_image(&spec, fd, plan_bytes(&b->plan), &result);
+	print_image(b, &made);
+	spec.memory_bytes = made.memory_bytes;
+	progress_start(&p, "publishing", made.image_bytes);
+	r = publish_image(&spec, fd, made.image_bytes, &result);
 	progress_end(&p);
 	if (r < 0)
 		return r;
@@ -274,8 +282,12 @@ static int run(void *opts, int argc, char **argv)
 		.key_dir = where_key_dir(),
 		.find_program = where_program,
 	};
-	int r = build_gather(&b, &spec);
+	enum index_format format;
+	int r = sources_format(o->format, &format, &spec.format);
 
+	if (r < 0)
+		return command_usage(&cmd_image, "bpboot ");
+	r = build_gather(&b, &spec);
 	if (r < 0)
 		return r;
 	if (!o->raw && !b.gathered.has_init)

@@ -2,11 +2,13 @@
  * size.c - bpboot size: what an image would consist of, and why
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "cli/commands.h"
@@ -19,12 +21,13 @@
 
 struct options {
 	bool json;
-	const char *kernel, *root;
+	const char *kernel, *root, *format;
 };
 
 static const struct option_row options[] = {
 	{ "json", 0, OPTION_FLAG, NULL, "print everything as JSON",
 	  offsetof(struct options, json) },
+	SOURCES_ROW_FORMAT(struct options),
 	SOURCES_ROW_KERNEL(struct options),
 	SOURCES_ROW_ROOT(struct options),
 	{ 0 },
@@ -82,14 +85,30 @@ static void print_total(const char *what, uint64_t bytes, const char *more)
 	printf("%9s  %-28s %12" PRIu64 " bytes%s\n", format_size(bytes, size), what, bytes, more);
 }
 
-static void print_totals(const struct size_table *t)
+static void print_counts(const struct size_table *t)
 {
-	char size[FORMAT_SIZE_MAX], line[160];
+	char size[FORMAT_SIZE_MAX];
 
 	printf("\n%zu files: %s asked for in %zu, ", t->n, format_size(t->asked_bytes, size),
 	       t->asked);
 	printf("%s needed in %zu; %zu folders, %zu symlinks, %zu others\n\n",
 	       format_size(t->needed_bytes, size), t->needed, t->folders, t->links, t->others);
+}
+
+/* What a node spends: on the root, and in all while it boots. */
+static void print_memory(const struct size_table *t, enum index_format f)
+{
+	print_total(f == INDEX_CPIO ? "node: files in its tmpfs" : "node: RAM disk, all in use",
+		    t->memory_bytes,
+		    f == INDEX_SQUASHFS || f == INDEX_EROFS ? ", and what is written to its overlay"
+							    : "");
+	print_total("node: free memory to boot", t->boot_bytes, "");
+}
+
+static void print_parts(const struct size_table *t)
+{
+	char size[FORMAT_SIZE_MAX], line[160];
+
 	snprintf(line, sizeof(line), t->hole_bytes ? ", and %s of zeros that take no room" : "%.0s",
 		 format_size(t->hole_bytes, size));
 	print_total("data of files", t->data_bytes, line);
@@ -99,7 +118,8 @@ static void print_totals(const struct size_table *t)
 	print_total("file system", t->meta_bytes, "");
 	snprintf(line, sizeof(line), ", and %" PRIu64 " files more", t->free_inodes);
 	print_total("free", t->free_bytes, line);
-	print_total("image, and memory of a node", t->image_bytes, "");
+	print_total("image", t->image_bytes, "");
+	print_memory(t, INDEX_EXT2);
 }
 
 int size_print(const struct build *b)
@@ -111,7 +131,33 @@ int size_print(const struct build *b)
 		r = print_row(&t.rows[i]);
 	if (r < 0)
 		return log_err(r, "cannot make the table");
-	print_totals(&t);
+	print_counts(&t);
+	print_parts(&t);
+	return fflush(stdout) == 0 ? 0 : log_err(-errno, "cannot write");
+}
+
+int size_print_files(const struct build *b)
+{
+	_cleanup_size_table_ struct size_table t = { 0 };
+	int r = size_table_of_tree(b->gathered.tree, &t);
+
+	for (size_t i = 0; r == 0 && i < t.n; i++)
+		r = print_row(&t.rows[i]);
+	if (r < 0)
+		return log_err(r, "cannot make the table");
+	print_counts(&t);
+	return fflush(stdout) == 0 ? 0 : log_err(-errno, "cannot write");
+}
+
+int size_print_made(const struct build *b, const struct format_result *made)
+{
+	struct size_table t = { 0 };
+	char words[32];
+
+	size_table_finish(&t, b->format, made);
+	snprintf(words, sizeof(words), "image, %s", index_format_name(b->format));
+	print_total(words, t.image_bytes, "");
+	print_memory(&t, b->format);
 	return fflush(stdout) == 0 ? 0 : log_err(-errno, "cannot write");
 }
 
@@ -133,25 +179,34 @@ static json_t *json_row(const struct size_row *row)
 			 row->node->entry ? json_integer(row->node->entry->line) : NULL);
 }
 
-static int print_json(const struct build *b)
+/* The parts that add up to an ext2 image; of other formats their sum. */
+static json_t *json_image(const struct size_table *t, enum index_format f)
 {
-	_cleanup_size_table_ struct size_table t = { 0 };
-	json_t *files = json_array(), *all = NULL;
-	int r = size_table_make(&b->plan, &t);
+	if (f != INDEX_EXT2)
+		return json_pack("{s:I}", "total", (json_int_t)t->image_bytes);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "data", (json_int_t)t->data_bytes,
+			 "rounding", (json_int_t)t->rounding_bytes, "folders",
+			 (json_int_t)t->folder_bytes, "pointers", (json_int_t)t->pointer_bytes,
+			 "metadata", (json_int_t)t->meta_bytes, "free", (json_int_t)t->free_bytes,
+			 "total", (json_int_t)t->image_bytes);
+}
 
-	for (size_t i = 0; r == 0 && i < t.n; i++)
-		r = json_array_append_new(files, json_row(&t.rows[i])) < 0 ? -ENOMEM : 0;
+static int print_json(const struct build *b, const struct size_table *t)
+{
+	json_t *files = json_array(), *all = NULL;
+	int r = files ? 0 : -ENOMEM;
+
+	for (size_t i = 0; r == 0 && i < t->n; i++)
+		r = json_array_append_new(files, json_row(&t->rows[i])) < 0 ? -ENOMEM : 0;
 	if (r == 0)
-		all = json_pack(
-			"{s:s, s:o, s:{s:I, s:I, s:I, s:I, s:I, s:I, s:I}, s:I, s:I, s:I, s:I}",
-			"name", b->name, "files", files, "image", "data", (json_int_t)t.data_bytes,
-			"rounding", (json_int_t)t.rounding_bytes, "folders",
-			(json_int_t)t.folder_bytes, "pointers", (json_int_t)t.pointer_bytes,
-			"metadata", (json_int_t)t.meta_bytes, "free", (json_int_t)t.free_bytes,
-			"total", (json_int_t)t.image_bytes, "asked_bytes",
-			(json_int_t)t.asked_bytes, "needed_bytes", (json_int_t)t.needed_bytes,
-			"hole_bytes", (json_int_t)t.hole_bytes, "free_inodes",
-			(json_int_t)t.free_inodes);
+		all = json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I}, s:I, s:I, s:I, s:I}", "name",
+				b->name, "format", index_format_name(b->format), "files", files,
+				"image", json_image(t, b->format), "node", "root",
+				(json_int_t)t->memory_bytes, "boot", (json_int_t)t->boot_bytes,
+				"asked_bytes", (json_int_t)t->asked_bytes, "needed_bytes",
+				(json_int_t)t->needed_bytes, "hole_bytes",
+				(json_int_t)t->hole_bytes, "free_inodes",
+				(json_int_t)t->free_inodes);
 	else
 		json_decref(files);
 	if (!all || json_dumpf(all, stdout, JSON_INDENT(1)) < 0)
@@ -161,6 +216,54 @@ static int print_json(const struct build *b)
 		return log_err(r, "cannot make the table");
 	putchar('\n');
 	return fflush(stdout) == 0 ? 0 : log_err(-errno, "cannot write");
+}
+
+static int open_temporary(int *ret)
+{
+	const char *dir = getenv("TMPDIR");
+
+	dir = dir && *dir ? dir : "/tmp";
+	*ret = open(dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return *ret < 0 ? log_err(-errno, "cannot write in '%s'", dir) : 0;
+}
+
+/* What compresses has to be made to know its size. */
+static int measure(struct build *b, struct format_result *ret)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	struct format_job job;
+	int r = build_job(b, &job);
+
+	if (r == 0)
+		r = open_temporary(&fd);
+	return r < 0 ? r : format_write(&job, b->format, fd, ret);
+}
+
+static int tell(const struct options *o, struct build *b)
+{
+	_cleanup_size_table_ struct size_table t = { 0 };
+	struct format_result made;
+	int r;
+
+	if (b->format == INDEX_EXT2 && !o->json)
+		return size_print(b);
+	if (b->format == INDEX_EXT2) {
+		r = size_table_make(&b->plan, &t);
+		return r < 0 ? log_err(r, "cannot make the table") : print_json(b, &t);
+	}
+	r = measure(b, &made);
+	if (r < 0)
+		return r;
+	if (!o->json) {
+		r = size_print_files(b);
+		putchar('\n');
+		return r < 0 ? r : size_print_made(b, &made);
+	}
+	r = size_table_of_tree(b->gathered.tree, &t);
+	if (r < 0)
+		return log_err(r, "cannot make the table");
+	size_table_finish(&t, b->format, &made);
+	return print_json(b, &t);
 }
 
 static int run(void *opts, int argc, char **argv)
@@ -174,11 +277,15 @@ static int run(void *opts, int argc, char **argv)
 		.key_dir = where_key_dir(),
 		.find_program = where_program,
 	};
-	int r = build_make(&b, &spec);
+	enum index_format format;
+	int r = sources_format(o->format, &format, &spec.format);
 
 	if (r < 0)
-		return r;
-	return o->json ? print_json(&b) : size_print(&b);
+		return command_usage(&cmd_size, "bpboot ");
+	r = build_gather(&b, &spec);
+	if (r == 0 && b.format == INDEX_EXT2)
+		r = build_plan(&b);
+	return r < 0 ? r : tell(o, &b);
 }
 
 const struct command cmd_size = {

@@ -6,6 +6,8 @@
 #pragma once
 
 #include "base/command.h"
+#include "base/lang.h"
+#include "wire/index.h"
 
 #define SOURCES_ROW_KERNEL(options_type)                                                  \
 	{                                                                                 \
@@ -21,3 +23,17 @@
 		.help = "tree of another system that programs and libraries are taken from (/)", \
 		.offset = offsetof(options_type, root)                                           \
 	}
+
+#define SOURCES_ROW_FORMAT(options_type)                                                 \
+	{                                                                                \
+		.name = "format", .letter = 'f', .type = OPTION_STRING, .arg = "FORMAT", \
+		.help = "ext2, squashfs, erofs or cpio (as the manifest says, or ext2)", \
+		.offset = offsetof(options_type, format)                                 \
+	}
+
+/*
+ * The value of --format: *ret_format points to *ret, or is NULL without the option. Logs. Return:
+ * 0 or -EINVAL.
+ */
+_must_check_ int sources_format(const char *option, enum index_format *ret,
+				const enum index_format **ret_format);

@@ -95,6 +95,33 @@ static int take_time(const struct manifest *m, int64_t *ret)
 	return 0;
 }
 
+/* Free space is a matter of ext2; elsewhere the node says how much may be written. */
+static void take_format(struct build *b, const struct build_spec *spec)
+{
+	const struct manifest_entry *e = manifest_find(&b->manifest, MANIFEST_FORMAT);
+	const struct manifest_entry *space = manifest_find(&b->manifest, MANIFEST_FREE);
+
+	b->format = spec->format ? *spec->format : e ? (enum index_format)e->number : INDEX_EXT2;
+	if (space && b->format != INDEX_EXT2)
+		log_warn(0,
+			 "%s:%u: ignoring 'free', which is of ext2: what a node may write on %s "
+			 "is said by %s on its kernel command line",
+			 spec->manifest, space->line, index_format_name(b->format),
+			 b->format == INDEX_CPIO ? "rootflags=size=" : "bpboot.overlay-size=");
+}
+
+int build_job(struct build *b, struct format_job *ret)
+{
+	int r = b->format == INDEX_EXT2 && !b->plan.inodes ? build_plan(b) : 0;
+
+	if (r == 0)
+		*ret = (struct format_job){ .tree = b->gathered.tree,
+					    .plan = &b->plan,
+					    .time_s = b->time_s,
+					    .label = b->name };
+	return r;
+}
+
 int build_plan(struct build *b)
 {
 	const struct manifest_entry *e = manifest_find(&b->manifest, MANIFEST_FREE);
@@ -131,6 +158,7 @@ int build_gather(struct build *b, const struct build_spec *spec)
 		r = take_time(&b->manifest, &b->time_s);
 	if (r < 0)
 		return r;
+	take_format(b, spec);
 	clock_gettime(CLOCK_REALTIME, &now);
 	b->started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 	r = root_open(&b->root, spec->root ? spec->root : "/");

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/lang.h"
+#include "image/format.h"
 #include "image/gather.h"
 #include "image/plan.h"
 
@@ -24,6 +25,7 @@ struct build_spec {
 	const char *root;   /* where programs and libraries are taken from, or NULL: this machine */
 	const char *kernel; /* for modules, or NULL */
 	const char *name;   /* of the image; NULL: as the manifest says, or as its file is called */
+	const enum index_format *format; /* NULL: as the manifest says, or ext2 */
 	const char *key_dir;
 	int (*find_program)(const char *name, char **ret); /* as in struct gather_spec */
 };
@@ -35,6 +37,7 @@ struct build {
 	struct plan plan;
 	int dirfd;
 	char name[INDEX_NAME_MAX];
+	enum index_format format;
 	int64_t time_s;	     /* of all files */
 	uint64_t started_ns; /* since 1970 */
 };
@@ -42,6 +45,12 @@ struct build {
 #define BUILD()		((struct build){ .root = ROOT(), .dirfd = FD_NONE })
 #define _cleanup_build_ _cleanup_(build_clear)
 void build_clear(struct build *b);
+
+/*
+ * What it takes to write the image in its format; the build must stay. Only ext2 needs the plan,
+ * which is made here when it was not.
+ */
+_must_check_ int build_job(struct build *b, struct format_job *ret);
 
 /* Read and gather, and plan what was gathered. Log. Return: 0 or negative errno. */
 _must_check_ int build_gather(struct build *b, const struct build_spec *spec);

@@ -12,6 +12,7 @@
 #include "base/lines.h"
 #include "base/parse.h"
 #include "base/path.h"
+#include "image/format.h"
 #include "image/manifest.h"
 #include "image/tree.h"
 #include "wire/index.h"
@@ -180,6 +181,16 @@ static int take_time(struct parser *p, struct manifest_entry *e, char **words, s
 	return 0;
 }
 
+static int take_format(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	enum index_format f;
+
+	if (format_parse(words[0], &f) < 0)
+		return fail(p, "format '%s': expected ext2, squashfs, erofs or cpio", words[0]);
+	e->number = f;
+	return copy(words[0], &e->source);
+}
+
 /* Which words a line takes, and which of mode=, owner=, inodes= may follow. */
 static const struct {
 	const char *name;
@@ -202,6 +213,7 @@ static const struct {
 	[MANIFEST_NAME] = { "name", "NAME", 1, 1, false, false, false, take_name },
 	[MANIFEST_FREE] = { "free", "SIZE", 1, 1, false, false, true, take_free },
 	[MANIFEST_TIME] = { "time", "SECONDS", 1, 1, false, false, false, take_time },
+	[MANIFEST_FORMAT] = { "format", "FORMAT", 1, 1, false, false, false, take_format },
 };
 
 const char *manifest_kind_name(enum manifest_kind k)

@@ -34,6 +34,7 @@ enum manifest_kind {
 	MANIFEST_NAME,
 	MANIFEST_FREE,
 	MANIFEST_TIME,
+	MANIFEST_FORMAT,
 	MANIFEST_KIND_MAX_,
 };
 
@@ -49,7 +50,7 @@ struct manifest_entry {
 	uint16_t mode;
 	bool block; /* of a node: b, not c */
 	uint32_t major, minor;
-	uint64_t number; /* free: bytes; time: seconds */
+	uint64_t number; /* free: bytes; time: seconds; format: enum index_format */
 	bool has_inodes;
 	uint64_t inodes; /* free: inodes */
 };

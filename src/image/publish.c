@@ -241,7 +241,8 @@ static int load_previous(const struct publish_spec *spec, struct buffer *text, s
 static bool same_content(const struct index *a, const struct index *b)
 {
 	return a->counter > 0 && b->image_bytes == a->image_bytes && a->format == b->format &&
-	       a->arch == b->arch && !strcmp(a->init, b->init) &&
+	       a->arch == b->arch && a->memory_bytes == b->memory_bytes &&
+	       !strcmp(a->init, b->init) &&
 	       !memcmp(a->digest, b->digest, sizeof(a->digest));
 }
 
@@ -382,7 +383,9 @@ static int publish_new(struct store *s, const struct index *previous, const stru
 static int publish_locked(const struct publish_spec *spec, int image_fd, uint64_t image_bytes,
 			  int parts_fd, struct publish_result *ret)
 {
-	_cleanup_index_ struct index x = { .arch = spec->arch, .format = spec->format },
+	_cleanup_index_ struct index x = { .arch = spec->arch,
+						.format = spec->format,
+						.memory_bytes = spec->memory_bytes },
 				     previous = { 0 };
 	_cleanup_buffer_ struct buffer old_text = BUFFER(INDEX_BYTES_MAX);
 	_cleanup_free_ uint8_t *holes = NULL, *created = NULL;

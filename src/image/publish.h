@@ -27,6 +27,7 @@ struct publish_spec {
 	enum index_format format;
 	enum index_arch arch;
 	const char *init;	    /* what the node executes */
+	uint64_t memory_bytes;	    /* of cpio, as struct index has it */
 	const struct sign_key *key; /* NULL: publish unsigned */
 	int level;		    /* of zstd; 0: PUBLISH_LEVEL_DEFAULT */
 	uint32_t part_bytes; /* raw, a multiple of 4096 up to 4 MiB; 0: PUBLISH_PART_DEFAULT */

@@ -168,3 +168,26 @@ int source_scan(struct inode *i)
 	r = buf ? source_open(i, &fd) : log_err(-ENOMEM, "cannot read '%s'", i->source);
 	return r < 0 ? r : scan_fd(i, fd, buf);
 }
+
+int source_read(const struct inode *i, int fd, uint64_t at, void *buf, size_t n)
+{
+	size_t done = 0;
+
+	if (i->data) {
+		memcpy(buf, i->data + at, n);
+		return 0;
+	}
+	while (done < n) {
+		ssize_t k = pread(fd, (char *)buf + done, n - done,
+				  (off_t)(i->source_offset + at + done));
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k < 0)
+			return log_err(-errno, "cannot read '%s'", i->source);
+		if (k == 0)
+			return source_changed(i);
+		done += (size_t)k;
+	}
+	return 0;
+}

@@ -24,3 +24,9 @@ int source_changed(const struct inode *i);
  * however it is stored. Logs.
  */
 _must_check_ int source_scan(struct inode *i);
+
+/*
+ * Read @n bytes at @at of the data of @i, whose open file is @fd (-EBADF when the data is in
+ * memory). Logs. Return: 0; -ESTALE when it is shorter than it was; another errno.
+ */
+_must_check_ int source_read(const struct inode *i, int fd, uint64_t at, void *buf, size_t n);

@@ -93,6 +93,7 @@ int stamp_make(const struct stamp_spec *spec, struct stamp *ret)
 	add_string(&h, b->name);
 	add(&h, text.data, text.len);
 	add_u64(&h, (uint64_t)b->time_s);
+	add_u64(&h, b->format);
 	add_u64(&h, (uint64_t)spec->level);
 	add_u64(&h, spec->part_bytes);
 	if (spec->key_id)

@@ -17,6 +17,11 @@
 #include "base/reader.h"
 #include "wire/index.h"
 
+/* The RAM disk of Linux 6.1 keeps its pages in a tree whose nodes lead to 64 each. */
+#define PAGE_BYTES 4096u
+#define TREE_PAGES 64u
+#define TREE_NODE  640u /* 576 bytes, with those above it */
+
 #define INDEX_VERSION	  1u
 #define INDEX_NUMBER_MAX  21 /* digits of a 64-bit number and NUL */
 #define INDEX_COUNTER_MAX ((uint64_t)INT64_MAX)
@@ -188,11 +193,17 @@ static int take_init(struct cursor *c, struct reader *line)
 	return 0;
 }
 
+static int take_memory(struct cursor *c, struct reader *line)
+{
+	return take_number(line, 1, INDEX_IMAGE_MAX, &c->x.memory_bytes);
+}
+
 /* The items before the parts, in their order. */
 static const struct {
 	const char *key;
 	int (*take)(struct cursor *c, struct reader *line);
 	const char *expected;
+	bool of_cpio; /* only there */
 } head_items[] = {
 	{ "bpboot-index", take_version, "expected 'bpboot-index 1'" },
 	{ "name", take_name, "expected 'name NAME': 1 to 63 letters, digits, '.', '_', '-'" },
@@ -202,14 +213,18 @@ static const struct {
 	{ "size", take_size, "expected 'size BYTES': a multiple of 1024, up to 2^40" },
 	{ "digest", take_digest, "expected 'digest' and 64 lower-case hexadecimal digits" },
 	{ "init", take_init, "expected 'init PATH': absolute, up to 255 bytes, no blanks" },
+	{ "memory", take_memory, "expected 'memory BYTES', up to 2^40", .of_cpio = true },
 };
 
 static int take_head(struct cursor *c, size_t item)
 {
 	struct reader line;
 	char key[16];
-	int r = take_line(c, &line);
+	int r;
 
+	if (head_items[item].of_cpio && c->x.format != INDEX_CPIO)
+		return 0;
+	r = take_line(c, &line);
 	if (r < 0)
 		return r;
 	if (take_word(&line, key, sizeof(key)) < 0 || strcmp(key, head_items[item].key) ||
@@ -331,6 +346,8 @@ int index_format(const struct index *x, struct buffer *to)
 			  "size %" PRIu64 "\ndigest %s\ninit %s\n",
 			  INDEX_VERSION, x->name, x->counter, arch_names[x->arch],
 			  format_names[x->format], x->image_bytes, hex, x->init);
+	if (r == 0 && x->format == INDEX_CPIO)
+		r = buffer_printf(to, "memory %" PRIu64 "\n", x->memory_bytes);
 	for (size_t i = 0; r == 0 && i < x->n_parts; i++) {
 		const struct index_part *p = &x->parts[i];
 
@@ -343,6 +360,15 @@ int index_format(const struct index *x, struct buffer *to)
 				  p->raw_bytes);
 	}
 	return r < 0 ? r : buffer_append(to, "end\n", 4);
+}
+
+uint64_t index_memory_bytes(enum index_format format, uint64_t image_bytes, uint64_t memory_bytes)
+{
+	uint64_t pages = (image_bytes + PAGE_BYTES - 1) / PAGE_BYTES;
+
+	if (format == INDEX_CPIO)
+		return memory_bytes;
+	return pages * PAGE_BYTES + (pages + TREE_PAGES - 1) / TREE_PAGES * TREE_NODE;
 }
 
 uint64_t index_stored_bytes(const struct index *x)

@@ -24,6 +24,9 @@
 #define INDEX_NAME_MAX	   64  /* with NUL; letters, digits, '.', '_', '-', not first a '.' */
 #define INDEX_INIT_MAX	   256 /* with NUL; absolute path */
 
+/* What init needs beside the root: for transfers, unpacking and the root's first steps. */
+#define INDEX_BOOT_BYTES (8u << 20)
+
 enum index_format { INDEX_EXT2, INDEX_SQUASHFS, INDEX_EROFS, INDEX_CPIO, INDEX_FORMAT_MAX_ };
 enum index_arch { INDEX_X86_64, INDEX_AARCH64, INDEX_ARCH_MAX_ };
 
@@ -45,6 +48,7 @@ struct index {
 	uint64_t image_bytes;
 	uint8_t digest[INDEX_HASH_BYTES]; /* BLAKE2b-256 of the whole image, for checks on a host */
 	char init[INDEX_INIT_MAX];	  /* what the node executes after switch_root */
+	uint64_t memory_bytes; /* of cpio: what it takes in memory once it is unpacked; else 0 */
 	struct index_part *parts; /* owned; in order, without gaps, covering the image exactly */
 	size_t n_parts;
 };
@@ -61,6 +65,12 @@ _must_check_ int index_parse(const void *text, size_t n, struct index *ret, unsi
 
 /* Append the text of @x; parsing it gives @x again. Return: 0, -E2BIG, -ENOMEM. */
 _must_check_ int index_format(const struct index *x, struct buffer *to);
+
+/*
+ * Memory that the root takes on the node when all of the image is in use: of the RAM disk with the
+ * tree of its pages, or of the files that are unpacked from cpio.
+ */
+uint64_t index_memory_bytes(enum index_format format, uint64_t image_bytes, uint64_t memory_bytes);
 
 /* Bytes that have to be fetched for the whole image. */
 uint64_t index_stored_bytes(const struct index *x);

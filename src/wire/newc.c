@@ -15,6 +15,8 @@
 #define NEWC_MAGIC_BYTES   6
 #define NEWC_NAME_BYTES_AT 94
 #define NEWC_DIGITS	   8
+#define NEWC_XATTR_KIND	   "11" /* version and what it is */
+#define NEWC_XATTR_HEAD	   (NEWC_DIGITS + 2)
 #define NEWC_HEADER_SLACK  (NEWC_HEADER_BYTES % NEWC_ALIGN) /* header and name are padded together \
 							     */
 
@@ -108,4 +110,37 @@ int newc_parse(struct reader *r, struct newc *ret)
 const uint8_t *newc_data(struct reader *r, const struct newc *e)
 {
 	return take_padded(r, e->size, 0);
+}
+
+int newc_xattr_format(const char *name, const void *value, size_t n, struct buffer *to)
+{
+	size_t name_bytes = strlen(name) + 1, all = NEWC_XATTR_HEAD + name_bytes + n;
+	int r;
+
+	if (name_bytes > NEWC_XATTR_NAME_MAX || all > UINT32_MAX)
+		return -E2BIG;
+	r = buffer_printf(to, "%08X" NEWC_XATTR_KIND, (unsigned)all);
+	if (r == 0)
+		r = buffer_append(to, name, name_bytes);
+	return r == 0 && n > 0 ? buffer_append(to, value, n) : r;
+}
+
+int newc_xattr_parse(struct reader *r, struct newc_xattr *ret)
+{
+	uint32_t all = take_number(r);
+	const uint8_t *kind = reader_bytes(r, NEWC_XATTR_HEAD - NEWC_DIGITS), *body, *end;
+	size_t n;
+
+	if (!kind || memcmp(kind, NEWC_XATTR_KIND, strlen(NEWC_XATTR_KIND)) ||
+	    all <= NEWC_XATTR_HEAD)
+		return -EBADMSG;
+	n = all - NEWC_XATTR_HEAD;
+	body = reader_bytes(r, n);
+	end = body ? memchr(body, 0, MIN(n, (size_t)NEWC_XATTR_NAME_MAX)) : NULL;
+	if (!end || end == body)
+		return -EBADMSG;
+	*ret = (struct newc_xattr){ .name = (const char *)body,
+				    .value = end + 1,
+				    .bytes = n - (size_t)(end + 1 - body) };
+	return 0;
 }

@@ -20,6 +20,15 @@
 #define NEWC_ALIGN	  4
 #define NEWC_TRAILER	  "TRAILER!!!"
 
+/*
+ * An entry of this name holds extended attributes of the file before it, one record each: eight
+ * hexadecimal digits that count the record's bytes with themselves, '1' (the version), '1' (an
+ * attribute), the name with its NUL, the value. It is the form that was proposed for the kernel
+ * (docs/cpio.md).
+ */
+#define NEWC_METADATA	    "METADATA!!!"
+#define NEWC_XATTR_NAME_MAX 256 /* with NUL */
+
 struct newc {
 	uint32_t ino, mode, uid, gid, nlink, mtime;
 	uint32_t size; /* bytes of data behind the name */
@@ -53,3 +62,16 @@ _must_check_ int newc_parse(struct reader *r, struct newc *ret);
  * off.
  */
 const uint8_t *newc_data(struct reader *r, const struct newc *e);
+
+struct newc_xattr {
+	const char *name;     /* borrowed, like the value */
+	const uint8_t *value;
+	size_t bytes;
+};
+
+/* Append a record of NEWC_METADATA. Return: 0, -E2BIG, -ENOMEM. */
+_must_check_ int newc_xattr_format(const char *name, const void *value, size_t n,
+				   struct buffer *to);
+
+/* Take the next record. Return: 0, or -EBADMSG. */
+_must_check_ int newc_xattr_parse(struct reader *r, struct newc_xattr *ret);

@@ -1,5 +1,6 @@
 /*
- * fuzz-newc.c - every entry that is accepted can be written and read back the same
+ * fuzz-newc.c - every entry that is accepted can be written and read back the same, and every
+ * record of extended attributes
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,6 +21,25 @@ static int same(const struct newc *a, const struct newc *b)
 	       !strcmp(a->name, b->name);
 }
 
+static void check_xattrs(const uint8_t *data, size_t size)
+{
+	struct reader r = READER(data, size);
+	struct newc_xattr x, again;
+
+	while (newc_xattr_parse(&r, &x) == 0) {
+		_cleanup_buffer_ struct buffer b = BUFFER(size + 1);
+		struct reader back;
+
+		if (newc_xattr_format(x.name, x.value, x.bytes, &b) < 0)
+			abort();
+		back = READER(b.data, b.len);
+		if (newc_xattr_parse(&back, &again) < 0 || reader_end(&back) < 0 ||
+		    strcmp(x.name, again.name) || x.bytes != again.bytes ||
+		    (x.bytes && memcmp(x.value, again.value, x.bytes)))
+			abort();
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reader r = READER(data, size);
@@ -37,5 +57,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (!newc_data(&r, &e))
 			break;
 	}
+	check_xattrs(data, size);
 	return 0;
 }

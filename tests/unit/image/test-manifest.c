@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "image/manifest.h"
+#include "wire/index.h"
 
 /* Parse from a heap copy of exactly the text's size. */
 static int parse(const char *text, struct manifest *ret, unsigned *ret_line, char *ret_error)
@@ -96,13 +97,13 @@ static void every_line_is_understood(void **state)
 				   "program bash\nprogram /opt/x /usr/bin/x mode=4755\n"
 				   "module virtio_net\nneeds libm.so.6\ngconv *\nbpslave\ninit "
 				   "/sbin/init\nname n-1.2_x\n"
-				   "free 8M inodes=12\ntime 1700000000";
+				   "free 8M inodes=12\ntime 1700000000\nformat squashfs";
 	char error[MANIFEST_ERROR_MAX];
 	struct manifest m;
 	unsigned line;
 
 	assert_int_equal(parse(text, &m, &line, error), 0);
-	assert_int_equal(m.n, 15);
+	assert_int_equal(m.n, 16);
 	assert_string_equal(m.entries[0].target, "/b/c");
 	assert_int_equal(m.entries[0].mode, 0640);
 	assert_string_equal(m.entries[0].owner, "7:8");
@@ -117,6 +118,7 @@ static void every_line_is_understood(void **state)
 	assert_int_equal(manifest_find(&m, MANIFEST_FREE)->number, 8 << 20);
 	assert_int_equal(manifest_find(&m, MANIFEST_FREE)->inodes, 12);
 	assert_int_equal(manifest_find(&m, MANIFEST_TIME)->number, 1700000000);
+	assert_int_equal(manifest_find(&m, MANIFEST_FORMAT)->number, INDEX_SQUASHFS);
 	manifest_clear(&m);
 }
 

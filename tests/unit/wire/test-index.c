@@ -53,6 +53,25 @@ static void reads_what_it_writes(void **state)
 	assert_string_equal(buffer_str(&b), GOOD);
 }
 
+/* What cpio takes when it is unpacked is said by its index, and by no other. */
+static void memory_is_of_cpio(void **state)
+{
+	static const char good[] = "bpboot-index 1\nname c\ncounter 7\narch x86_64\nformat cpio\n"
+				   "size 393216\ndigest " HASH_A "\ninit /init\nmemory 4096\n" PARTS
+				   "end\n";
+	_cleanup_buffer_ struct buffer b = BUFFER(INDEX_BYTES_MAX);
+	_cleanup_index_ struct index x = { 0 };
+	const char *why = NULL;
+	unsigned line = 0;
+
+	assert_int_equal(parse(good, strlen(good), &x, &line, &why), 0);
+	assert_int_equal(x.memory_bytes, 4096);
+	assert_int_equal(index_format(&x, &b), 0);
+	assert_string_equal(buffer_str(&b), good);
+	assert_int_equal(index_memory_bytes(INDEX_CPIO, 393216, 4096), 4096);
+	assert_int_equal(index_memory_bytes(INDEX_EXT2, 393216, 0), 393216 + 2 * 640);
+}
+
 static void refuses_by_line(void **state)
 {
 	static const struct {
@@ -73,6 +92,8 @@ static void refuses_by_line(void **state)
 		  2, "name NAME" },
 		{ "name compute\n", "", 2, "name NAME" },
 		{ "name compute\n", "name compute\nname compute\n", 3, "counter" },
+		{ "init /sbin/bpslave\n", "init /sbin/bpslave\nmemory 1\n", 9, "part" },
+		{ "format ext2", "format cpio", 9, "memory BYTES" },
 		{ "counter 7", "counter 0", 3, "counter" },
 		{ "counter 7", "counter 07", 3, "counter" },
 		{ "counter 7", "counter -7", 3, "counter" },
@@ -159,6 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_it_writes),
+		cmocka_unit_test(memory_is_of_cpio),
 		cmocka_unit_test(refuses_by_line),
 		cmocka_unit_test(refuses_every_truncation),
 		cmocka_unit_test(refuses_more_parts_than_the_limit),

@@ -126,6 +126,66 @@ static void refuses_data_beyond_the_archive(void **state)
 	free(copy);
 }
 
+static void attributes(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+	} bad[] = {
+		{ "00000013"
+		  "11"
+		  "user.a",
+		  16 }, /* cut off */
+		{ "0000000A"
+		  "11",
+		  10 }, /* no name */
+		{ "0000000B"
+		  "11"
+		  "\0",
+		  11 }, /* an empty one */
+		{ "0000000F"
+		  "11"
+		  "user.",
+		  15 }, /* without its end */
+		{ "0000000C"
+		  "21"
+		  "u\0",
+		  12 }, /* another version */
+		{ "0000000C"
+		  "12"
+		  "u\0",
+		  12 }, /* another kind */
+		{ "00000009"
+		  "11"
+		  "u\0",
+		  12 }, /* shorter than its head */
+	};
+	_cleanup_buffer_ struct buffer b = BUFFER(4096);
+	struct newc_xattr x;
+	struct reader r;
+
+	assert_int_equal(newc_xattr_format("user.a", "\0b", 2, &b), 0);
+	assert_int_equal(newc_xattr_format("user.empty", "", 0, &b), 0);
+	assert_int_equal(b.len, 10 + 7 + 2 + 10 + 11);
+	assert_memory_equal(b.data, "0000001311user.a\0\0b", 19);
+	r = READER(b.data, b.len);
+	assert_int_equal(newc_xattr_parse(&r, &x), 0);
+	assert_string_equal(x.name, "user.a");
+	assert_int_equal(x.bytes, 2);
+	assert_memory_equal(x.value, "\0b", 2);
+	assert_int_equal(newc_xattr_parse(&r, &x), 0);
+	assert_string_equal(x.name, "user.empty");
+	assert_int_equal(x.bytes, 0);
+	assert_int_equal(reader_end(&r), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		uint8_t *copy = memcpy(malloc(bad[i].n), bad[i].text, bad[i].n);
+
+		r = READER(copy, bad[i].n);
+		assert_int_equal(newc_xattr_parse(&r, &x), -EBADMSG);
+		free(copy);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -133,6 +193,7 @@ int main(void)
 		cmocka_unit_test(reads_what_it_writes),
 		cmocka_unit_test(refuses),
 		cmocka_unit_test(refuses_data_beyond_the_archive),
+		cmocka_unit_test(attributes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
