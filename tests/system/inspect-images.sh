@@ -14,9 +14,9 @@ done
 
 mkdir -p fs/dir/deep fs/many fs/few
 seq 30000 >fs/numbers && echo tiny >fs/tiny && : >fs/empty && head -c 150 /dev/urandom >fs/inlined
-printf x | dd of=fs/hole bs=1 seek=20000000 status=none && truncate -s 20000768 fs/hole # mke2fs rounds to that with inline_data
+printf x | dd of=fs/hole bs=1 seek=2000000 status=none && truncate -s 2000384 fs/hole # mke2fs rounds to that with inline_data
 ln fs/numbers fs/dir/again && ln -s tiny fs/short && ln -s "$(printf 'long/%.0s' {1..40})" fs/long
-(cd fs/many && seq -f 'a name of some length, number %g' 1200 | xargs -d '\n' touch) && touch fs/few/{a,b}
+(cd fs/many && seq -f 'a name of some length, number %g' 600 | xargs -d '\n' touch) && touch fs/few/{a,b}
 touch "fs/$(printf 'n%.0s' {1..255})" fs/$'latin\351'
 mkdir fs/hashed && (cd fs/hashed && seq 400 | xargs touch)
 setfattr -n user.note -v 'some words' fs/tiny && setfattr -n user.big -v "$(printf 'v%.0s' {1..700})" fs/numbers &&
