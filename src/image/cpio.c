@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "image/blocks.h"
 #include "image/format.h"
+#include "image/scan.h"
 #include "image/source.h"
 #include "wire/newc.h"
 
@@ -178,7 +179,7 @@ static int put_file(struct pass *s, struct inode *i)
 
 	i->scanned = false;
 	if (i->size >= HOLES_MIN)
-		r = source_scan(i);
+		r = scan_inode(i);
 	if (r == 0 && i->source && i->size > 0)
 		r = source_open(i, &source);
 	if (r == 0)

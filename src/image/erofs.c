@@ -21,6 +21,7 @@
 #include "image/erofs_place.h"
 #include "image/format.h"
 #include "image/out.h"
+#include "image/scan.h"
 #include "image/source.h"
 
 #define OUT_BLOCKS     (EROFS_BLOCK / BLOCK_BYTES)
@@ -166,7 +167,7 @@ static int put_content(struct pass *s, struct item *x, int source)
 	int r = 0;
 
 	if (i->size >= HOLES_MIN) {
-		r = source_scan(i);
+		r = scan_inode(i);
 		data = blocks_data(i, 0, UINT32_MAX) * BLOCK_BYTES;
 	}
 	if (r < 0)

@@ -17,7 +17,8 @@
 struct out {
 	int fd;		/* borrowed; a new file, so that what is passed over reads as zeros */
 	uint32_t block; /* the next to be made */
-	uint8_t *buf;	/* owned; what was made and not written, the last is before @block */
+	struct writebehind *behind; /* owned; writes full buffers */
+	uint8_t *buf; /* one of its buffers: what was made and not put, the last is before @block */
 	size_t len;
 	bool no_copy; /* the kernel does not copy between these file systems */
 	void (*progress)(void *user, uint64_t done_bytes); /* or NULL */

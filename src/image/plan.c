@@ -14,7 +14,7 @@
 #include "image/ext2.h"
 #include "image/ext2_xattr.h"
 #include "image/plan.h"
-#include "image/source.h"
+#include "image/scan.h"
 
 /* A node with its inode in a log line. */
 static int fail(int err, const struct node *n, const char *what)
@@ -127,11 +127,6 @@ static int measure(struct plan *p, const struct node *n)
 		i->size = ext2_folder_bytes(n);
 		break;
 	case INODE_FILE:
-		if (i->size > BLOCKS_FILE_MAX * BLOCK_BYTES)
-			return fail(-EFBIG, n,
-				    "the file is larger than the 16 GiB that ext2 holds in a file");
-		if (i->size >= PLAN_SCAN_MIN)
-			r = source_scan(i);
 		p->large_file |= i->size >> 31 != 0;
 		break;
 	case INODE_LINK:
@@ -155,6 +150,18 @@ static int measure(struct plan *p, const struct node *n)
 	p->used_blocks += (uint32_t)blocks;
 	p->pointer_blocks += (uint32_t)(blocks - blocks_data(i, 0, BLOCKS_FILE_MAX));
 	p->folder_blocks += i->kind == INODE_DIR ? (uint32_t)(i->size / BLOCK_BYTES) : 0;
+	return 0;
+}
+
+/* Before hours are spent on reading. */
+static int check_sizes(const struct tree *t)
+{
+	for (const struct node *n = tree_root(t); n; n = tree_next(n)) {
+		if (n->inode->kind == INODE_FILE &&
+		    n->inode->size > BLOCKS_FILE_MAX * BLOCK_BYTES)
+			return fail(-EFBIG, n,
+				    "the file is larger than the 16 GiB that ext2 holds in a file");
+	}
 	return 0;
 }
 
@@ -365,7 +372,11 @@ int plan_make(struct tree *t, const struct plan_spec *spec, struct plan *ret)
 	    spec->free_inodes > PLAN_BLOCKS_MAX)
 		return log_err(-EFBIG, "more than 1 TiB is asked to be free");
 	tree_sort(t);
-	r = count(t, &p);
+	r = check_sizes(t);
+	if (r == 0)
+		r = scan_tree(t, spec->scanning, spec->user);
+	if (r == 0)
+		r = count(t, &p);
 	if (r == 0)
 		r = solve(&p);
 	if (r == 0)

@@ -11,6 +11,7 @@
 
 #include "base/lang.h"
 #include "image/blocks.h"
+#include "image/scan.h"
 #include "image/tree.h"
 
 #define PLAN_GROUP_BLOCKS     8192u /* most of one group: one block of bitmap */
@@ -26,7 +27,6 @@
 #define PLAN_BLOCKS_MAX	      (1u << 30) /* 1 TiB, as docs/index.md allows */
 #define PLAN_LINKS_MAX	      65000u	 /* names of an inode, subfolders of a folder */
 #define PLAN_LINK_MAX	      1023u	 /* bytes of a target */
-#define PLAN_SCAN_MIN	      16384u	 /* bytes of a file from which zeros become holes */
 #define PLAN_XATTR_LOOK	      64u /* last blocks of attributes that are compared with the next */
 #define PLAN_UUID_BYTES	      16
 
@@ -35,6 +35,8 @@ struct plan_spec {
 	uint64_t free_inodes; /* and so many more files can be made */
 	int64_t time_s;	      /* of all files and of the image */
 	const char *label;    /* volume name, up to 16 bytes of it; or NULL */
+	scan_progress_fn scanning; /* or NULL */
+	void *user;		   /* of scanning */
 };
 
 /* A block of extended attributes. */

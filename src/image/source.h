@@ -20,12 +20,6 @@ _must_check_ int source_check(const struct inode *i, int fd);
 int source_changed(const struct inode *i);
 
 /*
- * Find the blocks that hold only zeros, by content, so that the same file gives the same image
- * however it is stored. Logs.
- */
-_must_check_ int source_scan(struct inode *i);
-
-/*
  * Read @n bytes at @at of the data of @i, whose open file is @fd (-EBADF when the data is in
  * memory). Logs. Return: 0; -ESTALE when it is shorter than it was; another errno.
  */
