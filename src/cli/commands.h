@@ -17,5 +17,6 @@ extern const struct command cmd_inspect;
 extern const struct command cmd_keygen;
 extern const struct command cmd_needs;
 extern const struct command cmd_node;
+extern const struct command cmd_serve;
 extern const struct command cmd_size;
 extern const struct command cmd_verify;

@@ -46,22 +46,34 @@ static void site_text_clear(struct site_text *s)
 
 static int format_dnsmasq(const struct site_text *s, struct buffer *to)
 {
-	return dnsmasq_format(&s->cluster, &s->nodes, to);
+	return dnsmasq_format(&s->cluster, &s->nodes, false, to);
+}
+
+static int format_dnsmasq_proxy(const struct site_text *s, struct buffer *to)
+{
+	return dnsmasq_format(&s->cluster, &s->nodes, true, to);
 }
 
 static int format_ipxe(const struct site_text *s, struct buffer *to)
 {
-	return ipxe_format(&s->cluster, to);
+	return ipxe_format(&s->cluster, &s->nodes, false, to);
+}
+
+static int format_ipxe_proxy(const struct site_text *s, struct buffer *to)
+{
+	return ipxe_format(&s->cluster, &s->nodes, true, to);
 }
 
 /* Every part that we write configuration for. */
-enum { KIND_DNSMASQ, KIND_IPXE, KIND_MAX_ };
+enum { KIND_DNSMASQ, KIND_DNSMASQ_PROXY, KIND_IPXE, KIND_IPXE_PROXY, KIND_MAX_ };
 static const struct {
 	const char *name;
 	int (*format)(const struct site_text *s, struct buffer *to);
 } kinds[] = {
 	[KIND_DNSMASQ] = { "dnsmasq", format_dnsmasq },
+	[KIND_DNSMASQ_PROXY] = { "dnsmasq-proxy", format_dnsmasq_proxy },
 	[KIND_IPXE] = { "ipxe", format_ipxe },
+	[KIND_IPXE_PROXY] = { "ipxe-proxy", format_ipxe_proxy },
 };
 
 static int format(const struct site_text *s, size_t kind, struct buffer *to)
@@ -201,7 +213,9 @@ static int config_run(void *options, int argc, char **argv)
 	while (kind < KIND_MAX_ && strcmp(argv[0], kinds[kind].name))
 		kind++;
 	if (kind == KIND_MAX_ && !is_install) {
-		log_err(0, "unknown kind of configuration '%s'; expected dnsmasq, ipxe or install",
+		log_err(0,
+			"unknown kind of configuration '%s'; expected dnsmasq, dnsmasq-proxy, "
+			"ipxe, ipxe-proxy or install",
 			argv[0]);
 		return COMMAND_USAGE;
 	}
@@ -237,10 +251,13 @@ const struct command cmd_config = {
 	.name = "config",
 	.args = "KIND",
 	.summary = "the configuration of stock parts: dnsmasq, iPXE",
-	.details = "Kinds:\n"
-		   "  dnsmasq   print that of the DHCP and TFTP server for the cluster's nodes\n"
-		   "  ipxe      print boot.ipxe, the script that loads kernel and initrd\n"
-		   "  install   put both where they belong, and iPXE's boot programs beside\n",
+	.details =
+		"Kinds:\n"
+		"  dnsmasq   print that of the DHCP and TFTP server for the cluster's nodes\n"
+		"  ipxe      print boot.ipxe, the script that loads kernel and initrd\n"
+		"  dnsmasq-proxy, ipxe-proxy   the same beside a DHCP server that is not touched\n"
+		"  install   put dnsmasq's and iPXE's where they belong, and iPXE's boot programs "
+		"beside\n",
 	.options = config_options,
 	.options_size = sizeof(struct config_options),
 	.defaults = config_defaults,

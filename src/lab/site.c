@@ -160,13 +160,13 @@ int site_write(const struct site *s, const struct place *p, struct cluster *ret)
 	if (r == 0)
 		r = link_boot(s, p, &c);
 	if (r == 0)
-		r = dnsmasq_format(&c, &t, &dnsmasq);
+		r = dnsmasq_format(&c, &t, false, &dnsmasq);
 	if (r == 0 && hub_has_ipv6())
 		r = buffer_printf(&dnsmasq, "%s", router_lines);
 	if (r == 0)
 		r = write_text(p, "dnsmasq.conf", &dnsmasq);
 	if (r == 0)
-		r = ipxe_format(&c, &script);
+		r = ipxe_format(&c, &t, false, &script);
 	if (r == 0)
 		r = write_text(p, "boot/" DNSMASQ_SCRIPT, &script);
 	if (r < 0)

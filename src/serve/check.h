@@ -33,7 +33,7 @@ struct check_key {
 struct check_spec {
 	const char *cluster_file;
 	const struct check_key *keys; /* that signatures are looked for; borrowed */
-	size_t n_keys; /* at most CHECK_KEYS_MAX */
+	size_t n_keys;		      /* at most CHECK_KEYS_MAX */
 	check_tell_fn *tell;
 	void *ctx;
 };

@@ -6,11 +6,16 @@
  * (option 60) and gets the URL of its image's index as root-path (option 17). Every condition
  * excludes the others, because for one that does not dnsmasq takes the last that matches.
  *
+ * As a proxy it stands beside another DHCP server: firmware and iPXE hear from us what to load
+ * (PXE's proxy DHCP), addresses are not ours, and what init is to fetch stands in boot.ipxe
+ * (serve/ipxe.h), since nobody proxies for it.
+ *
  * Addresses are reserved by MAC, and no-ping spares each node the three seconds in which dnsmasq
  * asks whether an address is in use. What is not here: DNS (port=0), and any other subnet: a site
  * that has more includes this file in its own.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/addr.h"
@@ -49,7 +54,7 @@ static int put_server(const struct cluster *c, struct buffer *to)
 			      "# dnsmasq for cluster '%s', written by bpboot config dnsmasq\n\n"
 			      "# the nodes' network only, no DNS\n"
 			      "port=0\ninterface=%s\nexcept-interface=lo\nbind-interfaces\n"
-			      "dhcp-authoritative\nno-ping\nlog-dhcp\n",
+			      "no-ping\nlog-dhcp\n",
 			      c->name, c->interface);
 
 	if (r == 0)
@@ -78,7 +83,7 @@ static int put_ranges(const struct cluster *c, struct buffer *to)
 	int r;
 
 	ipv4_format(ipv4_mask(c->prefix), mask);
-	r = buffer_printf(to, "# addresses: %s\ndhcp-range=%s,static,%s,%u\n",
+	r = buffer_printf(to, "# addresses: %s\ndhcp-authoritative\ndhcp-range=%s,static,%s,%u\n",
 			  c->unknown == CLUSTER_ACCEPT
 				  ? "machines without a line below get one of the range"
 				  : "machines without a line below get no answer",
@@ -142,13 +147,14 @@ static const char *image_of(const struct cluster *c, const struct node *n)
 	return n->image[0] ? n->image : c->image;
 }
 
-/* One line an image in use, and one for unknown machines, which get the cluster's. */
+/* One line an image in use, and one for nodes without a tag of their own. */
 static int put_root_paths(const struct cluster *c, const struct nodes *t, struct buffer *to)
 {
 	int r = buffer_printf(to, "# which image bpboot's init fetches\n");
 
 	if (r == 0)
-		r = put_root_path(c, "!known", c->image, to);
+		r = t->n > 0 ? put_root_path(c, "!known", c->image, to)
+			     : put_root_path(c, "!ipxe", c->image, to);
 	for (size_t i = 0; r == 0 && i < t->n; i++) {
 		bool seen = false;
 
@@ -160,40 +166,121 @@ static int put_root_paths(const struct cluster *c, const struct nodes *t, struct
 	return r < 0 ? r : buffer_append(to, "\n", 1);
 }
 
-static int put_node(const struct cluster *c, const struct node *n, struct buffer *to)
+/* The address that a node is to have: "10.1.1.0,", or "" when it comes from the range. */
+static int take_address(const struct cluster *c, const struct node *n,
+			char ret[static INET_ADDRSTRLEN + 1])
 {
-	char mac[MAC_STR_MAX], address[INET_ADDRSTRLEN] = "", name[NODES_NAME_MAX];
+	char address[INET_ADDRSTRLEN];
 
-	if (n->address.s_addr) {
-		ipv4_format(n->address, address);
-		if (!cluster_holds(c, n->address) || n->address.s_addr == c->address.s_addr)
-			return log_err(-EINVAL,
-				       "node %u: address %s is not one for a node in the cluster's "
-				       "network",
-				       n->number, address);
-	} else if (!c->range_first.s_addr) {
+	*ret = 0;
+	if (!n->address.s_addr && !c->range_first.s_addr)
 		return log_err(-EINVAL,
 			       "node %u has no address, and the cluster file has no [dhcp] range= "
 			       "to give it one",
 			       n->number);
-	}
-	return buffer_printf(to, "dhcp-host=%s,set:image-%s,%s%s%s\n", mac_format(&n->mac, mac),
-			     image_of(c, n), address, *address ? "," : "", node_name(n, name));
+	if (!n->address.s_addr)
+		return 0;
+	ipv4_format(n->address, address);
+	if (!cluster_holds(c, n->address) || n->address.s_addr == c->address.s_addr)
+		return log_err(-EINVAL,
+			       "node %u: address %s is not one for a node in the cluster's network",
+			       n->number, address);
+	snprintf(ret, INET_ADDRSTRLEN + 1, "%s,", address);
+	return 0;
 }
 
-int dnsmasq_format(const struct cluster *c, const struct nodes *t, struct buffer *to)
+static int put_nodes(const struct cluster *c, const struct nodes *t, bool proxy, struct buffer *to)
+{
+	char mac[MAC_STR_MAX], address[INET_ADDRSTRLEN + 1] = "", name[NODES_NAME_MAX];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < t->n; i++) {
+		const struct node *n = &t->list[i];
+
+		if (!proxy)
+			r = take_address(c, n, address);
+		if (r == 0)
+			r = buffer_printf(to, "dhcp-host=%s,set:image-%s%s%s%s\n",
+					  mac_format(&n->mac, mac), image_of(c, n),
+					  proxy ? "" : ",", proxy ? "" : address,
+					  proxy ? "" : node_name(n, name));
+	}
+	return r;
+}
+
+/* Beside a DHCP server that hands out the addresses: firmware and iPXE are told what to load, and
+ * no more. */
+static int put_proxy(const struct cluster *c, struct buffer *to)
+{
+	char a[INET_ADDRSTRLEN];
+	int r = buffer_printf(to,
+			      "# addresses come from another server\ndhcp-range=%s,proxy,%s\n%s\n"
+			      "# who asks: firmware by architecture, iPXE\n"
+			      "dhcp-match=set:ipxe,175\ndhcp-userclass=set:ipxe,iPXE\n\n"
+			      "# what it loads\n",
+			      ipv4_format(c->network, a),
+			      ipv4_format(ipv4_mask(c->prefix), (char[INET_ADDRSTRLEN]){ 0 }),
+			      c->unknown == CLUSTER_REFUSE ? "dhcp-ignore=tag:!known\n" : "");
+
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(firmwares); i++)
+		r = buffer_printf(to,
+				  "pxe-service=tag:!ipxe,%d,\"bpboot\",%s\n"
+				  "pxe-service=tag:ipxe,%d,\"bpboot\"," DNSMASQ_SCRIPT "\n",
+				  firmwares[i].arch, firmwares[i].file, firmwares[i].arch);
+	return r < 0 ? r : buffer_append(to, "\n", 1);
+}
+
+/* All but what a changed node table changes. */
+static int put_fixed(const struct cluster *c, bool proxy, struct buffer *to)
 {
 	int r = put_server(c, to);
 
+	if (proxy)
+		return r < 0 ? r : put_proxy(c, to);
 	if (r == 0)
 		r = put_ranges(c, to);
-	if (r == 0)
-		r = put_boot_files(c, to);
-	if (r == 0)
+	return r < 0 ? r : put_boot_files(c, to);
+}
+
+int dnsmasq_format(const struct cluster *c, const struct nodes *t, bool proxy, struct buffer *to)
+{
+	int r = put_fixed(c, proxy, to);
+
+	if (r == 0 && !proxy)
 		r = put_root_paths(c, t, to);
 	if (r == 0)
 		r = buffer_printf(to, "# the nodes\n");
-	for (size_t i = 0; r == 0 && i < t->n; i++)
-		r = put_node(c, &t->list[i], to);
+	return r < 0 ? r : put_nodes(c, t, proxy, to);
+}
+
+int dnsmasq_format_served(const struct cluster *c, bool proxy, const char *hosts_file,
+			  struct buffer *to)
+{
+	static const struct nodes none;
+	int r = put_fixed(c, proxy, to);
+
+	if (r == 0 && !proxy)
+		r = put_root_paths(c, &none, to);
+	if (r == 0)
+		r = buffer_printf(to, "# the nodes: read again at SIGHUP\n");
+	return r < 0 ? r : put_path(to, "dhcp-hostsfile", hosts_file, "");
+}
+
+int dnsmasq_format_hosts(const struct cluster *c, const struct nodes *t, bool proxy,
+			 struct buffer *to)
+{
+	char mac[MAC_STR_MAX], address[INET_ADDRSTRLEN + 1], name[NODES_NAME_MAX];
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < t->n; i++) {
+		const struct node *n = &t->list[i];
+
+		*address = 0;
+		if (!proxy)
+			r = take_address(c, n, address);
+		if (r == 0)
+			r = buffer_printf(to, "%s,%s%s\n", mac_format(&n->mac, mac), address,
+					  node_name(n, name));
+	}
 	return r;
 }

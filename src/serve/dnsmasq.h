@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/buffer.h"
 #include "base/lang.h"
 #include "serve/cluster.h"
@@ -18,7 +20,20 @@
 const char *dnsmasq_boot_program(size_t number);
 
 /*
- * Append the configuration.
- * Return: 0; -EINVAL when a node can get no address (logged); -E2BIG, -ENOMEM.
+ * Append the configuration: of the DHCP and TFTP server of the nodes' network, or, as @proxy, of
+ * one beside another DHCP server. Return: 0; -EINVAL when a node can get no address (logged);
+ * -E2BIG, -ENOMEM.
  */
-_must_check_ int dnsmasq_format(const struct cluster *c, const struct nodes *t, struct buffer *to);
+_must_check_ int dnsmasq_format(const struct cluster *c, const struct nodes *t, bool proxy,
+				struct buffer *to);
+
+/*
+ * The same in two files: what needs a restart, which names the other; and the nodes, which dnsmasq
+ * reads again at SIGHUP without ending a transfer. Tags may not stand in the second: dnsmasq 2.86
+ * to 2.90 frees them twice, once a node with one has a lease. So all nodes are told the cluster's
+ * image, and boot.ipxe has to know better (ipxe_format() with root).
+ */
+_must_check_ int dnsmasq_format_served(const struct cluster *c, bool proxy, const char *hosts_file,
+				       struct buffer *to);
+_must_check_ int dnsmasq_format_hosts(const struct cluster *c, const struct nodes *t, bool proxy,
+				      struct buffer *to);

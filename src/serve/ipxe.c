@@ -6,6 +6,8 @@
  * pxelinux). A failure is said on the screen and tried again for ever: a front end that comes back
  * finds its nodes waiting.
  */
+#include <string.h>
+
 #include "base/addr.h"
 #include "serve/ipxe.h"
 
@@ -24,16 +26,38 @@ int ipxe_cmdline(const struct cluster *c, struct buffer *to)
 	return r;
 }
 
-int ipxe_format(const struct cluster *c, struct buffer *to)
+/* "set root ...", for a network where nobody tells init what to fetch. */
+static int put_roots(const struct cluster *c, const struct nodes *t, struct buffer *to)
 {
-	int r = buffer_printf(to,
-			      "#!ipxe\n"
-			      "# written by bpboot config ipxe\n"
-			      ":again\n"
-			      "imgfree\n"
-			      "kernel %s initrd=%s BOOTIF=01-${netX/mac:hexhyp}",
-			      c->kernel, c->initrd);
+	int r = buffer_printf(to, "set image %s\n", c->image);
 
+	for (size_t i = 0; r == 0 && i < t->n; i++) {
+		const struct node *n = &t->list[i];
+		char mac[MAC_STR_MAX];
+
+		if (*n->image && strcmp(n->image, c->image))
+			r = buffer_printf(to, "iseq ${netX/mac} %s && set image %s ||\n",
+					  mac_format(&n->mac, mac), n->image);
+	}
+	return r;
+}
+
+int ipxe_format(const struct cluster *c, const struct nodes *t, bool with_root, struct buffer *to)
+{
+	char server[INET_ADDRSTRLEN];
+	int r = buffer_printf(to, "#!ipxe\n# written by bpboot config\n");
+
+	if (r == 0 && with_root)
+		r = put_roots(c, t, to);
+	if (r == 0)
+		r = buffer_printf(to,
+				  ":again\n"
+				  "imgfree\n"
+				  "kernel %s initrd=%s BOOTIF=01-${netX/mac:hexhyp}",
+				  c->kernel, c->initrd);
+	if (r == 0 && with_root)
+		r = buffer_printf(to, " root=tftp://%s/${image}.index",
+				  ipv4_format(c->address, server));
 	if (r == 0)
 		r = ipxe_cmdline(c, to);
 	if (r == 0)

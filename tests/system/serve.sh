@@ -1,0 +1,128 @@
+#!/bin/bash
+# serve.sh - bpboot serve: dnsmasq supervised, its nodes changed under it, beside another server, and ended
+. tests/system/lib.sh
+
+if [ -z "${SERVE_NS-}" ]; then
+	export SERVE_NS=1
+	for how in -n -rn; do
+		if unshare $how true 2>/dev/null; then
+			exec unshare $how bash "$0"
+		fi
+	done
+	echo "skip serve - no network namespace can be made here"
+	exit 0
+fi
+
+PATH=$PATH:/usr/sbin:/sbin
+build=$(realpath "$BUILD")
+bp=$build/src/cli/bpboot probe=$build/tests/tools/dhcp-probe
+pids=()
+trap '[ ${#pids[@]} = 0 ] || kill "${pids[@]}" 2>/dev/null' EXIT
+etc=$SCRATCH/etc boot=$SCRATCH/boot log=$SCRATCH/serve.log
+mkdir -p "$etc" "$boot/parts" && chmod 755 "$SCRATCH" "$boot" "$boot/parts"
+
+# The node is a namespace of its own, cabled to eth1.
+unshare -n sleep 1000 &
+net=$!
+pids+=($net)
+wait_for 5 bash -c "[ \"\$(readlink /proc/$net/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]"
+ip link set lo up && ip link add eth1 type veth peer name eth0 address 52:54:00:00:00:01 netns $net &&
+	ip link set eth1 up && ip address add 10.9.0.1/24 dev eth1
+on_node() { nsenter -t $net -n "$@"; }
+on_node ip link set lo up
+
+cat >"$etc/cluster.conf" <<EOF
+[cluster]
+interface = eth1
+network = 10.9.0.0/24
+address = 10.9.0.1
+boot = $boot
+nodes = nodes
+[master]
+state = $SCRATCH/state
+EOF
+printf '1 52:54:00:00:00:01 10.9.0.11\n' >"$etc/nodes"
+serve() { # OPTIONS...: its pid is $serve
+	: >"$log"
+	"$bp" serve --cluster "$etc/cluster.conf" "$@" >"$log" 2>&1 &
+	serve=$!
+	pids+=($serve)
+}
+says() { wait_for 20 grep -qE -- "$1" "$log"; }
+end() { # within 10 s, with status 0
+	kill -TERM "$serve" && wait_for 10 bash -c "! kill -0 $serve 2>/dev/null"
+	wait "$serve"
+}
+dnsmasq_of() { cat "/proc/$serve/task/$serve/children"; }
+set_mac() { on_node ip link set eth0 down && on_node ip link set eth0 address "$1" && on_node ip link set eth0 up; }
+address_of() { # MAC: what the node gets with it, or nothing
+	set_mac "$1"
+	on_node "$probe" --interface eth0 --retry 300 --timeout "${2-5000}" 2>/dev/null | sed -n 's/.*ADDRESS=\([0-9.]*\).*/\1/p' | head -n 1
+}
+
+serve
+t "it says that it serves" says 'serving 1 nodes on eth1'
+first=$(dnsmasq_of)
+[ "$(address_of 52:54:00:00:00:01)" = 10.9.0.11 ]
+t "a node gets its address" test $? = 0
+t "and it is said, with the node's name" says 'n1 \(52:54:00:00:00:01\): init has address 10.9.0.11'
+[ -z "$(address_of 52:54:00:00:00:02 1500)" ]
+t "a machine that is not in the table gets none" test $? = 0
+t "and it is said" says '52:54:00:00:00:02 gets no answer: it is not in the node table'
+t "the script for iPXE is written" grep -q '^kernel vmlinuz' "$boot/boot.ipxe"
+
+# --- a transfer goes on while the table changes ---
+head -c 8000000 /dev/urandom >"$boot/slow" && chmod 644 "$boot/slow"
+set_mac 52:54:00:00:00:01 && on_node ip address add 10.9.0.11/24 dev eth0
+on_node "$build/src/cli/bpboot" fetch --blksize 512 --windowsize 1 --output "$SCRATCH/got" tftp://10.9.0.1/slow >"$SCRATCH/fetch.log" 2>&1 &
+fetch=$!
+pids+=($fetch)
+wait_for 10 bash -c "ls $SCRATCH/got* $SCRATCH/.got* 2>/dev/null | grep -q ."
+"$bp" node --cluster "$etc/cluster.conf" add 2 52:54:00:00:00:02 --address 10.9.0.12 >/dev/null
+t "a changed table is taken" says '2 nodes, as .* says now'
+wait $fetch
+t "without dropping a transfer" cmp "$SCRATCH/got" "$boot/slow"
+t "nor starting dnsmasq anew" test "$(dnsmasq_of)" = "$first"
+t "a file that was sent is told of" says 'n1: has slow'
+[ "$(address_of 52:54:00:00:00:02)" = 10.9.0.12 ]
+t "the new node gets its address" test $? = 0
+
+echo nonsense >>"$etc/nodes"
+t "a table that is nonsense is told of, with its line" says 'nodes:3: line of '
+t "and the old one stays in force" says 'the nodes stay as they were'
+[ "$(address_of 52:54:00:00:00:02)" = 10.9.0.12 ]
+t "its nodes are still served" test $? = 0
+sed -i '$d' "$etc/nodes"
+
+kill -KILL "$first"
+t "a dnsmasq that ends is told of" says 'dnsmasq ended \(status 137\)'
+t "and started again" wait_for 10 bash -c "[ -n \"\$(cat /proc/$serve/task/$serve/children)\" ]"
+[ "$(address_of 52:54:00:00:00:01 10000)" = 10.9.0.11 ]
+t "it serves as before" test $? = 0
+
+on_node "$build/src/cli/bpboot" fetch --output "$SCRATCH/none" tftp://10.9.0.1/none >/dev/null 2>&1
+t "a file that is not there is told of" says "asked for '.*none', which is not there"
+
+# --- another server on the network ---
+t_says "a second server on this machine is refused" 1 "another program of this machine holds the DHCP server's port" timeout 20 "$bp" serve --cluster "$etc/cluster.conf"
+end
+t "it ends with status 0 when told to" test $? = 0
+t "and leaves nothing behind" test -z "$(ls -d /run/bpboot/serve.$serve "${TMPDIR:-/tmp}/serve.$serve" 2>/dev/null)"
+on_node ip address flush dev eth0
+on_node ip address add 10.9.0.250/24 dev eth0
+on_node dnsmasq --conf-file=/dev/null --no-daemon --pid-file= --port=0 --user=root --no-ping --interface=eth0 --bind-interfaces \
+	--leasefile-ro --dhcp-range=10.9.0.100,10.9.0.120,1h >"$SCRATCH/other.log" 2>&1 &
+other=$!
+pids+=($other)
+wait_for 5 on_node bash -c 'ss -Hlun "sport = :67" | grep -q .'
+t_says "a network on which another server answers is refused" 1 "another DHCP server, 10.9.0.250, answers on eth1: --proxy serves beside it" timeout 20 "$bp" serve --cluster "$etc/cluster.conf"
+serve --proxy
+t "as a proxy it serves beside it" says 'serving 2 nodes on eth1'
+t "and says whose the addresses are" says '10.9.0.250 hands out the addresses'
+t "init is then told by the script what to fetch" grep -q 'root=tftp://10.9.0.1/${image}.index' "$boot/boot.ipxe"
+end
+kill $other && wait $other 2>/dev/null
+t_says "an interface that is not there is named" 1 "no interface 'nowhere'" "$bp" serve --cluster "$etc/cluster.conf" --interface nowhere
+printf '1 x\n' >"$etc/nodes"
+t_says "a table that is nonsense at the start is refused" 1 "nodes:1: MAC 'x'" "$bp" serve --cluster "$etc/cluster.conf" --force
+done_testing
