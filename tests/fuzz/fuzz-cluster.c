@@ -44,7 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (strcmp(buffer_str(&one), buffer_str(&two)))
 		abort();
-	if (dnsmasq_format(&a, &none, false, &dnsmasq) < 0 || ipxe_format(&a, &none, false, &ipxe) < 0)
+	if (dnsmasq_format(&a, &none, false, &dnsmasq) < 0 ||
+	    ipxe_format(&a, &none, false, &ipxe) < 0)
 		abort();
 	if (lines_of(buffer_str(&ipxe)) != 11) /* as many as it has, whatever the file says */
 		abort();
