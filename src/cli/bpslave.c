@@ -12,7 +12,8 @@
 #define KEY_DEFAULT "/etc/bpboot/master.pub"
 
 struct options {
-	const char *boot_file, *events, *key;
+	const char *boot_file, *events, *key, *lease;
+	bool renew;
 	struct ipaddr master;
 	uint16_t port;
 };
@@ -33,6 +34,7 @@ static void defaults(void *options)
 	o->boot_file = HANDOVER_BOOT;
 	o->events = HANDOVER_EVENTS;
 	o->key = KEY_DEFAULT;
+	o->lease = HANDOVER_LEASE;
 }
 
 static int run(void *options, int argc, char **argv)
@@ -44,6 +46,7 @@ static int run(void *options, int argc, char **argv)
 		.key = o->key,
 		.master = o->master,
 		.port = o->port,
+		.lease = o->renew || getpid() == 1 ? o->lease : NULL,
 		.first = getpid() == 1,
 	};
 
@@ -59,6 +62,10 @@ static const struct option_row rows[] = {
 	{ "master", 0, OPTION_CALL, "ADDRESS[:PORT]",
 	  "bpmaster, in place of what the boot file says", .call = take_master },
 	{ "key", 0, OPTION_STRING, "FILE", "public key of bpmaster (" KEY_DEFAULT ")", AT(key) },
+	{ "lease", 0, OPTION_STRING, "FILE", "the DHCP lease that init left (" HANDOVER_LEASE ")",
+	  AT(lease) },
+	{ "renew", 0, OPTION_FLAG, NULL,
+	  "renew that lease, as the node's init does: nothing else on this node does", AT(renew) },
 	{ 0 },
 };
 

@@ -134,7 +134,7 @@ static int take_packet(struct discover *d, int fd)
 	_cleanup_nodes_ struct nodes t = { 0 };
 	struct udp_datagram u;
 	struct dhcp_ask a;
-	int r = packet_receive(fd, buf, &u);
+	int r = packet_receive(fd, buf, NULL, &u);
 
 	if (r == -EAGAIN || r == -EBADMSG)
 		return 0;

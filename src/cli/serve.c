@@ -65,7 +65,7 @@ static int take(int fd, uint32_t xid, struct in_addr *ret_server)
 	struct udp_datagram d;
 	struct dhcp_reply p;
 
-	if (packet_receive(fd, buf, &d) < 0 || dhcp_reply_parse(d.data, d.bytes, &p) < 0 ||
+	if (packet_receive(fd, buf, NULL, &d) < 0 || dhcp_reply_parse(d.data, d.bytes, &p) < 0 ||
 	    p.xid != xid || p.type != DHCP_OFFER)
 		return 0;
 	*ret_server = p.lease.server_id.s_addr ? p.lease.server_id : d.src;

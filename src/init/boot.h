@@ -135,6 +135,9 @@ void compose_undo(struct boot *b);
 
 /* --- resolve.c --- */
 
+/* Set b->dns: which name servers this node has. */
+void resolve_servers(struct boot *b);
+
 /* Find the address of the URL's host, when it is a name. Says. Return: 0 or negative errno. */
 int resolve_url(struct boot *b, struct fetch_url *u);
 

@@ -8,13 +8,17 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/parse.h"
 #include "init/boot.h"
+#include "wire/leasefile.h"
 
-#define FILE_MAX 8192
+#define FILE_MAX     8192
+#define NETWORKD_UP  "/run/systemd"
+#define NETWORKD_DIR NETWORKD_UP "/network"
 
 /* Append KEY=value unless the value is empty. */
 static int put(struct buffer *to, const char *key, const char *value)
@@ -27,35 +31,6 @@ static int put_ip(struct buffer *to, const char *key, const struct ipaddr *a)
 	char text[IP_STR_MAX];
 
 	return put(to, key, ip_format(a, text));
-}
-
-static int put_address(struct buffer *to, const char *key, struct in_addr a)
-{
-	char text[INET_ADDRSTRLEN];
-
-	return a.s_addr ? put(to, key, ipv4_format(a, text)) : 0;
-}
-
-static int put_addresses(struct buffer *to, const char *key, const struct in_addr *a, size_t n)
-{
-	char text[INET_ADDRSTRLEN];
-	int r = n ? buffer_printf(to, "%s=", key) : 0;
-
-	for (size_t i = 0; i < n && r == 0; i++)
-		r = buffer_printf(to, "%s%s", i ? " " : "", ipv4_format(a[i], text));
-	return r == 0 && n ? buffer_printf(to, "\n") : r;
-}
-
-static int put_routes(struct buffer *to, const struct dhcp_lease *l)
-{
-	char dst[INET_ADDRSTRLEN], gateway[INET_ADDRSTRLEN];
-	int r = l->n_routes ? buffer_printf(to, "ROUTES=") : 0;
-
-	for (size_t i = 0; i < l->n_routes && r == 0; i++)
-		r = buffer_printf(to, "%s%s/%u,%s", i ? " " : "",
-				  ipv4_format(l->routes[i].dst, dst), l->routes[i].prefix,
-				  ipv4_format(l->routes[i].gateway, gateway));
-	return r == 0 && l->n_routes ? buffer_printf(to, "\n") : r;
 }
 
 static int put_number(struct buffer *to, const char *key, uint64_t v)
@@ -86,30 +61,55 @@ static int boot_text(const struct boot *b, struct buffer *to)
 
 static int lease_text(const struct boot *b, struct buffer *to)
 {
-	const struct dhcp_lease *l = &b->lease;
-	char mac[MAC_STR_MAX], address[INET_ADDRSTRLEN], id[2 * DHCP_CLIENT_ID_BYTES + 1];
-	uint8_t raw_id[DHCP_CLIENT_ID_BYTES];
-	int r = buffer_printf(to, "INTERFACE=%s\nMAC=%s\nADDRESS=%s/%u\n", b->link.name,
-			      mac_format(&b->link.mac, mac), ipv4_format(l->address, address),
-			      l->prefix);
+	struct leasefile f = { .mac = b->link.mac,
+			       .leased = b->have_lease,
+			       .lease = b->lease,
+			       .obtained_ms = b->obtained_ms,
+			       .have6 = b->have_lease6,
+			       .address6 = b->lease6.address,
+			       .gateway6 = b->lease6.gateway,
+			       .prefix6 = b->lease6.prefix,
+			       .n_dns = b->n_dns };
 
-	r = r || !l->n_routers ? r : put_address(to, "GATEWAY", l->routers[0]);
-	if (b->have_lease) {
-		dhcp_client_id(&b->link.mac, raw_id);
-		format_hex(raw_id, sizeof(raw_id), id);
-		r = r ? r : put_address(to, "SERVER", l->server_id);
-		r = r ? r : put_number(to, "LEASE_SECONDS", l->lease_s);
-		r = r ? r : put_number(to, "RENEW_SECONDS", l->renew_s);
-		r = r ? r : put_number(to, "REBIND_SECONDS", l->rebind_s);
-		r = r ? r : put_number(to, "OBTAINED_MS", b->obtained_ms);
-		if (r == 0 && !b->adopted) /* another client's: we do not know it */
-			r = put(to, "CLIENT_ID", id);
-	}
-	r = r ? r : put(to, "HOSTNAME", l->hostname);
-	r = r ? r : put_addresses(to, "DNS", l->dns, l->n_dns);
-	r = r ? r : put_addresses(to, "NTP", l->ntp, l->n_ntp);
-	r = r || !l->mtu ? r : put_number(to, "MTU", l->mtu);
-	return r ? r : put_routes(to, l);
+	memcpy(f.interface, b->link.name, sizeof(f.interface));
+	memcpy(f.dns, b->dns, sizeof(b->dns));
+	if (!f.lease.search[0])
+		memcpy(f.lease.search, b->lease6.search, sizeof(b->lease6.search));
+	return leasefile_format(&f, to);
+}
+
+/*
+ * For a root with systemd-networkd: renew the lease, with the client id that leased it, and never
+ * let go of the address that the root itself may have come over. The root's own file for this
+ * interface comes before it, by its name.
+ */
+static int networkd_text(const struct boot *b, struct buffer *to)
+{
+	const struct dhcp_lease *l = &b->lease;
+	char mac[MAC_STR_MAX], address[IP_STR_MAX], gateway[IP_STR_MAX];
+	struct ipaddr own = b->have_lease6
+				    ? (struct ipaddr){ AF_INET6, 0, { .v6 = b->lease6.address } }
+				    : ip_from_v4(l->address);
+	struct ipaddr via = b->have_lease6
+				    ? (struct ipaddr){ AF_INET6, 0, { .v6 = b->lease6.gateway } }
+				    : ip_from_v4(l->routers[0]);
+	bool stays = b->cmdline.ip == CMDLINE_IP_STATIC;
+	int r = buffer_printf(to, "[Match]\nMACAddress=%s\n\n[Network]\nKeepConfiguration=yes\n",
+			      mac_format(&b->link.mac, mac));
+
+	if (r == 0 && stays)
+		r = buffer_printf(to, "Address=%s/%u\n", ip_format(&own, address),
+				  b->have_lease6 ? b->lease6.prefix : l->prefix);
+	if (r == 0 && stays && (b->have_lease6 ? b->lease6.have_gateway : l->n_routers > 0))
+		r = buffer_printf(to, "Gateway=%s\n", ip_format(&via, gateway));
+	for (size_t i = 0; i < b->n_dns && r == 0 && stays; i++)
+		r = buffer_printf(to, "DNS=%s\n", ip_format(&b->dns[i], address));
+	if (r == 0 && !stays)
+		r = buffer_printf(to, b->have_lease6 ? "IPv6AcceptRA=yes\n\n[DHCPv6]\n"
+						       "DUIDType=link-layer\n"
+						     : "DHCP=ipv4\n\n[DHCPv4]\n"
+						       "ClientIdentifier=mac\n");
+	return r;
 }
 
 static int write_text(struct boot *b, const char *name,
@@ -129,5 +129,11 @@ int handover_stage(struct boot *b)
 {
 	int r = write_text(b, BOOT_RUN_DIR "/boot", boot_text);
 
-	return r ? r : write_text(b, BOOT_RUN_DIR "/lease", lease_text);
+	resolve_servers(b);
+	r = r ? r : write_text(b, BOOT_RUN_DIR "/lease", lease_text);
+	if (r < 0 || b->adopted) /* another's initrd has its own ways to hand a network over */
+		return r;
+	(void)mkdir(NETWORKD_UP, 0755); /* writing says what is wrong */
+	(void)mkdir(NETWORKD_DIR, 0755);
+	return write_text(b, NETWORKD_DIR "/90-bpboot.network", networkd_text);
 }

@@ -39,7 +39,7 @@ static void add_dns(struct boot *b, const struct ipaddr *a)
 }
 
 /* nameserver=, else those of ip=, else those that we were told. */
-static void choose_dns(struct boot *b)
+void resolve_servers(struct boot *b)
 {
 	const struct cmdline *c = &b->cmdline;
 
@@ -77,7 +77,7 @@ int resolve_url(struct boot *b, struct fetch_url *u)
 
 	if (ip_is_set(&u->host))
 		return 0;
-	choose_dns(b);
+	resolve_servers(b);
 	config.n_servers = b->n_dns;
 	if (b->n_dns == 0)
 		return stage_fail(b, REPORT_DHCP, -EDESTADDRREQ,

@@ -9,11 +9,6 @@
  * One NIC at a time is REQUESTING; the others go on asking, so that one whose server offers but
  * never acknowledges does not hold up the rest. An offer that is not taken needs no answer: the
  * server's own timer takes it back (RFC 2131).
- *
- * The ARP probe (RFC 5227) begins with the REQUEST, so that most of its time passes while the
- * server answers. Two probes in a tenth of a second in place of RFC 5227's three in several: a
- * machine that has the address answers within a millisecond, and a thousand nodes wait for it at
- * each boot.
  */
 #include <errno.h>
 #include <ev.h>
@@ -26,35 +21,24 @@
 #include "net/dhcp_client_internal.h"
 #include "net/packet.h"
 
-#define RETRY_MS	 1000
-#define RETRY_MAX_MS	 16000
-#define TIMEOUT_MS	 60000
-#define HEAD_START_MS	 200
-#define SPARE_MS	 3000 /* an offer without a boot server waits so long for a better one */
-#define REQUEST_TRIES	 4
-#define PROBE_MS	 100
-#define PROBES		 2
-#define BROADCAST_TRIES	 2 /* then ask for broadcast answers: some relays and bridges need it */
-#define VENDOR_CLASS	 "bpboot:x86_64"
-#define PACKETS_PER_WAKE 32
+#define RETRY_MS	1000
+#define RETRY_MAX_MS	16000
+#define TIMEOUT_MS	60000
+#define HEAD_START_MS	200
+#define SPARE_MS	3000 /* an offer without a boot server waits so long for a better one */
+#define REQUEST_TRIES	4
+#define BROADCAST_TRIES 2 /* then ask for broadcast answers: some relays and bridges need it */
+#define VENDOR_CLASS	"bpboot:x86_64"
 
 static void nic_select(struct nic *n);
 static void nic_bound(struct nic *n);
 
 /* --- one NIC --- */
 
-static void probe_end(struct nic *n)
-{
-	ev_io_stop(n->c->loop, &n->arp_io);
-	n->arp = fd_close(n->arp);
-}
-
 static void nic_silence(struct nic *n)
 {
-	probe_end(n);
-	ev_io_stop(n->c->loop, &n->io);
 	ev_timer_stop(n->c->loop, &n->timer);
-	n->fd = fd_close(n->fd);
+	n->announced = false;
 	if (n->c->requesting == n)
 		n->c->requesting = NULL;
 }
@@ -65,14 +49,14 @@ static void nic_free(struct nic *n)
 	free(n);
 }
 
-static void nic_timer(struct nic *n, double after)
+void dhcp_nic_timer(struct nic *n, double after)
 {
 	ev_timer_stop(n->c->loop, &n->timer);
 	ev_timer_set(&n->timer, after, 0.);
 	ev_timer_start(n->c->loop, &n->timer);
 }
 
-static void nic_send(struct nic *n, enum dhcp_type type)
+void dhcp_nic_send(struct nic *n, enum dhcp_type type)
 {
 	const char *class = n->c->config.vendor_class;
 	struct dhcp_request q = {
@@ -101,40 +85,11 @@ static void nic_send(struct nic *n, enum dhcp_type type)
 		q.ciaddr = n->offer.lease.address;
 	r = dhcp_request_format(&q, buf, sizeof(buf), &d.bytes);
 	if (r == 0)
-		r = packet_broadcast(n->fd, n->link.ifindex, &d);
+		r = packet_broadcast(n->c->fd, n->link.ifindex, &d);
 	n->err = r; /* for the summary: a packet that was not sent is asked for again like one that
 		       was lost */
 	n->tries++;
-	nic_timer(n, backoff_next(&n->backoff) / 1e3);
-}
-
-static void probe_send(struct nic *n)
-{
-	struct arp p = arp_probe(&n->link.mac, n->offer.lease.address);
-
-	n->probes++;
-	(void)!packet_send_arp(n->arp, n->link.ifindex, &p); /* one is as good as two */
-}
-
-/* Ask who has the address. When that cannot be asked, nobody has it. */
-static void probe_begin(struct nic *n)
-{
-	uint32_t ms = n->c->config.probe_ms;
-
-	probe_end(n);
-	n->probes = 0;
-	n->probed_until = ev_now(n->c->loop);
-	if (ms == DHCP_CLIENT_NO_PROBE)
-		return;
-	n->arp = packet_open_arp(n->link.ifindex);
-	if (n->arp < 0) {
-		n->arp = FD_NONE;
-		return;
-	}
-	n->probed_until += (ms ? ms : PROBE_MS) / 1e3;
-	ev_io_set(&n->arp_io, n->arp, EV_READ);
-	ev_io_start(n->c->loop, &n->arp_io);
-	probe_send(n);
+	dhcp_nic_timer(n, backoff_next(&n->backoff) / 1e3);
 }
 
 static void nic_request(struct nic *n)
@@ -144,15 +99,15 @@ static void nic_request(struct nic *n)
 	n->requested = true;
 	n->tries = 0;
 	backoff_reset(&n->backoff);
-	nic_send(n, DHCP_REQUEST);
-	probe_begin(n);
+	dhcp_nic_send(n, DHCP_REQUEST);
+	dhcp_probe_begin(n);
 }
 
 /* Ask, or ask again, for offers. */
 static void nic_discover(struct nic *n)
 {
 	n->discovers++;
-	nic_send(n, DHCP_DISCOVER);
+	dhcp_nic_send(n, DHCP_DISCOVER);
 }
 
 static bool spare_is_due(const struct nic *n)
@@ -178,14 +133,14 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 		break;
 	case NIC_REQUESTING:
 		if (n->tries < REQUEST_TRIES)
-			nic_send(n, DHCP_REQUEST);
+			dhcp_nic_send(n, DHCP_REQUEST);
 		else
 			nic_select(n);
 		break;
 	case NIC_PROBING:
 		if (n->probes < PROBES && ev_now(loop) < n->probed_until - 0.001) {
-			probe_send(n);
-			nic_timer(n, MAX(n->probed_until - ev_now(loop), 0.));
+			dhcp_probe_send(n);
+			dhcp_nic_timer(n, MAX(n->probed_until - ev_now(loop), 0.));
 		} else {
 			nic_bound(n);
 		}
@@ -216,7 +171,7 @@ static void on_offer(struct nic *n, const struct dhcp_reply *p)
 	if (!n->have_offer) {
 		n->offer_at = ev_now(n->c->loop);
 		if (!whole)
-			nic_timer(n, SPARE_MS / 1e3);
+			dhcp_nic_timer(n, SPARE_MS / 1e3);
 	}
 	if (whole || !n->have_offer)
 		n->offer = *p;
@@ -225,26 +180,39 @@ static void on_offer(struct nic *n, const struct dhcp_reply *p)
 		nic_request(n);
 }
 
-/* Another NIC won: what may be leased to this one is given back, and it is left as it was found. */
-static void nic_let_go(struct nic *n)
+/* Another NIC won: what may be leased to this one is given back, and it is left as it was found.
+ * Return: whether it is to be set down. */
+static bool nic_let_go(struct nic *n)
 {
-	if (n->requested && n->fd >= 0)
-		nic_send(n, DHCP_RELEASE);
+	if (n->requested && n->announced)
+		dhcp_nic_send(n, DHCP_RELEASE);
 	nic_silence(n);
-	if (!n->was_up)
-		(void)!link_set_up(n->link.ifindex, false); /* up and silent is fine, too */
+	return !n->was_up;
 }
 
 /* All is over; the caller is told next. */
+static void close_sockets(struct dhcp_client *c)
+{
+	ev_io_stop(c->loop, &c->io);
+	ev_io_stop(c->loop, &c->arp_io);
+	c->fd = fd_close(c->fd);
+	c->arp = fd_close(c->arp);
+}
+
 static void end(struct dhcp_client *c, const struct nic *winner)
 {
+	int down[LINKS_MAX];
+	size_t n = 0;
+
 	c->ended = true;
 	for (size_t i = 0; i < c->n_nics; i++) {
-		if (winner && c->nics[i] != winner)
-			nic_let_go(c->nics[i]);
+		if (winner && c->nics[i] != winner && nic_let_go(c->nics[i]))
+			down[n++] = c->nics[i]->link.ifindex;
 		else
 			nic_silence(c->nics[i]);
 	}
+	close_sockets(c);
+	link_set_aside(down, n, false, NULL);
 	ev_timer_stop(c->loop, &c->deadline);
 	ev_timer_stop(c->loop, &c->no_carrier);
 }
@@ -279,51 +247,8 @@ static bool on_ack(struct nic *n, const struct dhcp_reply *p)
 		return false;
 	}
 	n->state = NIC_PROBING;
-	nic_timer(n, left / 2);
+	dhcp_nic_timer(n, left / 2);
 	return true;
-}
-
-/* Somebody has the address: say so to the server, and begin anew after a while. */
-static void on_conflict(struct nic *n, const struct mac *holder)
-{
-	char address[INET_ADDRSTRLEN], mac[MAC_STR_MAX];
-
-	n->declines++;
-	n->holder = *holder;
-	log_warn(0, "%s: the address %s that DHCP offers is in use by %s, declining it",
-		 n->link.name, ipv4_format(n->offer.lease.address, address),
-		 mac_format(holder, mac));
-	probe_end(n);
-	if (n->state == NIC_PROBING) /* before its ACK it is not ours to decline */
-		nic_send(n, DHCP_DECLINE);
-	if (n->c->requesting == n)
-		n->c->requesting = NULL;
-	n->requested = false;
-	n->have_offer = false;
-	n->state = NIC_HEAD_START;
-	nic_timer(n, backoff_next(&n->declined) / 1e3);
-}
-
-static void on_arp(struct ev_loop *loop, struct ev_io *io, int revents)
-{
-	struct nic *n = io->data;
-	struct arp p;
-
-	for (int i = 0; i < PACKETS_PER_WAKE; i++) {
-		int r = packet_receive_arp(n->arp, &p);
-
-		if (r == -EBADMSG)
-			continue;
-		if (r < 0)
-			return;
-		if (n->state == NIC_PROBING &&
-		    arp_conflicts(&p, &n->link.mac, n->offer.lease.address)) {
-			on_conflict(n, &p.sender_mac);
-			return;
-		}
-		/* the ACK is still to come: what answered the first probe answers the second, too
-		 */
-	}
 }
 
 static void on_nak(struct nic *n, const struct dhcp_reply *p)
@@ -336,7 +261,7 @@ static void on_nak(struct nic *n, const struct dhcp_reply *p)
 	n->have_offer = false;
 	n->tries = 0;
 	n->xid = backoff_random(UINT32_MAX);
-	nic_timer(n, backoff_next(&n->backoff) / 1e3);
+	dhcp_nic_timer(n, backoff_next(&n->backoff) / 1e3);
 }
 
 /* One datagram. Return: false when @n may be gone. */
@@ -370,20 +295,38 @@ static bool nic_take(struct nic *n, const struct udp_datagram *d)
 
 static void on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
 {
-	struct nic *n = io->data;
+	struct dhcp_client *c = io->data;
 	uint8_t buf[PACKET_BYTES_MAX];
 
 	for (int i = 0; i < PACKETS_PER_WAKE; i++) {
 		struct udp_datagram d;
-		int r = packet_receive(n->fd, buf, &d);
+		struct nic *n;
+		int ifindex = 0, r = packet_receive(c->fd, buf, &ifindex, &d);
 
-		if (r == -EBADMSG)
+		if (r == -EBADMSG || r == -ENETDOWN) /* of one link; the kernel tells us of it */
 			continue;
 		if (r < 0)
-			return; /* -EAGAIN, or the link went down, which the kernel tells us */
-		if (!nic_take(n, &d))
+			return;
+		n = dhcp_nic_find(c, ifindex);
+		if (n && !nic_take(n, &d))
 			return;
 	}
+}
+
+/*
+ * One socket serves all NICs: each takes the kernel 20 ms to close. It is opened when it is needed,
+ * as its module may still have to be loaded when the client begins.
+ */
+static int open_socket(struct dhcp_client *c)
+{
+	int fd = c->fd < 0 ? packet_open(0, DHCP_CLIENT_PORT) : c->fd;
+
+	if (c->fd >= 0 || fd < 0)
+		return MIN(fd, 0);
+	c->fd = fd;
+	ev_io_set(&c->io, fd, EV_READ);
+	ev_io_start(c->loop, &c->io);
+	return 0;
 }
 
 /* Begin at DISCOVER, for the first time or after a request that came to nothing. */
@@ -393,17 +336,14 @@ static void nic_select(struct nic *n)
 
 	if (c->requesting == n)
 		c->requesting = NULL;
-	if (n->fd < 0) {
-		n->fd = packet_open(n->link.ifindex, DHCP_CLIENT_PORT);
-		if (n->fd < 0) { /* tried again with the timer */
-			n->err = n->fd;
-			n->fd = FD_NONE;
-			n->state = NIC_HEAD_START;
-			nic_timer(n, backoff_next(&n->backoff) / 1e3);
-			return;
-		}
-		ev_io_set(&n->io, n->fd, EV_READ);
-		ev_io_start(c->loop, &n->io);
+	n->err = open_socket(c);
+	if (n->err < 0) { /* tried again with the timer */
+		n->state = NIC_HEAD_START;
+		dhcp_nic_timer(n, backoff_next(&n->backoff) / 1e3);
+		return;
+	}
+	if (!n->announced) {
+		n->announced = true;
 		n->since = ev_now(c->loop);
 		if (c->ops->link)
 			c->ops->link(c->ctx, &n->link);
@@ -426,12 +366,12 @@ static void nic_carrier(struct nic *n)
 	n->state = NIC_HEAD_START;
 	if (mac_is_zero(&c->config.prefer) || mac_equal(&c->config.prefer, &n->link.mac))
 		wait = 0;
-	nic_timer(n, wait / 1e3); /* none means from the loop: the caller has no object yet */
+	dhcp_nic_timer(n, wait / 1e3); /* none means from the loop: the caller has no object yet */
 }
 
 /* --- the NICs that there are --- */
 
-static struct nic *nic_find(struct dhcp_client *c, int ifindex)
+struct nic *dhcp_nic_find(struct dhcp_client *c, int ifindex)
 {
 	for (size_t i = 0; i < c->n_nics; i++) {
 		if (c->nics[i]->link.ifindex == ifindex)
@@ -458,20 +398,32 @@ static void nic_add(struct dhcp_client *c, const struct link *l)
 	n->c = c;
 	n->link = *l;
 	n->was_up = l->up;
-	n->fd = n->arp = FD_NONE;
 	n->declined = BACKOFF(c->config.retry_ms, c->config.retry_max_ms);
 	n->backoff = BACKOFF(c->config.retry_ms, c->config.retry_max_ms);
-	ev_init(&n->io, on_readable);
-	n->io.data = n;
-	ev_init(&n->arp_io, on_arp);
-	n->arp_io.data = n;
 	ev_init(&n->timer, on_timer);
 	n->timer.data = n;
 	c->nics[c->n_nics++] = n;
-	if (!l->up)
-		n->err = link_set_up(l->ifindex, true);
+	if (!l->up && c->n_to_up < LINKS_MAX)
+		c->to_up[c->n_to_up++] = l->ifindex;
 	if (l->carrier)
 		nic_carrier(n);
+}
+
+/* What nic_add() has found down. */
+static void set_up(struct dhcp_client *c)
+{
+	for (size_t i = 0; i < c->n_to_up; i++) {
+		struct nic *n = dhcp_nic_find(c, c->to_up[i]);
+
+		if (n && c->up_errs && c->n_slots + c->n_to_up <= LINK_ERRS_MAX)
+			n->up_err = &c->up_errs[c->n_slots + i];
+	}
+	link_set_aside(c->to_up, c->n_to_up, true,
+		       c->up_errs && c->n_slots + c->n_to_up <= LINK_ERRS_MAX
+			       ? c->up_errs + c->n_slots
+			       : NULL);
+	c->n_slots += c->n_to_up;
+	c->n_to_up = 0;
 }
 
 static void nic_remove(struct dhcp_client *c, struct nic *n)
@@ -490,7 +442,7 @@ static void nic_remove(struct dhcp_client *c, struct nic *n)
 static void on_link(void *ctx, enum link_event event, const struct link *l)
 {
 	struct dhcp_client *c = ctx;
-	struct nic *n = nic_find(c, l->ifindex);
+	struct nic *n = dhcp_nic_find(c, l->ifindex);
 	bool had;
 
 	if (c->ended)
@@ -498,6 +450,7 @@ static void on_link(void *ctx, enum link_event event, const struct link *l)
 	if (!n) {
 		if (event != LINK_REMOVED)
 			nic_add(c, l);
+		set_up(c);
 		return;
 	}
 	if (event == LINK_REMOVED || !is_wanted(c, l)) {
@@ -556,6 +509,11 @@ int dhcp_client_new(struct ev_loop *loop, struct links *links,
 	c->ops = ops;
 	c->ctx = ctx;
 	c->config = *config;
+	c->up_errs = link_errs_new();
+	c->fd = c->arp = FD_NONE;
+	ev_init(&c->io, on_readable);
+	ev_init(&c->arp_io, dhcp_on_arp);
+	c->io.data = c->arp_io.data = c;
 	if (c->config.retry_ms == 0)
 		c->config.retry_ms = RETRY_MS;
 	if (c->config.retry_max_ms == 0)
@@ -564,6 +522,7 @@ int dhcp_client_new(struct ev_loop *loop, struct links *links,
 		c->config.timeout_ms = TIMEOUT_MS;
 	r = links_watch(links, on_link, c);
 	if (r < 0) {
+		link_errs_free(c->up_errs);
 		free(c);
 		return r;
 	}
@@ -578,6 +537,7 @@ int dhcp_client_new(struct ev_loop *loop, struct links *links,
 	table = links_table(links, &n);
 	for (size_t i = 0; i < n; i++)
 		nic_add(c, &table[i]);
+	set_up(c);
 	*ret = c;
 	return 0;
 }
@@ -591,5 +551,7 @@ void dhcp_client_free(struct dhcp_client *c)
 	ev_timer_stop(c->loop, &c->no_carrier);
 	for (size_t i = 0; i < c->n_nics; i++)
 		nic_free(c->nics[i]);
+	close_sockets(c);
+	link_errs_free(c->up_errs);
 	free(c);
 }

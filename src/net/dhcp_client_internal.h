@@ -14,9 +14,8 @@ struct nic {
 	struct dhcp_client *c;
 	struct link link; /* as last told */
 	enum nic_state state;
-	bool was_up; /* before we set it up */
-	int fd, arp; /* FD_NONE: closed */
-	struct ev_io io, arp_io;
+	bool was_up;	/* before we set it up */
+	bool announced; /* has carrier, and was told */
 	struct ev_timer timer;
 	struct backoff backoff, declined;
 	uint32_t xid;
@@ -27,7 +26,8 @@ struct nic {
 	bool requested; /* what was offered may be leased to us */
 	ev_tstamp probed_until;
 	unsigned probes;
-	int err; /* of sending or of setting up, for the summary; 0 or the last */
+	const int *up_err; /* of setting up, or NULL */
+	int err;	   /* of sending or of setting up, for the summary; 0 or the last */
 	bool have_offer;
 	ev_tstamp offer_at;
 	struct dhcp_reply offer; /* taken, or kept while a better one may come */
@@ -46,8 +46,30 @@ struct dhcp_client {
 	struct ev_timer no_carrier;
 	ev_tstamp started;
 	bool had_carrier;
-	bool ended; /* the caller was told */
-	struct nic *requesting;
+	bool ended;		/* the caller was told */
+	struct nic *requesting; /* or probing what it was given */
+	int fd, arp;		/* packet sockets for all NICs; FD_NONE: closed */
+	struct ev_io io, arp_io;
 	struct nic *nics[LINKS_MAX]; /* owned */
 	size_t n_nics;
+	int to_up[LINKS_MAX]; /* ifindexes that are to be set up */
+	size_t n_to_up;
+	int *up_errs;	/* owned, or NULL */
+	size_t n_slots; /* of it that are used */
 };
+
+#define PACKETS_PER_WAKE 32
+#define PROBES		 2
+
+/* --- dhcp_client.c --- */
+
+struct nic *dhcp_nic_find(struct dhcp_client *c, int ifindex);
+void dhcp_nic_timer(struct nic *n, double after);
+void dhcp_nic_send(struct nic *n, enum dhcp_type type);
+
+/* --- dhcp_client_probe.c --- */
+
+/* Ask who has the address that is requested. When that cannot be asked, nobody has it. */
+void dhcp_probe_begin(struct nic *n);
+void dhcp_probe_send(struct nic *n);
+void dhcp_on_arp(struct ev_loop *loop, struct ev_io *io, int revents);

@@ -13,7 +13,9 @@ static void nic_summary(const struct nic *n, double now, char *buf, size_t size)
 
 	ipv4_format(n->offer.lease.server_id, server);
 	ipv4_format(n->offer.lease.address, address);
-	if (!n->link.carrier)
+	if (n->up_err && *n->up_err < 0)
+		snprintf(buf, size, "%s cannot be set up: %s", name, strerror(-*n->up_err));
+	else if (!n->link.carrier)
 		snprintf(buf, size, "%s has no carrier", name);
 	else if (n->err < 0)
 		snprintf(buf, size, "%s: cannot send: %s", name, strerror(-n->err));

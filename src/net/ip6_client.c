@@ -274,6 +274,9 @@ static void nic_free(struct nic *n)
 /* Everything stops; NICs but @winner that were down are set down again. */
 static void end(struct ip6_client *c, const struct nic *winner)
 {
+	int down[LINKS_MAX];
+	size_t n = 0;
+
 	c->ended = true;
 	ev_timer_stop(c->loop, &c->tick);
 	ev_timer_stop(c->loop, &c->deadline);
@@ -281,8 +284,9 @@ static void end(struct ip6_client *c, const struct nic *winner)
 	for (size_t i = 0; i < c->n_nics; i++) {
 		talk_end(c->nics[i]);
 		if (winner && c->nics[i] != winner && !c->nics[i]->was_up)
-			(void)!link_set_up(c->nics[i]->link.ifindex, false); /* costs nothing */
+			down[n++] = c->nics[i]->link.ifindex;
 	}
+	link_set_aside(down, n, false, NULL);
 }
 
 static void bound(struct nic *n)
@@ -472,7 +476,8 @@ static void nic_add(struct ip6_client *c, const struct link *l)
 	n->link.carrier = false; /* it comes with a change of the link */
 	if (l->up)
 		n->err = link_set_up(l->ifindex, false);
-	n->err = n->err ? n->err : link_set_up(l->ifindex, true);
+	link_set_aside(&l->ifindex, 1, true,
+		       NULL); /* without it there is no carrier, which is told */
 }
 
 static void on_link(void *ctx, enum link_event event, const struct link *l)

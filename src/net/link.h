@@ -72,6 +72,17 @@ void links_unwatch(struct links *ls, link_watch_fn fn, void *ctx);
 
 /* Return of all: 0 or negative errno of the kernel. */
 _must_check_ int link_set_up(int ifindex, bool up);
+/*
+ * Set links up or down in a process of its own, one after the other: a card may take a tenth of a
+ * second each, and nobody should wait for sixteen. @errs (of link_errs_new(), or NULL) gets the
+ * errno of each in its place. The process is reaped by whoever reaps in this one, or after it.
+ */
+#define LINK_ERRS_MAX LINKS_MAX
+void link_set_aside(const int *ifindexes, size_t n, bool up, int *errs);
+
+/* LINK_ERRS_MAX numbers that a process aside can write to. Return: NULL when there is no memory. */
+int *link_errs_new(void);
+void link_errs_free(int *errs);
 _must_check_ int link_set_mtu(int ifindex, uint32_t mtu);
 
 /* Add an address; one that is there already is fine. @broadcast 0.0.0.0: none. */

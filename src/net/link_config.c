@@ -7,7 +7,9 @@
 #include <linux/if_addr.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "net/link.h"
 #include "net/netlink.h"
@@ -26,6 +28,36 @@ int link_set_up(int ifindex, bool up)
 
 	netlink_begin(&q, RTM_NEWLINK, 0, &m, sizeof(m));
 	return netlink_ask(&q, NULL, NULL);
+}
+
+void link_set_aside(const int *ifindexes, size_t n, bool up, int *errs)
+{
+	pid_t pid = n > 0 ? fork() : -1;
+
+	if (pid > 0 || n == 0)
+		return;
+	for (size_t i = 0; i < n; i++) { /* without a process it is done here */
+		int r = link_set_up(ifindexes[i], up);
+
+		if (errs)
+			errs[i] = r;
+	}
+	if (pid == 0)
+		_exit(0);
+}
+
+int *link_errs_new(void)
+{
+	int *p = mmap(NULL, LINK_ERRS_MAX * sizeof(*p), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void link_errs_free(int *errs)
+{
+	if (errs)
+		(void)munmap(errs, LINK_ERRS_MAX * sizeof(*errs));
 }
 
 int link_set_mtu(int ifindex, uint32_t mtu)

@@ -67,12 +67,11 @@ static int send_all(int fd, int ifindex, uint16_t protocol, const void *p, size_
 	return sendto(fd, p, n, 0, (const struct sockaddr *)&a, sizeof(a)) < 0 ? -errno : 0;
 }
 
-int packet_open_arp(int ifindex)
+int packet_open_arp(void)
 {
 	struct sockaddr_ll a = {
 		.sll_family = AF_PACKET,
 		.sll_protocol = htons(ETH_P_ARP),
-		.sll_ifindex = ifindex,
 	};
 	_cleanup_close_ int fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
@@ -89,13 +88,16 @@ int packet_send_arp(int fd, int ifindex, const struct arp *a)
 	return send_all(fd, ifindex, ETH_P_ARP, buf, sizeof(buf));
 }
 
-int packet_receive_arp(int fd, struct arp *ret)
+int packet_receive_arp(int fd, int *ret_ifindex, struct arp *ret)
 {
 	uint8_t buf[2 * ARP_BYTES]; /* what is longer is cut: it is padding */
-	ssize_t n = recv(fd, buf, sizeof(buf), MSG_DONTWAIT);
+	struct sockaddr_ll from = { 0 };
+	socklen_t len = sizeof(from);
+	ssize_t n = recvfrom(fd, buf, sizeof(buf), MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 
 	if (n < 0)
 		return errno == EINTR ? -EAGAIN : -errno;
+	*ret_ifindex = from.sll_ifindex;
 	return arp_parse(buf, (size_t)n, ret);
 }
 
@@ -125,14 +127,18 @@ static bool checksum_later(struct msghdr *m)
 	return false;
 }
 
-int packet_receive(int fd, uint8_t buf[static PACKET_BYTES_MAX], struct udp_datagram *ret)
+int packet_receive(int fd, uint8_t buf[static PACKET_BYTES_MAX], int *ret_ifindex,
+		   struct udp_datagram *ret)
 {
 	union {
 		struct cmsghdr align;
 		uint8_t bytes[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
 	} control;
 	struct iovec v = { buf, PACKET_BYTES_MAX };
+	struct sockaddr_ll from = { 0 };
 	struct msghdr m = {
+		.msg_name = &from,
+		.msg_namelen = sizeof(from),
 		.msg_iov = &v,
 		.msg_iovlen = 1,
 		.msg_control = &control,
@@ -144,5 +150,7 @@ int packet_receive(int fd, uint8_t buf[static PACKET_BYTES_MAX], struct udp_data
 		return errno == EINTR ? -EAGAIN : -errno;
 	if (m.msg_flags & MSG_TRUNC)
 		return -EBADMSG;
+	if (ret_ifindex)
+		*ret_ifindex = from.sll_ifindex;
 	return udp_parse(buf, (size_t)n, checksum_later(&m), ret);
 }

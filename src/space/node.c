@@ -28,6 +28,7 @@
 #include "space/node.h"
 #include "space/pid1.h"
 #include "space/process.h"
+#include "space/renewal.h"
 #include "wire/masterkey.h"
 #include "wire/message.h"
 
@@ -53,6 +54,7 @@ struct node {
 	struct stream stream;
 	struct handshake handshake;
 	struct backoff backoff;
+	struct renewal *renewal; /* or NULL */
 	uint32_t silence_ms;
 	char trouble[MESSAGE_WORDS_MAX]; /* of our own start; told to the master */
 	char refusal[256];		 /* the master's words */
@@ -447,6 +449,15 @@ static void raise_limits(void)
 		log_warn(-errno, "cannot have more than a few files open");
 }
 
+static void keep_lease(struct node *n)
+{
+	const char *path = n->config->lease;
+	int r = path ? renewal_new(n->loop, path, &n->renewal) : 0;
+
+	if (r < 0 && r != -ENOENT)
+		log_warn(r, "the lease of this node is not renewed");
+}
+
 int node_run(const struct node_config *c)
 {
 	struct node n = {
@@ -475,9 +486,11 @@ int node_run(const struct node_config *c)
 	watch_signal(&n, &n.child, SIGCHLD, on_child);
 	watch_signal(&n, &n.term, SIGTERM, on_end);
 	watch_signal(&n, &n.interrupt, SIGINT, on_end);
+	keep_lease(&n);
 	ev_now_update(n.loop); /* prepare() may have taken its time */
 	attempt(&n);
 	ev_run(n.loop, 0);
+	renewal_free(n.renewal);
 	processes_close(&n.processes);
 	stream_deinit(&n.stream);
 	connect_end(&n);

@@ -21,7 +21,8 @@ struct node_config {
 	const char *key;       /* public key of the master */
 	struct ipaddr master;  /* in place of what the boot file says; not set: what it says */
 	uint16_t port;
-	bool first; /* this is PID 1: never return, and obey orders to go down */
+	const char *lease; /* the lease to renew (docs/handover.md); NULL: another program does */
+	bool first;	   /* this is PID 1: never return, and obey orders to go down */
 };
 
 /* Serve until SIGTERM or SIGINT; as PID 1 for ever. Return: 0 or negative errno (logged). */

@@ -71,6 +71,23 @@ get_stock() {
 	) >"$SCRATCH/stock.log" 2>&1
 }
 
+# get_dhcp_stock: ISC's dhcpd and dhcrelay, and radvd, in the same way; $PATH finds them then.
+get_dhcp_stock() {
+	local p stock=$BUILD/stock-dhcp
+	PATH=$PATH:$stock/usr/sbin
+	command -v dhcpd && command -v dhcrelay && command -v radvd && return 0
+	mkdir -p "$stock/deb" || return 1
+	(
+		cd "$stock/deb" || exit 1
+		for p in isc-dhcp-server isc-dhcp-relay radvd; do
+			apt-get -qq -o APT::Sandbox::User=root download "$p" || exit 1
+		done
+		for p in *.deb; do
+			dpkg -x "$p" "$stock" || exit 1
+		done
+	) >"$SCRATCH/stock.log" 2>&1
+}
+
 # --- a network and a machine, for tests that boot one directly by its kernel ---
 #
 # Called inside a network namespace of the test's own (lib_unshare), with $VM an empty directory: the console is

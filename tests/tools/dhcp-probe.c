@@ -12,6 +12,7 @@
 #include <ev.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -119,6 +120,7 @@ int main(int argc, char **argv)
 	struct probe p = { .loop = ev_loop_new(EVFLAG_AUTO), .status = 1 };
 	_cleanup_links_ struct links *links = NULL;
 	uint64_t start = clock_us();
+	struct rusage used;
 	int r = parse_args(argc, argv, &config, &p.apply);
 
 	if (r < 0 || !p.loop)
@@ -131,7 +133,9 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	ev_run(p.loop, 0);
-	printf("TOOK_MS=%llu\n", (unsigned long long)(clock_us() - start) / 1000);
+	getrusage(RUSAGE_SELF, &used);
+	printf("TOOK_MS=%llu\nPEAK_KB=%ld\n", (unsigned long long)(clock_us() - start) / 1000,
+	       used.ru_maxrss);
 	dhcp_client_free(p.client);
 	links_free(links);
 	links = NULL;

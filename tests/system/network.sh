@@ -1,0 +1,325 @@
+#!/bin/bash
+# network.sh - how a node gets its address: DHCP in its odd forms, ip= of every kind, IPv6, DNS
+#
+# The node is a network namespace, with veth pairs to a server's: dhcp-probe runs the client alone, light_node init
+# itself. Servers are dnsmasq, ISC's dhcpd and dhcrelay, radvd, and one that does what a test tells it.
+. tests/system/lib.sh
+PATH=$PATH:/usr/sbin:/sbin
+BUILD=$(readlink -f "$BUILD")
+bpboot=$BUILD/src/cli/bpboot
+probe=$BUILD/tests/tools/dhcp-probe
+pids=()
+
+if [ "$(id -u)" != 0 ]; then
+	echo "skip network - needs root"
+	exit 0
+fi
+if [ "${1-}" = --part ] && [ -z "${NETWORK_NS-}" ]; then
+	exec env NETWORK_NS=1 unshare --net --mount --propagation private bash "$0" "$@"
+fi
+end_all() {
+	local p
+	for p in "${pids[@]}"; do
+		kill "$p" 2>/dev/null
+	done
+	for p in "${pids[@]}"; do
+		wait "$p" 2>/dev/null
+	done
+	pids=()
+}
+trap end_all EXIT
+[ -z "${NETWORK_NS-}" ] || mount -t sysfs sysfs /sys
+
+# new_net NAME: a namespace held by a sleeping process, whose id is in $NAME.
+new_net() {
+	unshare -n sleep 1000 &
+	printf -v "$1" %s $!
+	pids+=($!)
+	wait_for 5 bash -c "[ \"\$(readlink /proc/$!/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]"
+	nsenter -t $! -n ip link set lo up
+}
+at() { # NET COMMAND...
+	local net=$1
+	shift
+	nsenter -t "$net" -n "$@"
+}
+
+# cable NET1 NAME1 MAC NET2 NAME2: NET1's end stays down.
+cable() {
+	ip link add "$2" netns "$1" address "$3" type veth peer name "$5" netns "$4" && at "$4" ip link set "$5" up
+}
+mac=52:54:00:00:00:01
+
+# our_server ADDRESS OFFER OPTIONS...: what they get is in $said.server.
+our_server() {
+	local address=$1
+	shift
+	at "$server" ip address replace "$address/24" dev s0
+	# the namespace is entered by the process itself, so that its pid is the one to end
+	nsenter -t "$server" -n python3 tests/tools/dhcp-server.py s0 "$address" "$@" >"$said.server" 2>&1 &
+	server_pid=$!
+	pids+=($!)
+	wait_for 10 grep -q ready "$said.server"
+}
+stop() { # PID
+	kill "$1" 2>/dev/null
+	wait "$1" 2>/dev/null
+}
+run_probe() { # OPTIONS...
+	at "$node" timeout 20 "$probe" --apply "$@" >"$said" 2>&1
+}
+has() { # NAME LINE...: every line stands in $said
+	local name=$1 line
+	shift
+	for line in "$@"; do
+		if ! grep -qxF -- "$line" "$said"; then
+			not_ok "$name" "no line '$line' in: $(cat "$said")"
+			return
+		fi
+	done
+	ok "$name"
+}
+took() { sed -n 's/^TOOK_MS=//p' "$said"; }
+
+# --- DHCP in its odd forms ---
+part_dhcp() {
+	our_server 10.7.0.1 10.7.0.50 overload=1 file=x.index
+	run_probe
+	has "options go on in file and server name" INTERFACE=eth0 ADDRESS=10.7.0.50/24 ROOT_PATH=/from/sname \
+		DOMAIN=sname.example HOSTNAME=n-file DNS=10.9.9.9 BOOT_FILE=x.index
+	t "its conflict probe costs a tenth of a second at most ($(took) ms in all)" test "$(took)" -lt 400
+	stop $server_pid
+
+	our_server 10.7.0.1 10.7.0.50 nak=2
+	run_probe --retry 100
+	has "a server that refuses twice, then not" ADDRESS=10.7.0.50/24
+	t "two refusals were two" test "$(grep -c '^REQUEST' "$said.server")" = 3
+	stop $server_pid
+
+	at "$server" ip address add 10.7.0.55/24 dev s0
+	our_server 10.7.0.1 10.7.0.55 second=10.7.0.56
+	run_probe --retry 100
+	has "an address that somebody has is declined, and the next one taken" ADDRESS=10.7.0.56/24
+	t "the decline names address and server" grep -q '^DECLINE .*requested=10.7.0.55 server=10.7.0.1 broadcast' "$said.server"
+	t "it is said, with who has it" grep -q 'the address 10.7.0.55 that DHCP offers is in use by' "$said"
+	stop $server_pid
+	at "$server" ip address del 10.7.0.55/24 dev s0
+
+	our_server 10.7.0.1 10.7.0.50 deaf=4
+	run_probe --retry 300
+	has "a server that is deaf for 4 s, as a port behind spanning tree is for 30" ADDRESS=10.7.0.50/24
+	t "it was asked again in time ($(took) ms)" test "$(took)" -lt 9000
+	stop $server_pid
+
+	our_server 10.7.0.1 10.7.0.50 lease=4
+	run_probe
+	has "a lease of 4 s has its times" "LEASE=4 RENEW=2 REBIND=3"
+	stop $server_pid
+
+	our_server 10.7.0.1 10.7.0.50
+	at "$server" timeout 20 python3 tests/tools/dhcp-server.py s0 10.7.0.2 10.7.0.60 >"$said.second" 2>&1 &
+	pids+=($!)
+	wait_for 5 grep -q ready "$said.second"
+	run_probe
+	t "of two servers one is taken" grep -qx 'ADDRESS=10.7.0.[56]0/24' "$said"
+	t "and the other one gets no lease to keep" \
+		test "$(cat "$said.server" "$said.second" | grep -c '^REQUEST .*server=10.7.0.[12] ')" -le 2
+	stop $server_pid
+	stop ${pids[-1]}
+	part_rubbish "${RUBBISH:-2000}"
+}
+
+# A fuzzer as a server, and a good one behind it.
+part_rubbish() { # COUNT
+	our_server 10.7.0.1 10.7.0.50 garbage="$1" seed="${SEED:-$RANDOM}"
+	at "$node" timeout 300 "$probe" --timeout 280000 --retry 500 >"$said" 2>&1
+	has "$1 packets of rubbish, then a good server: it is taken" ADDRESS=10.7.0.50/24
+	t "the rubbish was sent" grep -q 'rubbish sent' "$said.server"
+	stop $server_pid
+}
+
+part_isc() {
+	cat >"$SCRATCH/dhcpd.conf" <<-EOT
+		authoritative;
+		option rfc3442 code 121 = array of unsigned integer 8;
+		subnet 10.7.0.0 netmask 255.255.255.0 {
+			range 10.7.0.100 10.7.0.101;
+			option routers 10.7.0.1;
+			option interface-mtu 1400;
+			default-lease-time 30;
+			min-lease-time 10;
+			next-server 10.7.0.1;
+			filename "a.index";
+		}
+		subnet 10.8.0.0 netmask 255.255.255.0 {
+			range 10.8.0.100 10.8.0.110;
+			option rfc3442 24, 192,168,5, 10,8,0,1, 0, 10,8,0,1;
+		}
+	EOT
+	: >"$SCRATCH/dhcpd.leases"
+	at "$server" ip address replace 10.7.0.1/24 dev s0
+	# the relay's far side
+	new_net relay
+	new_net far
+	cable "$relay" far 52:54:00:00:00:aa "$server" s1
+	cable "$relay" near 52:54:00:00:00:ab "$far" eth0
+	at "$server" ip address add 10.9.0.1/24 dev s1
+	at "$server" ip route add 10.8.0.0/24 via 10.9.0.2
+	at "$relay" ip link set far up
+	at "$relay" ip link set near up
+	at "$relay" ip address add 10.9.0.2/24 dev far
+	at "$relay" ip address add 10.8.0.1/24 dev near
+	cat >>"$SCRATCH/dhcpd.conf" <<-EOT
+		subnet 10.9.0.0 netmask 255.255.255.0 { }
+	EOT
+	at "$far" ip link set eth0 down
+	nsenter -t "$server" -n dhcpd -4 -f -q --no-pid -cf "$SCRATCH/dhcpd.conf" -lf "$SCRATCH/dhcpd.leases" s0 s1 \
+		>"$SCRATCH/dhcpd.log" 2>&1 &
+	pids+=($!)
+	wait_for 10 at "$server" bash -c 'ss -Hwln | grep -q . || ss -Hlun "sport = :67" | grep -q .'
+	run_probe
+	has "ISC's dhcpd: lease, MTU and boot file" ADDRESS=10.7.0.100/24 "LEASE=30 RENEW=15 REBIND=26" MTU=1400 \
+		BOOT_FILE=a.index NEXT_SERVER=10.7.0.1
+	nsenter -t "$relay" -n dhcrelay -4 -d --no-pid -id near -iu far 10.9.0.1 >"$SCRATCH/relay.log" 2>&1 &
+	pids+=($!)
+	wait_for 10 grep -q 'Socket/fallback\|Sending on' "$SCRATCH/relay.log"
+	at "$far" timeout 20 "$probe" --apply >"$said" 2>&1
+	has "behind ISC's relay: the far server's lease" ADDRESS=10.8.0.100/24 "ROUTE=192.168.5.0/24 via 10.8.0.1"
+	t "and its routes" bash -c "nsenter -t $far -n ip route | grep -q '^default via 10.8.0.1 dev eth0'"
+	stop ${pids[-1]}
+	stop ${pids[-2]}
+	part_kea
+}
+
+# Where it is installed: it brings twenty libraries.
+
+part_kea() {
+	command -v kea-dhcp4 >/dev/null || return 0
+	cat >"$SCRATCH/kea.conf" <<-EOT
+		{ "Dhcp4": { "interfaces-config": { "interfaces": [ "s0" ] },
+			"lease-database": { "type": "memfile", "persist": false },
+			"valid-lifetime": 20,
+			"subnet4": [ { "subnet": "10.7.0.0/24", "pools": [ { "pool": "10.7.0.150 - 10.7.0.160" } ],
+				"next-server": "10.7.0.1", "boot-file-name": "k.index",
+				"option-data": [ { "name": "routers", "data": "10.7.0.1" } ] } ] } }
+	EOT
+	mkdir -p "$SCRATCH/kea"
+	KEA_PIDFILE_DIR=$SCRATCH/kea KEA_LOCKFILE_DIR=$SCRATCH/kea nsenter -t "$server" -n kea-dhcp4 -c "$SCRATCH/kea.conf" \
+		>"$SCRATCH/kea.log" 2>&1 &
+	pids+=($!)
+	wait_for 15 grep -q DHCP4_STARTED "$SCRATCH/kea.log"
+	run_probe
+	has "Kea: lease and boot file" ADDRESS=10.7.0.150/24 "LEASE=20 RENEW=10 REBIND=17" BOOT_FILE=k.index \
+		NEXT_SERVER=10.7.0.1
+	stop ${pids[-1]}
+}
+
+# --- many NICs ---
+nics_up() { [ "$(at "$node" ip -o link show up | wc -l)" = "$1" ]; }
+part_nics() {
+	local i one sixteen before
+
+	our_server 10.7.0.1 10.7.0.50
+	run_probe --retry 300
+	one=$(took)
+	for i in $(seq 1 15); do
+		cable "$node" "x$i" "52:54:00:00:01:$(printf %02x "$i")" "$server" "p$i"
+	done
+	before=$(at "$node" ip -o link show up | wc -l)
+	at "$node" ip address flush dev eth0
+	# all but the one with a server have a link and nobody who answers
+	at "$node" timeout 20 "$probe" --retry 300 >"$said" 2>&1
+	sixteen=$(took)
+	has "16 NICs with a link: the one that is answered wins" INTERFACE=eth0
+	t "16 NICs cost what one costs ($sixteen ms, $one ms with one)" test "$sixteen" -le $((one + 150))
+	t "its memory: less than 8 MB ($(sed -n 's/^PEAK_KB=//p' "$said") KB)" \
+		test "$(sed -n 's/^PEAK_KB=//p' "$said")" -lt 8192
+	t "those that did not win are down again" wait_for 5 nics_up "$before"
+	at "$node" timeout 20 "$probe" --prefer 52:54:00:00:01:07 >"$said" 2>&1
+	has "a preferred NIC that nobody answers does not hold up 16" INTERFACE=eth0
+	for i in $(seq 1 15); do
+		at "$node" ip link del "x$i"
+	done
+	stop $server_pid
+}
+
+# --- the lease is kept after init is gone ---
+
+# lease_file ADDRESS SECONDS: as init leaves it.
+lease_file() {
+	local now=$(($(cut -d' ' -f1 /proc/uptime | tr -d .) * 10))
+
+	at "$node" ip link set eth0 up
+	at "$node" ip address replace "$1/24" dev eth0
+	printf 'INTERFACE=%s\nMAC=%s\nADDRESS=%s/24\nSERVER=10.7.0.1\nLEASE_SECONDS=%d\nRENEW_SECONDS=%d\n%s\nOBTAINED_MS=%d\n' \
+		nic0 $mac "$1" "$2" $(($2 / 2)) "REBIND_SECONDS=$(($2 * 7 / 8))" "$now" >"$SCRATCH/lease"
+	printf 'MAC=%s\nMASTER=10.7.0.1\n' $mac >"$SCRATCH/boot"
+}
+slave() {
+	nsenter -t "$node" -n "$BUILD/src/cli/bpslave" --renew --lease "$SCRATCH/lease" --boot-file "$SCRATCH/boot" \
+		--key "$SCRATCH/keys/master.pub" >"$said.slave" 2>&1 &
+	slave_pid=$!
+	pids+=($!)
+}
+slave_says() { # SECONDS TEXT
+	wait_for "$1" grep -qF -- "$2" "$said.slave" || {
+		cat "$said.slave" "$said.server"
+		return 1
+	}
+}
+has_address() { at "$node" ip -o -4 address show dev eth0 | grep -q " $1/24 "; }
+renewals() { [ "$(grep -c '^REQUEST .*ciaddr=10.7.0.50 .* unicast' "$said.server")" -ge "$1" ]; }
+part_renewal() {
+	"$bpboot" keygen --dir "$SCRATCH/keys" >/dev/null
+	our_server 10.7.0.1 10.7.0.50 lease=4 t1=1 t2=3 second=10.7.0.51
+	lease_file 10.7.0.50 4
+	slave
+	t "bpslave renews a lease of 4 s for three lease times" wait_for 20 renewals 10
+	t "and the node still has its address" has_address 10.7.0.50
+	t "the file says when, and what the interface is called now" grep -qx INTERFACE=eth0 "$SCRATCH/lease"
+	t "by the same client id as firmware and init" \
+		test "$(grep '^REQUEST' "$said.server" | grep -vc "id=01${mac//:/}")" = 0
+	stop $server_pid
+
+	our_server 10.7.0.1 10.7.0.50 lease=4 t1=1 t2=2 deaf-unicast=1
+	t "a server that does not renew: any server is asked" slave_says 15 "does not renew 10.7.0.50, asking any server"
+	t "by broadcast" wait_for 10 grep -q '^REQUEST .*ciaddr=10.7.0.50 .* broadcast' "$said.server"
+	stop $server_pid
+	t "the end of a lease is said" slave_says 15 "the lease of 10.7.0.50 has run out and no DHCP server answers"
+	t "the address stays in use" has_address 10.7.0.50
+	: >"$said.slave"
+	our_server 10.7.0.1 10.7.0.50 lease=4 t1=1 nak-after=1 second=10.7.0.51
+	t "a server that is back renews it" slave_says 20 "10.7.0.50 leased for another 4 s by 10.7.0.1"
+	t "an address that is taken back is said" slave_says 15 "takes back the address 10.7.0.50: not yours"
+	t "another one is asked for, and set" wait_for 15 has_address 10.7.0.51
+	t "the old one is gone" bash -c "! nsenter -t $node -n ip -o -4 address | grep -q 10.7.0.50"
+	t "the file has the new one" wait_for 5 grep -qx ADDRESS=10.7.0.51/24 "$SCRATCH/lease"
+	stop $slave_pid
+	stop $server_pid
+}
+
+# Each part has its own network; all run side by side.
+if [ "${1-}" = --part ]; then
+	SCRATCH=$SCRATCH/$2
+	said=$SCRATCH/said
+	mkdir -p "$SCRATCH"
+	new_net server
+	new_net node
+	cable "$node" eth0 $mac "$server" s0
+	"part_$2"
+	done_testing
+fi
+get_dhcp_stock >/dev/null || {
+	echo "skip network - no DHCP servers are to be had: $(tail -n 1 "$SCRATCH/stock.log")"
+	exit 0
+}
+parts=${*:-dhcp isc nics renewal}
+for part in $parts; do
+	NETWORK_NS= bash "$0" --part "$part" >"$SCRATCH/$part.tap" 2>&1 &
+done
+wait
+for part in $parts; do
+	cat "$SCRATCH/$part.tap"
+	grep -q '^not ok' "$SCRATCH/$part.tap" && lib_failed=1
+done
+done_testing
