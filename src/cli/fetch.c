@@ -23,7 +23,7 @@
 
 struct fetch_options {
 	const char *output;
-	uint64_t blksize, windowsize, timeout_s;
+	uint64_t blksize, windowsize, timeout_s, max;
 };
 
 struct fetch {
@@ -109,6 +109,7 @@ static int transfer(struct fetch *f, const struct fetch_options *o, const struct
 	struct transfer_config config = {
 		.blksize = (uint16_t)o->blksize,
 		.windowsize = (uint16_t)o->windowsize,
+		.max_bytes = o->max,
 		.stall_ms = (uint32_t)o->timeout_s * 1000,
 	};
 	struct transfer *client = NULL;
@@ -206,6 +207,8 @@ static int run(void *options, int argc, char **argv)
 }
 
 static const struct option_row rows[] = {
+	{ "max", 'm', OPTION_SIZE, "SIZE", "refuse a longer file (default: any length)",
+	  offsetof(struct fetch_options, max), 1, INT64_MAX },
 	{ "output", 'o', OPTION_STRING, "FILE", "write to FILE; - is standard output",
 	  offsetof(struct fetch_options, output) },
 	{ "blksize", 'b', OPTION_U64, "BYTES",

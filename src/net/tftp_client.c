@@ -23,12 +23,13 @@
 
 #include "base/fd.h"
 #include "net/tftp_client_internal.h"
+#include "net/tftp_linger.h"
 #include "net/tftp_socket.h"
 #include "wire/tftp.h"
 
 #define RETRY_MIN_MS	 10  /* default of config.retry_min_ms */
 #define RETRY_FIRST_MS	 500 /* of a request, while no round trip was measured */
-#define REQUEST_MIN_MS	 50  /* each duplicate request opens a second session at a server */
+#define REQUEST_MIN_MS	 150 /* each duplicate request opens a second session at a server */
 #define RETRY_MAX_MS	 2000
 #define STALL_MS	 10000
 #define AHEAD_SOON	 4  /* time-outs at the same interval: there is more to try */
@@ -36,12 +37,23 @@
 #define ACKS_TOGETHER	 8
 #define STRANGERS_MAX	 16 /* packets from elsewhere that we answer in one transfer */
 
+/* Let go of the socket. Sessions that requests of ours may yet open at the server are ended. */
+static void let_go(struct tftp_client *c)
+{
+	unsigned sessions = (c->state == STATE_DATA) + c->strangers;
+
+	ev_io_stop(c->loop, &c->io);
+	if (c->fd >= 0 && c->requests > sessions)
+		tftp_linger(c->loop, TAKE_FD(c->fd));
+	c->fd = fd_close(c->fd);
+	c->requests = c->strangers = 0;
+}
+
 static void stop(struct tftp_client *c)
 {
 	/* whether active or not: a timer that ran out may still be pending */
-	ev_io_stop(c->loop, &c->io);
 	ev_timer_stop(c->loop, &c->timer);
-	c->fd = fd_close(c->fd);
+	let_go(c);
 	c->state = STATE_DONE;
 }
 
@@ -83,8 +95,7 @@ static void ask_anew(struct tftp_client *c)
 		return;
 	}
 	tftp_client_flush(c);
-	ev_io_stop(c->loop, &c->io);
-	fd_close(c->fd);
+	let_go(c);
 	c->fd = fd;
 	ev_io_set(&c->io, fd, EV_READ);
 	ev_io_start(c->loop, &c->io);

@@ -26,6 +26,7 @@ struct tftp_client {
 	union ip_sock peer;	/* the transfer's other end, once known */
 	struct ipaddr stranger; /* who else answered, for the error text */
 	unsigned strangers;
+	unsigned requests; /* sent by this socket */
 	uint64_t max_bytes, bytes;
 	struct tftp_options asked; /* empty after the server refused options */
 	uint16_t blksize, windowsize;

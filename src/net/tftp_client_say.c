@@ -119,6 +119,7 @@ int tftp_client_send_request(struct tftp_client *c, bool again)
 	if (r < 0)
 		return r;
 	said(c, again);
+	c->requests++;
 	return sendto(c->fd, buf, n, MSG_DONTWAIT, &c->server.sa, ip_sock_bytes(&c->server)) < 0
 		       ? -errno
 		       : 0;

@@ -242,13 +242,14 @@ comes() {
 	timeout 20 "$bpboot" fetch "$@" --output "$SCRATCH/got" "tftp://127.0.0.1:7003/$quirk/$n" &&
 		head -c "$n" "$SCRATCH/pattern" | cmp - "$SCRATCH/got"
 }
-# breaks QUIRK BYTES TEXT: refused with these words, and nothing written
+# breaks QUIRK BYTES TEXT [OPTION...]: refused with these words, and nothing written
 breaks() {
-	local quirk=$1
+	local quirk=$1 bytes=$2 text=$3
+	shift 3
 	rm -f "$SCRATCH/got"
-	t_says "hostile: $quirk is refused" 1 "$3" timeout 20 "$bpboot" fetch --timeout 3 --output "$SCRATCH/got" \
-		"tftp://127.0.0.1:7003/$quirk/$2"
-	[ ! -e "$SCRATCH/got" ] || not_ok "hostile: $quirk leaves nothing" "a file was left"
+	t_says "hostile: $quirk/$bytes is refused" 1 "$text" timeout 20 "$bpboot" fetch --timeout 3 "$@" \
+		--output "$SCRATCH/got" "tftp://127.0.0.1:7003/$quirk/$bytes"
+	[ -z "$(find "$SCRATCH" -maxdepth 1 -name 'got*')" ] || not_ok "hostile: $quirk leaves nothing" "a file was left"
 }
 t "hostile: well-behaved" comes good 100000
 t "hostile: exact multiple" comes good $((1468 * 16))
@@ -270,6 +271,12 @@ t "hostile: counts 65535, 1" comes roll-to-one 198000 --blksize 3000 --windowsiz
 t "hostile: rollover to 1" comes roll-to-one 190000 --blksize 8 --windowsize 1
 t "hostile: three bytes of DATA" comes three-bytes 100000
 t "hostile: a block of the future" comes future-block 100000 --windowsize 1
+t "hostile: a block 0" comes block-zero 100000
+t "hostile: option names in capitals, in another order" comes oack-capitals 100000
+t "hostile: an answer that is late" comes oack-late 100000
+t "hostile: a whole window is lost" comes window-lost 100000
+t "hostile: an error from another port" comes error-stranger 100000
+t "hostile: packets that are none of a client's" comes nonsense 20000
 breaks blksize-larger 1000 "larger blksize than asked"
 breaks blksize-zero 1000 "malformed"
 breaks window-larger 1000 "larger windowsize than asked"
@@ -277,6 +284,29 @@ breaks not-asked 1000 "an option that was not asked for"
 breaks oack-runs-off 1000 "malformed"
 breaks oversize 3000 "longer than the blksize"
 breaks error-midway 100000 "TFTP error 3: out of patience"
+breaks forever 100 "too long" --max 1M
+while read -r code words; do
+	breaks error-first "$code" "$words on the server: 'error-first/$code' (TFTP error $code: as told)"
+done <<-EOT
+	0 error
+	1 file not found
+	2 access denied
+	3 disk full
+	4 illegal operation
+	5 unknown transfer id
+	6 file exists
+	7 no such user
+	8 options refused
+	99 error
+EOT
+few_acks() { # every block came twice, in lock-step: one acknowledgement each and few more (RFC 1350, the Sorcerer's Apprentice)
+	local acks blocks
+	comes data-twice 100000 --windowsize 1 || return 1
+	read -r _ acks _ blocks < <(grep '^acks ' "$SCRATCH/servers.log" | tail -n 1)
+	echo "$acks acknowledgements of $blocks blocks"
+	[ "$acks" -le $((blocks + blocks / 10)) ]
+}
+t "hostile: blocks that come twice are not acknowledged twice" few_acks
 breaks silent-midway 100000 "fell silent"
 breaks escapes 1 "TFTP error 1: ?[2J???gone"
 t "a packet from a wrong port is told so" grep -q "^error 5 " "$SCRATCH/servers.log"

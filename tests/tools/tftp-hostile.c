@@ -7,7 +7,7 @@
  * what the row "short-oack" of the table says. The bytes are 0, 1, 2 ... 250, 0, 1 ... so that a
  * test knows them. A transfer is served to its end, one after another, with a timeout of one
  * second; at most one client at a time. Prints "ready", then "error CODE TEXT" for every error that
- * a client sends.
+ * a client sends, and "acks N blocks N" at the end of a transfer.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -50,6 +50,13 @@ enum quirk {
 	ESCAPES,	 /* an error text full of control characters */
 	FOREVER,	 /* never a short block */
 	FUTURE_BLOCK,	 /* block 3 behind block 1, lock-step; then all is well */
+	BLOCK_ZERO,	 /* a block 0 before block 1 */
+	OACK_CAPITALS,	 /* names of options in capitals, another order, leading zeros: fine */
+	OACK_LATE,	 /* the first answer after 0.7 s, when the client has asked again */
+	WINDOW_LOST,	 /* all of the second window is lost, once */
+	ERROR_STRANGER,	 /* an error from another port in mid-transfer */
+	NONSENSE,	 /* requests, acknowledgements, no packets at all, between the blocks */
+	ERROR_FIRST,	 /* the error whose code the size is */
 	QUIRK_MAX_,
 };
 
@@ -79,6 +86,13 @@ static const char *const quirk_names[] = {
 	[ESCAPES] = "escapes",
 	[FOREVER] = "forever",
 	[FUTURE_BLOCK] = "future-block",
+	[BLOCK_ZERO] = "block-zero",
+	[OACK_CAPITALS] = "oack-capitals",
+	[OACK_LATE] = "oack-late",
+	[WINDOW_LOST] = "window-lost",
+	[ERROR_STRANGER] = "error-stranger",
+	[NONSENSE] = "nonsense",
+	[ERROR_FIRST] = "error-first",
 };
 
 struct transfer {
@@ -88,6 +102,7 @@ struct transfer {
 	uint64_t bytes;
 	size_t blksize, window;
 	uint64_t acked; /* blocks */
+	uint64_t acks;	/* heard */
 	bool gap_made;
 	bool ended;
 };
@@ -239,6 +254,17 @@ static int say_oack(struct transfer *t, const struct tftp_options *asked)
 	case OACK_TWICE:
 		say_packet(t, &p);
 		break;
+	case OACK_CAPITALS: {
+		int n = snprintf((char *)packet, sizeof(packet), "%c%cTSIZE%c%05u%cBlkSize%c%u", 0,
+				 TFTP_OACK, 0, (unsigned)t->bytes, 0, 0, asked->blksize);
+
+		t->window = 1;
+		say(t->fd, &t->client, packet, (size_t)n + 1);
+		return 1;
+	}
+	case OACK_LATE:
+		usleep(700000);
+		break;
 	default:
 		break;
 	}
@@ -248,6 +274,10 @@ static int say_oack(struct transfer *t, const struct tftp_options *asked)
 
 static void say_window(struct transfer *t)
 {
+	if (t->quirk == WINDOW_LOST && t->acked > 0 && !t->gap_made) {
+		t->gap_made = true;
+		return;
+	}
 	for (uint64_t b = t->acked + 1; b <= t->acked + t->window; b++) {
 		bool last = t->quirk != FOREVER && b * t->blksize > t->bytes;
 
@@ -262,6 +292,23 @@ static void say_window(struct transfer *t)
 			hear_error(other);
 			close(other);
 		}
+		if (t->quirk == ERROR_STRANGER && b == 2) {
+			static const uint8_t error[] = { 0, TFTP_ERROR, 0, 3, 'n', 'o', 0 };
+			int other = udp_socket("0.0.0.0", 0);
+
+			say(other, &t->client, error, sizeof(error));
+			close(other);
+		}
+		if (t->quirk == NONSENSE) {
+			say(t->fd, &t->client, "", 0);
+			say(t->fd, &t->client, "\0", 1);
+			say(t->fd, &t->client, "\0\1x\0octet", 10);
+			say(t->fd, &t->client, "\0\4\0\1", 4);
+			say(t->fd, &t->client, "\0\11\0\1", 4);
+			say(t->fd, &t->client, "\377\3\0\1", 4);
+		}
+		if (t->quirk == BLOCK_ZERO && b == 1)
+			say_lie(t, t->fd, 0, t->blksize);
 		if (t->quirk == THREE_BYTES && b == 2)
 			say(t->fd, &t->client, "\0\3\0", 3);
 		if (t->quirk == FUTURE_BLOCK && b == 2)
@@ -309,9 +356,14 @@ static void serve(struct transfer *t, int expects_ack)
 		}
 		if (p.op != TFTP_ACK)
 			continue;
+		t->acks++;
 		t->acked = unroll(t, p.block);
-		if (t->acked >= blocks)
+		if (t->acked >= blocks) {
+			printf("acks %llu blocks %llu\n", (unsigned long long)t->acks,
+			       (unsigned long long)blocks);
+			fflush(stdout);
 			return;
+		}
 		say_window(t);
 	}
 }
@@ -345,6 +397,8 @@ static void on_request(const struct tftp_packet *q, const struct sockaddr_in *cl
 		say_error(&t, TFTP_ENOENT, "no such quirk");
 	} else if (t.quirk == ESCAPES) {
 		say(t.fd, client, "\0\5\0\1\33[2J\r\n\7gone", 15);
+	} else if (t.quirk == ERROR_FIRST) {
+		say_error(&t, (uint16_t)t.bytes, "as told");
 	} else if (t.quirk == REFUSE_OPTIONS && q->options.blksize) {
 		say_error(&t, TFTP_EBADOPT, "no options here");
 	} else {
