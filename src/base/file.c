@@ -43,7 +43,19 @@ static void known_unlock(const sigset_t *before)
 	(void)pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
-/* Make the file @f->temp and know it from then on. Return: a descriptor or a negative errno. */
+/* The file by its descriptor, for linkat(2). */
+static int link_fd(int fd, int dirfd, const char *path)
+{
+	char proc[sizeof("/proc/self/fd/-2147483648")];
+
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, proc, dirfd, path, AT_SYMLINK_FOLLOW) < 0 ? -errno : 0;
+}
+
+/*
+ * Give the file the name @f->temp and know it from then on: make it, or link f->fd when that is
+ * open. Return: a descriptor, 0 for a link, or a negative errno.
+ */
 static int newfile_create(const struct newfile *f)
 {
 	sigset_t before;
@@ -53,10 +65,13 @@ static int newfile_create(const struct newfile *f)
 	for (size_t i = 0; i < NEWFILE_OPEN_MAX; i++) {
 		if (newfile_known[i].temp)
 			continue;
-		r = openat(f->dirfd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-		if (r < 0) {
-			r = -errno;
+		if (f->fd >= 0) {
+			r = link_fd(f->fd, f->dirfd, f->temp);
 		} else {
+			r = openat(f->dirfd, f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+			r = r < 0 ? -errno : r;
+		}
+		if (r >= 0) {
 			newfile_known[i].dirfd = f->dirfd;
 			newfile_known[i].temp = f->temp;
 		}
@@ -119,11 +134,53 @@ int file_read(int dirfd, const char *path, struct buffer *to)
 	}
 }
 
+/* The directory of @path. Caller frees. */
+static char *parent_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return !slash ? strdup(".")
+		      : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+/* A file without a name. Return: a descriptor, or a negative errno where there is no such thing. */
+static int open_unnamed(const struct newfile *f)
+{
+	_cleanup_free_ char *dir = parent_of(f->path);
+	int fd = -1;
+
+	if (dir && access("/proc/self/fd", X_OK) == 0) /* it takes that to get a name */
+		fd = openat(f->dirfd, dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	return fd < 0 ? -EOPNOTSUPP : fd;
+}
+
+/* A name of its own for the file. Return: as newfile_create(). */
+static int newfile_name(struct newfile *f)
+{
+	uint32_t rnd;
+	int r = -ENOMEM;
+
+	for (int tries = 0; tries < 16; tries++) {
+		if (getrandom(&rnd, sizeof(rnd), GRND_INSECURE) != sizeof(rnd))
+			rnd = (uint32_t)getpid();
+		free(TAKE_PTR(f->temp));
+		if (asprintf(&f->temp, "%s.%08x.new", f->path, rnd) < 0) {
+			f->temp = NULL;
+			return -ENOMEM;
+		}
+		r = newfile_create(f);
+		if (r != -EEXIST)
+			break;
+	}
+	if (r < 0)
+		free(TAKE_PTR(f->temp)); /* it is not ours */
+	return r;
+}
+
 int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode)
 {
 	struct stat st;
-	uint32_t rnd;
-	int r = -ENOMEM;
+	int r;
 
 	*f = NEWFILE();
 	if (fstatat(dirfd, path, &st, 0) == 0 &&
@@ -133,21 +190,10 @@ int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode)
 	f->path = strdup(path);
 	if (!f->path)
 		return -ENOMEM;
-	for (int tries = 0; tries < 16; tries++) {
-		if (getrandom(&rnd, sizeof(rnd), GRND_INSECURE) != sizeof(rnd))
-			rnd = (uint32_t)getpid();
-		free(TAKE_PTR(f->temp));
-		if (asprintf(&f->temp, "%s.%08x.new", path, rnd) < 0) {
-			f->temp = NULL;
-			r = -ENOMEM;
-			break;
-		}
-		r = newfile_create(f);
-		if (r != -EEXIST)
-			break;
-	}
+	r = open_unnamed(f);
+	if (r < 0)
+		r = newfile_name(f);
 	if (r < 0) {
-		free(TAKE_PTR(f->temp)); /* it is not ours */
 		newfile_drop(f);
 		return r;
 	}
@@ -161,9 +207,7 @@ int newfile_open(struct newfile *f, int dirfd, const char *path, mode_t mode)
 /* Make a rename in the directory of @path last. File systems that cannot say so with EINVAL. */
 static int sync_parent(int dirfd, const char *path)
 {
-	const char *slash = strrchr(path, '/');
-	_cleanup_free_ char *dir =
-		!slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	_cleanup_free_ char *dir = parent_of(path);
 	_cleanup_close_ int fd = FD_NONE;
 
 	if (!dir)
@@ -174,19 +218,42 @@ static int sync_parent(int dirfd, const char *path)
 	return fsync(fd) < 0 && errno != EINVAL ? -errno : 0;
 }
 
-int newfile_commit(struct newfile *f)
+/* Under its name at last, whatever had that before. */
+static int newfile_place(struct newfile *f)
 {
 	int r = 0;
 
-	if (fsync(f->fd) < 0 && errno != EINVAL)
-		r = -errno;
-	else if (renameat(f->dirfd, f->temp, f->dirfd, f->path) < 0)
-		r = -errno;
+	if (!f->temp) {
+		r = link_fd(f->fd, f->dirfd, f->path);
+		if (r != -EEXIST)
+			return r;
+		r = newfile_name(f);
+	}
+	if (r >= 0)
+		r = renameat(f->dirfd, f->temp, f->dirfd, f->path) < 0 ? -errno : 0;
 	if (r == 0) {
 		newfile_forget(f);
 		free(TAKE_PTR(f->temp));
-		r = sync_parent(f->dirfd, f->path);
 	}
+	return r;
+}
+
+int newfile_commit(struct newfile *f)
+{
+	int r = fsync(f->fd) < 0 && errno != EINVAL ? -errno : 0;
+
+	if (r == 0)
+		r = newfile_place(f);
+	if (r == 0)
+		r = sync_parent(f->dirfd, f->path);
+	newfile_drop(f);
+	return r;
+}
+
+int newfile_commit_unsynced(struct newfile *f)
+{
+	int r = newfile_place(f);
+
 	newfile_drop(f);
 	return r;
 }

@@ -1,8 +1,10 @@
 /*
  * file.h - whole files in, whole files out
  *
- * A file is never seen half-written: it is written aside under a name of its own in the same
- * directory, synced, and renamed over the old one. Paths are relative to a directory descriptor
+ * A file is never seen half-written: it is written without a name (O_TMPFILE), synced, and linked
+ * to its name, or, where one has it already, to a name of its own that is renamed over the old one
+ * at once. So nothing stays when the program is killed. File systems without such files get one
+ * under a name of its own from the beginning. Paths are relative to a directory descriptor
  * (AT_FDCWD for the current one).
  */
 #pragma once
@@ -31,7 +33,7 @@ struct newfile {
 	int fd;	    /* open for reading and writing; owned */
 	int dirfd;  /* borrowed */
 	char *path; /* where it will be; owned */
-	char *temp; /* where it is now; owned */
+	char *temp; /* where it is now; owned; NULL while it has no name */
 };
 
 #define NEWFILE()	  ((struct newfile){ .fd = FD_NONE, .dirfd = FD_NONE })
@@ -43,13 +45,16 @@ _must_check_ int newfile_open(struct newfile *f, int dirfd, const char *path, mo
 /* Sync, rename, sync the directory. The file is dropped on an error. */
 _must_check_ int newfile_commit(struct newfile *f);
 
+/* The same without syncing anything, for many files that are synced together later. */
+_must_check_ int newfile_commit_unsynced(struct newfile *f);
+
 /* Forget the file and remove what was written; nothing to do after a commit. */
 void newfile_drop(struct newfile *f);
 
 /*
- * Remove every half-written file of newfile_open(). For a signal handler just before the process
- * ends, in whichever thread: from then on newfile_open() waits for ever. At most NEWFILE_OPEN_MAX
- * are known at a time.
+ * Remove every half-written file of newfile_open() that has a name. For a signal handler just
+ * before the process ends, in whichever thread: from then on newfile_open() waits for ever. At most
+ * NEWFILE_OPEN_MAX are known at a time.
  */
 #define NEWFILE_OPEN_MAX 16
 void newfile_drop_all(void);

@@ -11,6 +11,7 @@
 
 static const char *log_name = "bpboot";
 static enum log_level log_level_max = LOG_LEVEL_INFO;
+static void (*log_wipe)(void);
 
 /* One write a line, so that lines of several processes never mix. */
 static void sink_stderr(enum log_level level, const char *line)
@@ -24,6 +25,8 @@ static void sink_stderr(enum log_level level, const char *line)
 	char out[LOG_LINE_MAX + 64];
 	int n = snprintf(out, sizeof(out), "%s: %s%s\n", log_name, words[level], line);
 
+	if (log_wipe)
+		log_wipe();
 	if (n > 0)
 		(void)!write(STDERR_FILENO, out,
 			     MIN((size_t)n, sizeof(out) - 1)); /* nowhere to say so */
@@ -40,6 +43,11 @@ void log_setup(const char *name, enum log_level max)
 void log_set_sink(log_sink sink)
 {
 	log_current = sink ? sink : sink_stderr;
+}
+
+void log_set_wipe(void (*wipe)(void))
+{
+	log_wipe = wipe;
 }
 
 enum log_level log_max_level(void)

@@ -29,6 +29,9 @@ void log_setup(const char *name, enum log_level max);
 void log_set_sink(log_sink sink); /* NULL: standard error */
 enum log_level log_max_level(void);
 
+/* Called before a line goes to standard error, to take away what is drawn there; NULL: nothing. */
+void log_set_wipe(void (*wipe)(void));
+
 /*
  * Return: @err, so that a caller can log and return in one statement. @err is 0 or a negative
  * errno.

@@ -5,10 +5,22 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "base/progress.h"
 
 #define PROGRESS_INTERVAL_US 100000
+
+static struct progress *progress_shown; /* the one that may stand on the terminal */
+
+/* A line that is logged meanwhile begins at the start of an empty one. */
+static void progress_wipe(void)
+{
+	struct progress *p = progress_shown;
+
+	if (p && p->drawn_us)
+		fputs("\r\033[K", stderr);
+}
 
 void progress_start(struct progress *p, const char *label, uint64_t total_bytes)
 {
@@ -18,6 +30,8 @@ void progress_start(struct progress *p, const char *label, uint64_t total_bytes)
 		.start_us = clock_us(),
 		.terminal = isatty(STDERR_FILENO) == 1,
 	};
+	progress_shown = p;
+	log_set_wipe(progress_wipe);
 }
 
 void progress_update(struct progress *p, uint64_t done_bytes)
@@ -40,9 +54,18 @@ void progress_update(struct progress *p, uint64_t done_bytes)
 							   : 0);
 }
 
+void progress_update_of(struct progress *p, uint64_t done_bytes, uint64_t total_bytes)
+{
+	p->total = total_bytes;
+	progress_update(p, done_bytes);
+}
+
 void progress_end(struct progress *p)
 {
-	if (p->terminal && p->drawn_us)
-		fputs("\r\033[K", stderr);
+	if (progress_shown == p) {
+		progress_wipe();
+		log_set_wipe(NULL);
+		progress_shown = NULL;
+	}
 	p->drawn_us = 0;
 }

@@ -16,10 +16,17 @@ struct progress {
 	bool terminal;
 };
 
+/*
+ * @p must stay until progress_end(); one at a time. A line that is logged meanwhile wipes what is
+ * drawn.
+ */
 void progress_start(struct progress *p, const char *label, uint64_t total_bytes);
 
 /* Draw at most ten times a second: bytes, percentage, rate, time left. */
 void progress_update(struct progress *p, uint64_t done_bytes);
 
-/* Wipe the line. */
+/* The same when the total is known only now. */
+void progress_update_of(struct progress *p, uint64_t done_bytes, uint64_t total_bytes);
+
+/* Wipe the line; nothing to do for one that was not started. */
 void progress_end(struct progress *p);

@@ -22,9 +22,8 @@
 #include "image/publish.h"
 #include "image/stamp.h"
 
-#define SCRATCH_NAME                                                                            \
-	".image" /* in the boot directory, while the image is made; only where O_TMPFILE is not \
-		    known */
+/* In the boot directory, while the image is made; only where files must have a name. */
+#define SCRATCH_NAME ".image"
 
 struct options {
 	const char *output, *name, *raw, *key, *kernel, *root, *format;
@@ -92,6 +91,23 @@ static void draw(void *user, uint64_t done)
 	progress_update(user, done);
 }
 
+static void draw_of(void *user, uint64_t done, uint64_t total)
+{
+	progress_update_of(user, done, total);
+}
+
+/* The first look at all files, which begins when the image is planned. */
+static void draw_scan(void *user, uint64_t done, uint64_t total)
+{
+	struct progress *p = user;
+
+	if (!p->label)
+		progress_start(p, "looking for zeros", total);
+	progress_update(p, done);
+	if (done == total)
+		progress_end(p);
+}
+
 /* Write the image and say what it came to. */
 static int write_image(const struct options *o, struct build *b, int fd, struct format_result *ret)
 {
@@ -140,22 +156,6 @@ static int make_raw(const struct options *o, struct build *b, const char *path)
 	return 0;
 }
 
-/* A file without a name, or one that is dropped, on the boot directory's file system. */
-static int open_scratch(int boot_dirfd, struct newfile *f, int *ret)
-{
-	int fd = openat(boot_dirfd, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	int r;
-
-	if (fd >= 0) {
-		*ret = fd;
-		return 0;
-	}
-	r = newfile_open(f, boot_dirfd, SCRATCH_NAME, 0600);
-	if (r == 0)
-		*ret = TAKE_FD(f->fd);
-	return r;
-}
-
 static void print_published(const struct options *o, const struct build *b, const char *dir,
 			    const struct publish_result *p)
 {
@@ -190,8 +190,7 @@ static int show(const struct options *o, struct build *b)
 static int publish(const struct options *o, struct build *b, const char *dir, int boot_dirfd,
 		   const struct sign_key *key)
 {
-	_cleanup_newfile_ struct newfile f = NEWFILE();
-	_cleanup_close_ int fd = FD_NONE;
+	_cleanup_newfile_ struct newfile f = NEWFILE(); /* the image; never gets its name */
 	struct publish_result result;
 	struct format_result made;
 	struct progress p;
@@ -204,7 +203,7 @@ static int publish(const struct options *o, struct build *b, const char *dir, in
 		.key = key,
 		.level = (int)o->level,
 		.part_bytes = (uint32_t)o->part_bytes,
-		.progress = draw,
+		.progress = draw_of,
 		.progress_user = &p,
 	};
 	struct stamp_spec made_of = {
@@ -223,16 +222,16 @@ static int publish(const struct options *o, struct build *b, const char *dir, in
 		       b->name);
 		return 0;
 	}
-	r = open_scratch(boot_dirfd, &f, &fd);
+	r = newfile_open(&f, boot_dirfd, SCRATCH_NAME, 0600);
 	if (r < 0)
 		return log_err(r, "cannot write in '%s'", dir);
-	r = write_image(o, b, fd, &made);
+	r = write_image(o, b, f.fd, &made);
 	if (r < 0)
 		return r;
 	print_image(b, &made);
 	spec.memory_bytes = made.memory_bytes;
 	progress_start(&p, "publishing", made.image_bytes);
-	r = publish_image(&spec, fd, made.image_bytes, &result);
+	r = publish_image(&spec, f.fd, made.image_bytes, &result);
 	progress_end(&p);
 	if (r < 0)
 		return r;
@@ -282,6 +281,7 @@ static int run(void *opts, int argc, char **argv)
 		.key_dir = where_key_dir(),
 		.find_program = where_program,
 	};
+	struct progress scan = { 0 };
 	enum index_format format;
 	int r = sources_format(o->format, &format, &spec.format);
 
@@ -295,10 +295,12 @@ static int run(void *opts, int argc, char **argv)
 			-ENOENT,
 			"%s: the image has no %s; name what the node starts with 'init PATH'",
 			argv[0], b.gathered.init);
+	b.scanning = draw_scan;
+	b.user = &scan;
 	r = show(o, &b);
-	if (r < 0)
-		return r;
-	r = o->raw ? make_raw(o, &b, o->raw) : make_published(o, &b);
+	if (r == 0)
+		r = o->raw ? make_raw(o, &b, o->raw) : make_published(o, &b);
+	progress_end(&scan);
 	if (r == 0 && fflush(stdout) != 0)
 		return log_err(-errno, "cannot write");
 	return r;

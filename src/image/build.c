@@ -125,7 +125,7 @@ int build_job(struct build *b, struct format_job *ret)
 int build_plan(struct build *b)
 {
 	const struct manifest_entry *e = manifest_find(&b->manifest, MANIFEST_FREE);
-	struct plan_spec spec = { .label = b->name };
+	struct plan_spec spec = { .label = b->name, .scanning = b->scanning, .user = b->user };
 
 	spec.time_s = b->time_s;
 	if (e) {

@@ -40,6 +40,8 @@ struct build {
 	enum index_format format;
 	int64_t time_s;	     /* of all files */
 	uint64_t started_ns; /* since 1970 */
+	scan_progress_fn scanning; /* while it is planned; or NULL */
+	void *user;		   /* of scanning */
 };
 
 #define BUILD()		((struct build){ .root = ROOT(), .dirfd = FD_NONE })

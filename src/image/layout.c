@@ -5,7 +5,6 @@
  * becomes a hole; what lies between holes is cut into parts.
  */
 #include <errno.h>
-#include <sodium.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -106,11 +105,9 @@ static int scan(struct layout *l, const uint8_t *p, size_t n, uint64_t offset)
 
 static int scan_all(struct layout *l, int fd, uint64_t bytes, uint8_t *buf)
 {
-	crypto_generichash_state st;
 	uint64_t at = 0;
 	int r = 0;
 
-	crypto_generichash_init(&st, NULL, 0, INDEX_HASH_BYTES);
 	while (r == 0 && at < bytes) {
 		size_t want = (size_t)MIN(bytes - at, (uint64_t)LAYOUT_READ_BYTES);
 		ssize_t n;
@@ -124,7 +121,6 @@ static int scan_all(struct layout *l, int fd, uint64_t bytes, uint8_t *buf)
 					       (unsigned long long)(at + have),
 					       (unsigned long long)bytes);
 		}
-		crypto_generichash_update(&st, buf, want);
 		r = scan(l, buf, want, at);
 		at += want;
 	}
@@ -132,7 +128,6 @@ static int scan_all(struct layout *l, int fd, uint64_t bytes, uint8_t *buf)
 		r = flush_zeros(l, bytes);
 	if (r == 0)
 		r = flush_data(l, bytes);
-	crypto_generichash_final(&st, l->x->digest, INDEX_HASH_BYTES);
 	return r;
 }
 

@@ -1,9 +1,9 @@
 /*
  * layout.h - where the parts and the holes of an image are
  *
- * One pass over the image finds both and its digest. Parts end at multiples of the part size of the
- * whole image, not of the last hole's end: what changes in one place of an image leaves the cuts,
- * and so the parts, of others alone.
+ * One pass over the image finds both. Parts end at multiples of the part size of the whole image,
+ * not of the last hole's end: what changes in one place of an image leaves the cuts, and so the
+ * parts, of others alone.
  */
 #pragma once
 
@@ -19,8 +19,8 @@
 #define LAYOUT_HOLE_MIN (64u << 10)
 
 /*
- * Set x->image_bytes, x->digest, and in x->parts offset and raw size of each part and hole; what a
- * part is stored as is not known yet. (*ret_holes)[i] is 1 when x->parts[i] is a hole. Logs.
+ * Set x->image_bytes, and in x->parts offset and raw size of each part and hole; what a part is
+ * stored as is not known yet. (*ret_holes)[i] is 1 when x->parts[i] is a hole. Logs.
  * @part_bytes: a multiple of INDEX_PART_ALIGN up to INDEX_PART_RAW_MAX. Caller frees *ret_holes,
  * and x as ever.
  */

@@ -15,14 +15,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
 
 #include "base/fd.h"
 #include "base/file.h"
@@ -31,25 +29,10 @@
 #include "base/path.h"
 #include "image/layout.h"
 #include "image/publish.h"
+#include "image/store.h"
 
-#define PUBLISH_THREADS_MAX 16
 #define PUBLISH_NAME_BYTES  (INDEX_NAME_MAX + 32) /* of NAME.index.minisig */
 #define PUBLISH_FILE_MODE   0644
-
-/* What the threads that compress share. */
-struct store {
-	const struct publish_spec *spec;
-	int image_fd;
-	int parts_fd;
-	struct index *x;
-	const uint8_t *holes; /* 1 for each of x->parts that is a hole */
-	uint8_t *created;     /* 1 for each that was written now */
-	pthread_mutex_t lock; /* over all below, and over newfile_open() */
-	size_t next;	      /* the part that is taken next */
-	uint64_t done_bytes;  /* raw */
-	int err;	      /* of the first thread that failed */
-	bool renaming;	      /* the new index may stand: its parts stay whatever fails now */
-};
 
 bool publish_name_ok(const char *name)
 {
@@ -58,148 +41,6 @@ bool publish_name_ok(const char *name)
 	return n > 0 && n < INDEX_NAME_MAX && name[0] != '.' &&
 	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") ==
 		       n;
-}
-
-/* Is the file called @name exactly these bytes? Then it need not be written. */
-static int part_stands(int dirfd, const char *name, const void *data, size_t n)
-{
-	_cleanup_buffer_ struct buffer b = BUFFER(n);
-	struct stat st;
-
-	return fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-	       (uint64_t)st.st_size == n && (st.st_mode & 0444) == 0444 &&
-	       file_read(dirfd, name, &b) == 0 && b.len == n && !memcmp(b.data, data, n);
-}
-
-/*
- * Write a part aside and rename it; it is not synced, since all parts are at once before the index
- * is written. Return: 0 with *ret_created.
- */
-static int part_write(int dirfd, const char *name, const void *data, size_t n, uint8_t *ret_created)
-{
-	_cleanup_newfile_ struct newfile f = NEWFILE();
-	int r;
-
-	if (part_stands(dirfd, name, data, n)) {
-		*ret_created = 0;
-		return 0;
-	}
-	r = newfile_open(&f, dirfd, name, PUBLISH_FILE_MODE);
-	if (r == 0)
-		r = fd_write_all(f.fd, data, n);
-	if (r == 0 && renameat(dirfd, f.temp, dirfd, name) < 0)
-		r = -errno;
-	if (r < 0)
-		return log_err(r, "cannot write part '%s/%s'", PUBLISH_PARTS_DIR, name);
-	*ret_created = 1;
-	return 0;
-}
-
-static int read_raw(int fd, const struct index_part *p, uint8_t *buf)
-{
-	for (size_t have = 0; have < p->raw_bytes;) {
-		ssize_t n = pread(fd, buf + have, p->raw_bytes - have, (off_t)(p->offset + have));
-
-		if (n <= 0)
-			return log_err(n < 0 ? -errno : -EIO, "cannot read the image");
-		have += (size_t)n;
-	}
-	return 0;
-}
-
-/* Compress part @i and write it. */
-static int store_part(struct store *s, size_t i, ZSTD_CCtx *ctx, uint8_t *raw, uint8_t *out,
-		      size_t out_size)
-{
-	struct index_part *p = &s->x->parts[i];
-	char name[2 * INDEX_HASH_BYTES + 1];
-	size_t n;
-	int r = read_raw(s->image_fd, p, raw);
-
-	if (r < 0)
-		return r;
-	n = ZSTD_compress2(ctx, out, out_size, raw, p->raw_bytes);
-	if (ZSTD_isError(n))
-		return log_err(-EIO, "zstd cannot compress a part: %s", ZSTD_getErrorName(n));
-	crypto_generichash(p->hash, sizeof(p->hash), out, n, NULL, 0);
-	p->stored_bytes = (uint32_t)n;
-	format_hex(p->hash, sizeof(p->hash), name);
-	pthread_mutex_lock(&s->lock);
-	r = part_write(s->parts_fd, name, out, n, &s->created[i]);
-	s->done_bytes += p->raw_bytes;
-	if (r == 0 && s->spec->progress)
-		s->spec->progress(s->spec->progress_user, s->done_bytes);
-	pthread_mutex_unlock(&s->lock);
-	return r;
-}
-
-/*
- * Take the next part that has to be stored. Return: its number, or n_parts when there is none or a
- * thread failed.
- */
-static size_t take_part(struct store *s)
-{
-	size_t i;
-
-	pthread_mutex_lock(&s->lock);
-	while (s->next < s->x->n_parts && s->holes[s->next])
-		s->next++;
-	i = s->err < 0 || s->next == s->x->n_parts ? s->x->n_parts : s->next++;
-	pthread_mutex_unlock(&s->lock);
-	return i;
-}
-
-static void *store_thread(void *arg)
-{
-	struct store *s = arg;
-	size_t out_size = ZSTD_compressBound(s->spec->part_bytes);
-	_cleanup_free_ uint8_t *raw = malloc(s->spec->part_bytes), *out = malloc(out_size);
-	ZSTD_CCtx *ctx = ZSTD_createCCtx();
-	int r = raw && out && ctx ? 0 : -ENOMEM;
-	size_t i;
-
-	if (r == 0)
-		ZSTD_CCtx_setParameter(ctx, ZSTD_c_compressionLevel, s->spec->level);
-	while (r == 0 && (i = take_part(s)) < s->x->n_parts)
-		r = store_part(s, i, ctx, raw, out, out_size);
-	ZSTD_freeCCtx(ctx);
-	if (r < 0) {
-		pthread_mutex_lock(&s->lock);
-		if (s->err == 0)
-			s->err = r;
-		pthread_mutex_unlock(&s->lock);
-	}
-	return NULL;
-}
-
-/* Take back what a failed publication wrote. */
-static void drop_created(struct store *s)
-{
-	for (size_t i = 0; i < s->x->n_parts; i++) {
-		char name[2 * INDEX_HASH_BYTES + 1];
-
-		if (!s->created[i])
-			continue;
-		format_hex(s->x->parts[i].hash, INDEX_HASH_BYTES, name);
-		(void)unlinkat(s->parts_fd, name, 0); /* a later prune takes what stays */
-	}
-}
-
-static int store_all(struct store *s)
-{
-	pthread_t threads[PUBLISH_THREADS_MAX];
-	unsigned n = 0;
-
-	pthread_mutex_init(&s->lock, NULL);
-	while (n + 1 < s->spec->threads && pthread_create(&threads[n], NULL, store_thread, s) == 0)
-		n++;
-	store_thread(s); /* this one works too, so none at all can start and it is still done */
-	while (n > 0)
-		pthread_join(threads[--n], NULL);
-	pthread_mutex_destroy(&s->lock);
-	if (s->err == 0 && syncfs(s->parts_fd) < 0)
-		s->err = log_err(-errno, "cannot sync the parts");
-	return s->err;
 }
 
 static const char *file_name(const char *name, const char *suffix,
@@ -246,29 +87,6 @@ static bool same_content(const struct index *a, const struct index *b)
 	       !memcmp(a->digest, b->digest, sizeof(a->digest));
 }
 
-/* Are the files of all parts of @x as large as they should be and what their names say? */
-static bool parts_stand(int parts_fd, const struct index *x)
-{
-	_cleanup_buffer_ struct buffer b = BUFFER(ZSTD_COMPRESSBOUND(INDEX_PART_RAW_MAX));
-
-	for (size_t i = 0; i < x->n_parts; i++) {
-		const struct index_part *p = &x->parts[i];
-		uint8_t hash[INDEX_HASH_BYTES];
-		char name[2 * INDEX_HASH_BYTES + 1];
-
-		if (p->stored_bytes == 0)
-			continue;
-		b.len = 0;
-		format_hex(p->hash, sizeof(p->hash), name);
-		if (file_read(parts_fd, name, &b) < 0 || b.len != p->stored_bytes)
-			return false;
-		crypto_generichash(hash, sizeof(hash), b.data, b.len, NULL, 0);
-		if (memcmp(hash, p->hash, sizeof(hash)))
-			return false;
-	}
-	return true;
-}
-
 /* Is the published index signed by the key of @spec, with the comment that it would get now? */
 static bool signature_stands(const struct publish_spec *spec, const struct buffer *text,
 			     uint64_t counter)
@@ -302,9 +120,9 @@ static int open_aside(const struct publish_spec *spec, const char *suffix,
 }
 
 /* Signature and index: both whole on disk under other names, then renamed one behind the other. */
-static int write_index(struct store *s, const struct buffer *text, uint64_t counter)
+static int write_index(const struct publish_spec *spec, const struct buffer *text, uint64_t counter,
+		       bool *ret_renaming)
 {
-	const struct publish_spec *spec = s->spec;
 	_cleanup_buffer_ struct buffer sig = BUFFER(MINISIGN_FILE_MAX);
 	_cleanup_newfile_ struct newfile sig_file = NEWFILE(), index_file = NEWFILE();
 	char comment[MINISIGN_COMMENT_MAX], file[PUBLISH_NAME_BYTES];
@@ -321,7 +139,7 @@ static int write_index(struct store *s, const struct buffer *text, uint64_t coun
 		r = open_aside(spec, "", text, &index_file);
 	if (r < 0)
 		return r;
-	s->renaming = true;
+	*ret_renaming = true;
 	if (spec->key)
 		r = newfile_commit(&sig_file);
 	if (r == 0)
@@ -335,14 +153,17 @@ static int write_index(struct store *s, const struct buffer *text, uint64_t coun
 	return 0;
 }
 
-static void tell(const struct index *x, const uint8_t *created, size_t index_bytes, bool changed,
+static void tell(const struct store *s, size_t index_bytes, bool changed,
 		 struct publish_result *ret)
 {
+	const struct index *x = s->x;
+
 	*ret = (struct publish_result){
 		.changed = changed,
 		.counter = x->counter,
 		.stored_bytes = index_stored_bytes(x),
 		.index_bytes = index_bytes,
+		.compressed_parts = s->n_compressed,
 	};
 	for (size_t i = 0; i < x->n_parts; i++) {
 		if (x->parts[i].stored_bytes == 0) {
@@ -351,31 +172,34 @@ static void tell(const struct index *x, const uint8_t *created, size_t index_byt
 			continue;
 		}
 		ret->parts++;
-		ret->new_parts += created ? created[i] : 0;
+		ret->new_parts += s->created[i];
 	}
 }
 
-/* Store the parts of @x, then publish its text. @previous has counter 0 when there was none. */
+/*
+ * Store the parts of the index, then publish its text. @previous has counter 0 when there was none.
+ * *ret_renaming, also set when it fails: the new index may stand.
+ */
 static int publish_new(struct store *s, const struct index *previous, const struct buffer *old_text,
-		       struct publish_result *ret)
+		       bool *ret_renaming, struct publish_result *ret)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(INDEX_BYTES_MAX);
 	struct index *x = s->x;
-	bool same = same_content(previous, x), changed;
-	int r = store_all(s);
+	bool changed;
+	int r = store_parts(s);
 
 	if (r < 0)
 		return r;
-	x->counter = previous->counter + (same ? 0 : 1);
+	x->counter = previous->counter + (same_content(previous, x) ? 0 : 1);
 	r = index_format(x, &text);
 	if (r < 0)
 		return log_err(r, "cannot make the index of '%s'", s->spec->name);
 	changed = text.len != old_text->len || memcmp(text.data, old_text->data, text.len) ||
 		  (s->spec->key && !signature_stands(s->spec, &text, x->counter));
 	if (changed)
-		r = write_index(s, &text, x->counter);
+		r = write_index(s->spec, &text, x->counter, ret_renaming);
 	if (r == 0)
-		tell(x, s->created, text.len, changed, ret);
+		tell(s, text.len, changed, ret);
 	return r;
 }
 
@@ -384,12 +208,13 @@ static int publish_locked(const struct publish_spec *spec, int image_fd, uint64_
 			  int parts_fd, struct publish_result *ret)
 {
 	_cleanup_index_ struct index x = { .arch = spec->arch,
-						.format = spec->format,
-						.memory_bytes = spec->memory_bytes },
+					   .format = spec->format,
+					   .memory_bytes = spec->memory_bytes },
 				     previous = { 0 };
 	_cleanup_buffer_ struct buffer old_text = BUFFER(INDEX_BYTES_MAX);
 	_cleanup_free_ uint8_t *holes = NULL, *created = NULL;
 	struct store s = { .spec = spec, .image_fd = image_fd, .parts_fd = parts_fd, .x = &x };
+	bool renaming = false;
 	int r = load_previous(spec, &old_text, &previous);
 
 	if (r < 0)
@@ -399,19 +224,17 @@ static int publish_locked(const struct publish_spec *spec, int image_fd, uint64_
 	r = layout_make(image_fd, image_bytes, spec->part_bytes, &x, &holes);
 	if (r < 0)
 		return r;
-	if (same_content(&previous, &x) && signature_stands(spec, &old_text, previous.counter) &&
-	    parts_stand(parts_fd, &previous)) {
-		tell(&previous, NULL, old_text.len, false, ret);
-		return 0;
-	}
 	created = calloc(MAX(x.n_parts, (size_t)1), 1);
 	if (!created)
 		return -ENOMEM;
 	s.holes = holes;
 	s.created = created;
-	r = publish_new(&s, &previous, &old_text, ret);
-	if (r < 0 && !s.renaming)
-		drop_created(&s);
+	/* Only what the key vouches for was made with this level. */
+	if (previous.counter > 0 && signature_stands(spec, &old_text, previous.counter))
+		s.previous = &previous;
+	r = publish_new(&s, &previous, &old_text, &renaming, ret);
+	if (r < 0 && !renaming)
+		store_undo(&s);
 	return r;
 }
 
@@ -475,7 +298,6 @@ int publish_image(const struct publish_spec *given, int image_fd, uint64_t image
 	spec.level = spec.level ? spec.level : PUBLISH_LEVEL_DEFAULT;
 	spec.part_bytes = spec.part_bytes ? spec.part_bytes : PUBLISH_PART_DEFAULT;
 	spec.threads = spec.threads ? spec.threads : (unsigned)MAX(online, 1L);
-	spec.threads = MIN(spec.threads, (unsigned)PUBLISH_THREADS_MAX);
 	/* A very large image needs larger parts to stay below the number that an index may have. */
 	while (spec.part_bytes < INDEX_PART_RAW_MAX &&
 	       image_bytes / spec.part_bytes > INDEX_PARTS_MAX / 2)

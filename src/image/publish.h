@@ -32,8 +32,8 @@ struct publish_spec {
 	int level;		    /* of zstd; 0: PUBLISH_LEVEL_DEFAULT */
 	uint32_t part_bytes; /* raw, a multiple of 4096 up to 4 MiB; 0: PUBLISH_PART_DEFAULT */
 	unsigned threads;    /* that compress; 0: one a processor */
-	/* Called from time to time with raw bytes done; or NULL. */
-	void (*progress)(void *user, uint64_t done_bytes);
+	/* Called from time to time with raw bytes that are stored, without holes; or NULL. */
+	void (*progress)(void *user, uint64_t done_bytes, uint64_t total_bytes);
 	void *progress_user;
 };
 
@@ -42,6 +42,7 @@ struct publish_result {
 	uint64_t counter; /* of the index that now stands */
 	size_t parts, holes;
 	size_t new_parts; /* written now; the others were there */
+	size_t compressed_parts; /* the others were taken over from what was published before */
 	uint64_t hole_bytes;
 	uint64_t stored_bytes; /* what a node fetches */
 	uint64_t index_bytes;

@@ -131,7 +131,7 @@ static void drop_all_in_a_child(int fd, const char *path)
 		if (newfile_open(&f, fd, path, 0644) < 0)
 			_exit(1);
 		newfile_drop_all();
-		_exit(faccessat(fd, f.temp, F_OK, 0) == 0 ? 2 : 0);
+		_exit(f.temp && faccessat(fd, f.temp, F_OK, 0) == 0 ? 2 : 0);
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
