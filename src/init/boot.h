@@ -58,7 +58,7 @@ struct boot {
 	struct ipaddr dns[BOOT_DNS_MAX];
 	size_t n_dns;
 	uint64_t obtained_ms; /* since kernel start */
-	bool adopted;	      /* link and address are another program's: not to be undone */
+	bool adopted;	      /* link and address are another program's */
 	struct fetch_url url; /* of the index that is used */
 	struct fetch_url urls[FETCH_SERVERS_MAX]; /* of the index at each server, in order */
 	size_t n_urls;

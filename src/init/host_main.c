@@ -40,7 +40,7 @@ static int take_address(const char *option, const char *value, struct in_addr *r
 	if (!*value || !strcmp(value, "0.0.0.0")) /* what scripts have when they know nothing */
 		return 0;
 	if (ipv4_parse(value, ret) < 0)
-		return log_err(-EINVAL, "--%s '%s': expected an IPv4 address", option, value);
+		return log_err(0, "--%s '%s': expected an IPv4 address", option, value), -EINVAL;
 	return 0;
 }
 
@@ -173,7 +173,8 @@ static int run(void *arg, int argc, char **argv)
 	}
 	tell_caller(b);
 	reporter_again(&b->reporter);
-	boot_undo(b);
+	mount_undo(b); /* the network is not ours to undo */
+	ramdisk_undo(b);
 	return COMMAND_FAILED;
 }
 
