@@ -19,7 +19,8 @@
 #include "image/extract.h"
 
 #define EXTRACT_COPY_BYTES  (64u << 10)
-#define EXTRACT_LINKS_MAX   (1u << 20) /* files with several names, and folders */
+#define EXTRACT_LINKS_MAX   (1u << 20)	 /* files with several names, and folders */
+#define EXTRACT_NAMES_BYTES (256u << 20) /* of all their names, which are kept */
 #define EXTRACT_FILE_MODE   0777u
 #define EXTRACT_FOLDER_MODE 01777u
 
@@ -41,7 +42,7 @@ struct extract {
 	void *seen; /* tsearch(3) */
 	size_t n_seen;
 	struct folder *folders;
-	size_t n_folders, cap_folders;
+	size_t n_folders, cap_folders, names_bytes;
 	uint64_t left_out;
 	bool told; /* that the image cannot be read; its reader did */
 	uint8_t copy[EXTRACT_COPY_BYTES];
@@ -145,6 +146,17 @@ static int seen_compare(const void *a, const void *b)
 	return x->dev_minor < y->dev_minor ? -1 : x->dev_minor > y->dev_minor;
 }
 
+/* Count a name that is kept. */
+static int count_name(struct extract *x, const char *path)
+{
+	size_t n = strlen(path) + 1;
+
+	if (n > EXTRACT_NAMES_BYTES - x->names_bytes)
+		return -E2BIG;
+	x->names_bytes += n;
+	return 0;
+}
+
 /* The file's first name, which is @e's own when it was not met before. */
 static int first_name(struct extract *x, const struct inspect_entry *e, const char **ret)
 {
@@ -160,10 +172,10 @@ static int first_name(struct extract *x, const struct inspect_entry *e, const ch
 		free(s);
 	if (!found)
 		return -ENOMEM;
-	if (*found == s && ++x->n_seen > EXTRACT_LINKS_MAX)
-		return -E2BIG;
 	*ret = (*found)->path;
-	return 0;
+	if (*found != s)
+		return 0;
+	return ++x->n_seen > EXTRACT_LINKS_MAX ? -E2BIG : count_name(x, e->path);
 }
 
 /* Take away what has the name, but no folder that holds something. */
@@ -260,7 +272,7 @@ static int make_folder(struct extract *x, const struct inspect_entry *e, int dir
 		if (!S_ISDIR(st.st_mode))
 			return -EEXIST;
 	}
-	if (x->n_folders == EXTRACT_LINKS_MAX)
+	if (x->n_folders == EXTRACT_LINKS_MAX || count_name(x, e->path) < 0)
 		return -E2BIG;
 	if (x->n_folders == x->cap_folders) {
 		size_t cap = x->cap_folders ? 2 * x->cap_folders : 64;
@@ -310,6 +322,11 @@ int extract_entry(struct extract *x, const struct inspect_entry *e, struct inspe
 	if (r == -EXDEV)
 		return log_err(r, "'%s' leads out of the image, so nothing more is extracted",
 			       e->path);
+	if (r == -E2BIG)
+		return log_err(r,
+			       "'%s': more than %u folders or files with several names, or %u MiB "
+			       "of their names",
+			       e->path, EXTRACT_LINKS_MAX, EXTRACT_NAMES_BYTES >> 20);
 	return r < 0 && !x->told ? log_err(r, "cannot extract '%s'", e->path) : r;
 }
 

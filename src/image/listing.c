@@ -16,12 +16,14 @@
 #include "image/listing.h"
 #include "image/source.h"
 
-#define READ_BYTES (256u << 10)
+#define READ_BYTES	(256u << 10)
+#define NAMES_BYTES_MAX (UINT64_C(1) << 30) /* of all paths and targets, which are kept */
 
 struct reading {
 	struct listing l;
 	uint8_t *buf; /* READ_BYTES */
 	const char *name;
+	uint64_t names_bytes;
 };
 
 static int add_row(struct listing *l, struct listing_row *row)
@@ -119,6 +121,10 @@ static int take_entry(void *user, const struct inspect_entry *e, struct inspect_
 		err = hash_xattrs(e, &row);
 	if (err < 0)
 		return err;
+	r->names_bytes += strlen(e->path) + 2 + (e->target ? strlen(e->target) + 1 : 0);
+	if (r->names_bytes > NAMES_BYTES_MAX)
+		return log_err(-E2BIG, "'%s' holds more than %llu bytes of names", r->name,
+			       (unsigned long long)NAMES_BYTES_MAX);
 	if (asprintf(&row.path, "/%s", e->path) < 0) {
 		row.path = NULL;
 		return log_err(-ENOMEM, "cannot list '%s'", r->name);
