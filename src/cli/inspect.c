@@ -52,34 +52,18 @@ static const struct option_row rows[] = {
 /* --- listing --- */
 
 struct listing {
+	json_t *last; /* the file told last, whose attributes may follow; owned */
 	bool json, any;
 	unsigned segments;
 	uint64_t files, bytes;
 };
 
-static int list_segment(void *user, const struct inspect_segment *s)
-{
-	struct listing *l = user;
-
-	l->segments++;
-	if (!l->json) {
-		printf("segment %u: %s at offset %" PRIu64 ", compression %s\n", s->number,
-		       s->format, s->offset, s->packing);
-		return 0;
-	}
-	printf("%s\n  {\"offset\": %" PRIu64
-	       ", \"format\": \"%s\", \"compression\": \"%s\", \"files\": [",
-	       s->number > 1 ? "]}," : "", s->offset, s->format, s->packing);
-	l->any = false;
-	return 0;
-}
-
-static json_t *json_xattrs(const struct inspect_entry *e)
+static json_t *json_xattrs(const struct inspect_xattr *list, size_t n)
 {
 	json_t *all = json_object();
 
-	for (size_t i = 0; i < e->n_xattrs; i++) {
-		const struct inspect_xattr *x = &e->xattrs[i];
+	for (size_t i = 0; i < n; i++) {
+		const struct inspect_xattr *x = &list[i];
 		_cleanup_free_ char *hex = malloc(2 * x->bytes + 1);
 		json_t *name = names_json(x->name);
 
@@ -92,12 +76,48 @@ static json_t *json_xattrs(const struct inspect_entry *e)
 	return all; /* when memory is short, some are left out */
 }
 
+/* Print the file told last. */
+static int print_last(struct listing *l)
+{
+	int r = 0;
+
+	if (l->last) {
+		printf("%s\n    ", l->any ? "," : "");
+		l->any = true;
+		r = json_dumpf(l->last, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 ? -EIO : 0;
+	}
+	json_decref(l->last);
+	l->last = NULL;
+	return r;
+}
+
+static int list_segment(void *user, const struct inspect_segment *s)
+{
+	struct listing *l = user;
+
+	l->segments++;
+	if (print_last(l) < 0)
+		return -EIO;
+	if (!l->json) {
+		printf("segment %u: %s at offset %" PRIu64 ", compression %s\n", s->number,
+		       s->format, s->offset, s->packing);
+		return 0;
+	}
+	printf("%s\n  {\"offset\": %" PRIu64
+	       ", \"format\": \"%s\", \"compression\": \"%s\", \"files\": [",
+	       s->number > 1 ? "]}," : "", s->offset, s->format, s->packing);
+	l->any = false;
+	return 0;
+}
+
 static int list_json(struct listing *l, const struct inspect_entry *e)
 {
 	char mode[NAMES_MODE_TEXT];
+	int r = print_last(l);
 	json_t *j;
-	int r;
 
+	if (r < 0)
+		return r;
 	names_mode(e->mode, mode);
 	j = json_pack("{s:o, s:s, s:I, s:I, s:I, s:I, s:I, s:I}", "path", names_json(e->path),
 		      "mode", mode, "uid", (json_int_t)e->uid, "gid", (json_int_t)e->gid, "links",
@@ -113,12 +133,18 @@ static int list_json(struct listing *l, const struct inspect_entry *e)
 		(void)json_object_set_new(j, "minor", json_integer(e->rdev_minor));
 	}
 	if (e->n_xattrs > 0)
-		(void)json_object_set_new(j, "xattrs", json_xattrs(e));
-	printf("%s\n    ", l->any ? "," : "");
-	l->any = true;
-	r = json_dumpf(j, stdout, JSON_COMPACT | JSON_ENSURE_ASCII) < 0 ? -EIO : 0;
-	json_decref(j);
-	return r;
+		(void)json_object_set_new(j, "xattrs", json_xattrs(e->xattrs, e->n_xattrs));
+	l->last = j;
+	return 0;
+}
+
+static int list_xattrs(void *user, const struct inspect_xattr *list, size_t n)
+{
+	struct listing *l = user;
+
+	if (l->last && n > 0)
+		(void)json_object_set_new(l->last, "xattrs", json_xattrs(list, n));
+	return 0;
 }
 
 /* `ls -l` marks such a file with a plus. */
@@ -222,7 +248,7 @@ static int json_index(const struct index *x)
 static int list(const struct subject *s, const char *name, bool json)
 {
 	struct listing l = { .json = json };
-	struct inspect_visitor v = { list_segment, list_entry, &l };
+	struct inspect_visitor v = { list_segment, list_entry, &l, list_xattrs };
 	char size[FORMAT_SIZE_MAX];
 	int r = 0;
 
@@ -235,6 +261,8 @@ static int list(const struct subject *s, const char *name, bool json)
 		printf("\"segments\": [");
 	if (r == 0)
 		r = inspect_medium(s->medium, name, &v);
+	if (print_last(&l) < 0 && r == 0)
+		r = -EIO;
 	if (json)
 		printf("%s\n], \"complete\": %s}\n", l.segments ? "\n  ]}" : "",
 		       r == 0 ? "true" : "false");

@@ -17,7 +17,7 @@
 #define INSPECT_ENTRIES_MAX (16u << 20)
 #define INSPECT_BYTES_MAX   (UINT64_C(1) << 40) /* of all unpacked bytes */
 #define INSPECT_XATTRS_MAX  256			/* of one file */
-#define INSPECT_XATTR_BYTES (256u << 10)	/* of all their names and values */
+#define INSPECT_XATTR_BYTES (1u << 20)		/* of all their names and values */
 
 struct inspect_segment {
 	unsigned number;     /* from 1 */
@@ -56,12 +56,14 @@ struct inspect_data {
 
 struct inspect_visitor {
 	/*
-	 * Return: 0, or negative errno, which ends the pass and is returned from it. Either may be
+	 * Return: 0, or negative errno, which ends the pass and is returned from it. Each may be
 	 * NULL.
 	 */
 	int (*segment)(void *user, const struct inspect_segment *s);
 	int (*entry)(void *user, const struct inspect_entry *e, struct inspect_data *data);
 	void *user;
+	/* Attributes of the file told last that stand behind it, as in an archive of ours. */
+	int (*xattrs)(void *user, const struct inspect_xattr *list, size_t n);
 };
 
 /*

@@ -91,6 +91,37 @@ static int take_target(struct cpio *c)
 	return r;
 }
 
+/* Attributes of the file before: an entry of a name of its own (docs/formats.md). */
+static int take_xattrs(struct cpio *c)
+{
+	const struct inspect_visitor *v = c->pass->visitor;
+	_cleanup_free_ struct inspect_xattr *list = calloc(INSPECT_XATTRS_MAX, sizeof(*list));
+	_cleanup_free_ uint8_t *bytes = malloc(MIN(c->e.size, INSPECT_XATTR_BYTES) + 1);
+	struct reader r;
+	size_t n = 0, all = 0;
+	int err;
+
+	if (!list || !bytes)
+		return -ENOMEM;
+	if (c->e.size > INSPECT_XATTR_BYTES)
+		return bad(c, -EBADMSG, "a file has more extended attributes than is possible");
+	c->left = c->e.size;
+	c->sum = 0;
+	err = read_data(&c->data, bytes, c->e.size, &all);
+	if (err < 0)
+		return err;
+	r = READER(bytes, all);
+	while (r.left > 0) {
+		struct newc_xattr x;
+
+		if (n == INSPECT_XATTRS_MAX || newc_xattr_parse(&r, &x) < 0)
+			return bad(c, -EBADMSG, "extended attributes are malformed");
+		list[n++] = (struct inspect_xattr){ x.name, x.value, x.bytes };
+	}
+	err = v->xattrs ? v->xattrs(v->user, list, n) : 0;
+	return err == 0 ? skip_data(c) : err;
+}
+
 static int take_entry(struct cpio *c)
 {
 	struct inspect_entry e = {
@@ -175,7 +206,7 @@ static int one_archive(struct cpio *c)
 			c->e.has_check = false;
 			return skip_data(c);
 		}
-		r = take_entry(c);
+		r = strcmp(c->e.name, NEWC_METADATA) ? take_entry(c) : take_xattrs(c);
 		if (r == 0)
 			r = take(c, c->head, 1);
 		if (r < 0)

@@ -24,6 +24,7 @@ struct reading {
 	uint8_t *buf; /* READ_BYTES */
 	const char *name;
 	uint64_t names_bytes;
+	bool last_left_out; /* the file told last has no row */
 };
 
 static int add_row(struct listing *l, struct listing_row *row)
@@ -105,7 +106,8 @@ static int take_entry(void *user, const struct inspect_entry *e, struct inspect_
 	struct listing_row row = { .mode = e->mode, .uid = e->uid, .gid = e->gid };
 	int err = 0;
 
-	if (!*e->path)
+	r->last_left_out = !*e->path;
+	if (r->last_left_out)
 		return 0; /* the root itself is in every image */
 	if (S_ISREG(e->mode)) {
 		row.size = e->size;
@@ -131,6 +133,15 @@ static int take_entry(void *user, const struct inspect_entry *e, struct inspect_
 	}
 	row.target = e->target ? strdup(e->target) : NULL;
 	return add_row(&r->l, &row);
+}
+
+/* Attributes of the row added last. */
+static int take_xattrs(void *user, const struct inspect_xattr *list, size_t n)
+{
+	struct reading *r = user;
+	struct inspect_entry e = { .xattrs = list, .n_xattrs = n };
+
+	return r->last_left_out || r->l.n == 0 ? 0 : hash_xattrs(&e, &r->l.rows[r->l.n - 1]);
 }
 
 static int compare_rows(const void *va, const void *vb)
@@ -170,13 +181,17 @@ static int share_data(struct listing *l)
 	if (n > 1)
 		qsort(linked, n, sizeof(struct listing_row *), compare_files);
 	for (size_t i = 0, end; i < n; i = end) {
-		const struct listing_row *with = linked[i];
+		const struct listing_row *with = linked[i], *x = linked[i];
 
-		for (end = i; end < n && compare_files(&linked[i], &linked[end]) == 0; end++)
+		for (end = i; end < n && compare_files(&linked[i], &linked[end]) == 0; end++) {
 			with = linked[end]->size > 0 ? linked[end] : with;
+			x = linked[end]->n_xattrs > 0 ? linked[end] : x;
+		}
 		for (size_t k = i; k < end; k++) {
 			linked[k]->size = with->size;
 			memcpy(linked[k]->hash, with->hash, sizeof(with->hash));
+			linked[k]->n_xattrs = x->n_xattrs;
+			memcpy(linked[k]->xattrs_hash, x->xattrs_hash, sizeof(x->xattrs_hash));
 		}
 	}
 	return 0;
@@ -213,7 +228,7 @@ int listing_of_medium(struct medium *m, const char *name, struct listing *ret)
 {
 	_cleanup_free_ uint8_t *buf = malloc(READ_BYTES);
 	struct reading r = { .buf = buf, .name = name };
-	struct inspect_visitor v = { .entry = take_entry, .user = &r };
+	struct inspect_visitor v = { .entry = take_entry, .user = &r, .xattrs = take_xattrs };
 	int err = buf ? inspect_medium(m, name, &v) : -ENOMEM;
 
 	if (err == 0)

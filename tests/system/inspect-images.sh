@@ -119,6 +119,14 @@ EOT'
 t "one of its files" cmp fs/noise <("$bp" inspect -c noise node)
 t "all of its files" eval '"$bp" inspect -x published node && "$bp" inspect -x raw node.ext2 && diff -r --no-dereference raw published &&
 	cmp fs/noise published/noise'
+"$bp" image -q --format cpio -n packed node.image >log || not_ok "publishing as cpio" "$(cat log)"
+t "an image that is a cpio archive, attributes among it" eval '"$bp" inspect packed | head -n 1 >packed.ls && grep -q "^index of packed: .* cpio, init" packed.ls &&
+	diff <(told node | grep -v "^numbers ") <(told packed | grep -v "^numbers ")' # whose data stands with its first name
+for format in squashfs erofs; do
+	printf 'file run /sbin/init\n' >plain.image
+	"$bp" image -q --format $format --raw node.$format plain.image >log || { not_ok "building $format" "$(cat log)"; continue; }
+	t_says "$format is known by sight" 1 "is a" "$bp" inspect node.$format
+done
 part=$(ls -S boot/parts | head -n 1)
 cp "boot/parts/$part" kept && printf x | dd of="boot/parts/$part" bs=1 seek=1000 conv=notrunc status=none
 t_says "a part that was changed is not believed" 1 "was changed: its bytes do not have the hash" "$bp" inspect -c noise node
@@ -135,7 +143,7 @@ t_says "neither a file nor an image" 1 "cannot read 'nothing', neither as a file
 # --- what changed, in any mix -----------------------------------------------------------------------------------------
 
 (cd fs && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0) >fs.cpio 2>/dev/null
-for pair in "node node.image" "node.image boot/node.index" "node.ext2 node" "node.ext2 node.image" "node node"; do
+for pair in "node node.image" "node.image boot/node.index" "node.ext2 node" "node.ext2 node.image" "node node" "packed node" "node.image packed"; do
 	t_says "the same: $pair" 0 "the same files; " "$bp" diff $pair
 done
 sed 's/^name.*/name later/; s/^free.*//' node.image >later.image
