@@ -120,7 +120,7 @@ t "one of its files" cmp fs/noise <("$bp" inspect -c noise node)
 t "all of its files" eval '"$bp" inspect -x published node && "$bp" inspect -x raw node.ext2 && diff -r --no-dereference raw published &&
 	cmp fs/noise published/noise'
 "$bp" image -q --format cpio -n packed node.image >log || not_ok "publishing as cpio" "$(cat log)"
-t "an image that is a cpio archive, attributes among it" eval '"$bp" inspect packed | head -n 1 >packed.ls && grep -q "^index of packed: .* cpio, init" packed.ls &&
+t "an image that is a cpio archive, attributes among it" eval '"$bp" inspect packed >packed.ls && grep -q "^index of packed: .* cpio, init" packed.ls &&
 	diff <(told node | grep -v "^numbers ") <(told packed | grep -v "^numbers ")' # whose data stands with its first name
 for format in squashfs erofs; do
 	printf 'file run /sbin/init\n' >plain.image
