@@ -253,7 +253,9 @@ static int run(struct wait *w)
 	ev_timer_start(b->loop, &w->no_card);
 	while (!w->done)
 		ev_run(b->loop, 0);
-	if (w->err == -ENODEV || (w->err == -ENOLINK && !any_card(b))) {
+	if (w->err == -ENODEV && any_card(b)) /* the one that is named is not there */
+		return stage_fail(b, REPORT_LINK, w->err, "%s", w->why);
+	if ((w->err == -ENODEV || w->err == -ENOLINK) && !any_card(b)) {
 		drivers_explain(b->drivers, words, sizeof(words));
 		return stage_fail(b, REPORT_DRIVERS, w->err, "no network interface: %s", words);
 	}

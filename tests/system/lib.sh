@@ -155,6 +155,7 @@ vm_end() {
 
 # light_node DIR NETNS_PID KEY CMDLINE: start init in the network of NETNS_PID; its console is DIR/console, its pid (in
 # our namespace, of what ends it) $light_pid.
+light_pid=
 light_node() {
 	local dir=$1 net=$2 key=$3
 	shift 3
@@ -163,6 +164,11 @@ light_node() {
 		setpriv --pdeathsig KILL unshare --mount --propagation private --uts --pid --fork --kill-child \
 		bash tests/tools/light-node.sh </dev/null >"$dir/log" 2>&1 &
 	light_pid=$!
+}
+light_stop() {
+	[ -n "$light_pid" ] || return 0
+	kill -KILL "$light_pid" 2>/dev/null # unshare waits for what it started, whatever else it is told
+	wait "$light_pid" 2>/dev/null
 }
 
 # done_testing: the script's exit status.
