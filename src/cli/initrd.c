@@ -16,9 +16,11 @@
 #include "base/path.h"
 #include "cli/commands.h"
 #include "cli/keys.h"
+#include "cli/minimal.h"
 #include "cli/where.h"
 #include "image/compress.h"
 #include "image/initrd.h"
+#include "image/microcode.h"
 
 #define INITRD_FILE	  "initrd.img" /* names in the boot directory */
 #define INITRD_KERNEL	  "vmlinuz"
@@ -29,6 +31,7 @@
 struct options {
 	struct keys_option keys; /* first, for keys_take() */
 	const char *kernel, *modules, *compress, *output, *boot, *init, *firmware;
+	const char *microcode, *minimal, *cluster;
 	uint64_t min_counter, level;
 	bool shell, quiet;
 };
@@ -91,6 +94,22 @@ static const struct option_row rows[] = {
 	  .arg = "DIR",
 	  .help = "put in what drivers ask for and DIR holds, like /lib/firmware (none)",
 	  .offset = offsetof(struct options, firmware) },
+	{ .name = "microcode",
+	  .type = OPTION_STRING,
+	  .arg = "FILE",
+	  .help = "updates of the processors go in front: a file, a directory like /lib/firmware, "
+		  "or auto",
+	  .offset = offsetof(struct options, microcode) },
+	{ .name = "minimal",
+	  .type = OPTION_STRING,
+	  .arg = "NODES",
+	  .help = "only the modules that these nodes loaded in their last boot",
+	  .offset = offsetof(struct options, minimal) },
+	{ .name = "cluster",
+	  .type = OPTION_STRING,
+	  .arg = "FILE",
+	  .help = "the cluster file, for --minimal (" MINIMAL_CLUSTER ")",
+	  .offset = offsetof(struct options, cluster) },
 	{ .name = "shell",
 	  .type = OPTION_FLAG,
 	  .help = "put in a shell for rd.shell (" INITRD_SHELL ", static)",
@@ -152,7 +171,7 @@ static void row(const char *what, uint64_t bytes, size_t n)
 
 static int print_table(const struct modules *m, const struct driverset *set,
 		       const struct initrd_sizes *s, uint64_t raw, uint64_t packed,
-		       enum compress_kind kind, uint64_t took_us)
+		       uint64_t early, enum compress_kind kind, uint64_t took_us)
 {
 	char size[FORMAT_SIZE_MAX];
 	int r;
@@ -167,7 +186,9 @@ static int print_table(const struct modules *m, const struct driverset *set,
 	if (s->n_firmware)
 		row("firmware", s->firmware, s->n_firmware);
 	row("archive", raw, 0);
-	row(kind == COMPRESS_NONE ? "not compressed" : compress_name(kind), packed, 0);
+	row(kind == COMPRESS_NONE ? "not compressed" : compress_name(kind), packed - early, 0);
+	if (early)
+		row("microcode, in front", early, 0);
 	printf("\n");
 	r = print_modules(set);
 	if (s->n_missing)
@@ -226,26 +247,47 @@ static int write_out(const struct options *o, const struct modules *m, const str
 	return r;
 }
 
+static int put_microcode(const struct options *o, uint32_t mtime, struct buffer *to)
+{
+	_cleanup_microcode_ struct microcode m = MICROCODE();
+	int r = microcode_load(o->microcode, &m);
+
+	if (r == 0) {
+		r = microcode_archive(&m, mtime, to);
+		if (r < 0)
+			log_err(r, "cannot put microcode in front of the initramfs");
+	}
+	return r;
+}
+
 static int build(const struct options *o, const struct initrd_spec *spec, enum compress_kind kind)
 {
 	_cleanup_buffer_ struct buffer raw = BUFFER(INITRD_BYTES_MAX),
 				       packed = BUFFER(2 * (size_t)INITRD_BYTES_MAX);
 	_cleanup_initrd_sizes_ struct initrd_sizes sizes = { 0 };
 	_cleanup_driverset_ struct driverset set = { 0 };
+	size_t early;
 	_cleanup_modules_ struct modules *m = NULL;
+	_cleanup_free_ char *minimal = NULL;
 	uint64_t start = clock_us();
 	int r = modules_open(o->kernel, &m);
 
+	if (r == 0 && o->minimal)
+		r = minimal_modules(o->minimal, o->cluster, o->modules, &minimal);
 	if (r == 0)
-		r = driverset_make(m, o->modules ? o->modules : "net", &set);
+		r = driverset_make(m, minimal ? minimal : o->modules ? o->modules : "net", &set);
 	if (r == 0)
 		r = initrd_make(spec, m, &set, &raw, &sizes);
+	if (r == 0 && o->microcode)
+		r = put_microcode(o, spec->mtime, &packed);
+	early = packed.len;
 	if (r == 0)
 		r = compress_buffer(kind, (int)o->level, &raw, &packed);
 	if (r == 0)
 		r = write_out(o, m, &packed);
 	if (r == 0 && !o->quiet)
-		r = print_table(m, &set, &sizes, raw.len, packed.len, kind, clock_us() - start);
+		r = print_table(m, &set, &sizes, raw.len, packed.len, early, kind,
+				clock_us() - start);
 	return r;
 }
 

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "image/driverset.h"
 
-enum { SET_NET = 1, SET_VIRTUAL = 2, SET_BASE = 4, SET_NOT = 8, SET_PHY = 16 };
+enum { SET_NET = 1, SET_VIRTUAL = 2, SET_BASE = 4, SET_NOT = 8, SET_PHY = 16, SET_WATCHDOGS = 32 };
 
 /* The first row that matches a module's path decides (fnmatch; '*' matches slashes too). */
 static const struct {
@@ -68,6 +68,12 @@ static const struct {
 	{ "kernel/drivers/usb/host/xhci-pci*", SET_NET },
 	{ "kernel/drivers/usb/host/[eo]hci-pci", SET_NET },
 	{ "kernel/drivers/usb/host/uhci-hcd", SET_NET },
+	/* Hardware watchdogs, and the devices behind which some of them are found. */
+	{ "kernel/drivers/watchdog/softdog", SET_NOT },
+	{ "kernel/drivers/watchdog/pretimeout_*", SET_NOT },
+	{ "kernel/drivers/watchdog/*", SET_WATCHDOGS },
+	{ "kernel/drivers/mfd/lpc_ich", SET_WATCHDOGS },
+	{ "kernel/drivers/i2c/busses/i2c-i801", SET_WATCHDOGS },
 	/* Chips between card and cable; they come with the cards that need libphy. */
 	{ "kernel/drivers/net/phy/*", SET_PHY },
 };
@@ -184,7 +190,11 @@ static int choose(void *user, const struct module *mod)
 {
 	struct chooser *c = user;
 
-	return sets_of(mod) & c->wanted ? add_driver(c, mod) : 0;
+	unsigned sets = sets_of(mod) & c->wanted;
+
+	if (sets & SET_WATCHDOGS && !drives(c->m, mod, ""))
+		return 0; /* it looks for its hardware by itself, which nobody would tell it to */
+	return sets ? add_driver(c, mod) : 0;
 }
 
 static int choose_named(struct chooser *c, char *names)
@@ -199,12 +209,14 @@ static int choose_named(struct chooser *c, char *names)
 			c->wanted |= SET_NET;
 		else if (!strcmp(name, "virtual"))
 			c->wanted |= SET_VIRTUAL;
+		else if (!strcmp(name, "watchdogs"))
+			c->wanted |= SET_WATCHDOGS;
 		else if (mod)
 			r = add_driver(c, mod);
 		else if (*name && !modules_builtin(c->m, name))
 			r = log_err(-ENOENT,
-				    "no module '%s' in '%s' (expected 'net', 'virtual' or names of "
-				    "modules between commas)",
+				    "no module '%s' in '%s' (expected 'net', 'virtual', "
+				    "'watchdogs' or names of modules between commas)",
 				    name, modules_dir(c->m));
 	}
 	return r;

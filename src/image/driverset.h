@@ -25,8 +25,8 @@ struct driverset {
 void driverset_clear(struct driverset *s);
 
 /*
- * Choose drivers: @what is "net", "virtual", or names of modules between commas, to which the sets
- * can be added ("virtual,igb"). The RAM disk, file systems and the buses of virtual machines are
- * always in. Logs. Return: 0, -ENOENT (no such module).
+ * Choose drivers: @what is "net", "virtual", "watchdogs", or names of modules between commas, to
+ * which the sets can be added ("virtual,igb"). The RAM disk, file systems and the buses of virtual
+ * machines are always in. Logs. Return: 0, -ENOENT (no such module).
  */
 _must_check_ int driverset_make(struct modules *m, const char *what, struct driverset *ret);

@@ -17,6 +17,7 @@
 #include "base/lang.h"
 #include "init/cmdline.h"
 #include "init/drivers.h"
+#include "init/watchdog.h"
 #include "net/fetch.h"
 #include "net/ip6_client.h"
 #include "net/link.h"
@@ -31,6 +32,7 @@
 #define BOOT_ROOT_DIR	 "/sysroot"
 #define BOOT_RAMDISK	 "/dev/ram0"
 #define BOOT_DNS_MAX	 8
+#define BOOT_CONSOLES_MAX 4 /* beside the one that is /dev/console */
 
 struct boot {
 	struct ev_loop *loop;
@@ -44,7 +46,12 @@ struct boot {
 	uint64_t counter_seen;	       /* of the index that was accepted last; 0: none yet */
 	uint64_t free_start, free_min; /* bytes of memory */
 
+	struct watchdog watchdog;
+	bool netconsole; /* is set up */
+
 	int console, kmsg, events; /* where events go; FD_NONE while closed */
+	int consoles[BOOT_CONSOLES_MAX]; /* of further console= words */
+	size_t n_consoles;
 	enum report_stage stage;   /* that runs */
 	uint64_t console_progress_ms;
 
@@ -116,6 +123,7 @@ int mounts_stage(struct boot *b);   /* proc, sys, dev, run */
 int drivers_stage(struct boot *b);  /* begins; goes on while the network is waited for */
 int network_stage(struct boot *b);  /* link and address */
 int adopt_stage(struct boot *b);    /* the same, as another program brought them up */
+int netconsole_stage(struct boot *b); /* netconsole=; never fails */
 int root_stage(struct boot *b);	    /* where the index is */
 int index_stage(struct boot *b);    /* fetched, signature good */
 int memory_stage(struct boot *b);   /* the image fits */

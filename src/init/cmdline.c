@@ -119,6 +119,7 @@ static const struct {
 	{ "bpboot.master", take_master, 0, "an address, A.B.C.D[:PORT] or [IPV6][:PORT]" },
 	{ "bpboot.retry", take_retry, 0, "seconds, MIN or MIN-MAX" },
 	{ "bpboot.sessions", take_u16, offsetof(struct cmdline, sessions), "a number" },
+	{ "bpboot.watchdog", take_seconds, offsetof(struct cmdline, watchdog_s), "seconds" },
 	{ "bpboot.windowsize", take_u16, offsetof(struct cmdline, windowsize), "blocks" },
 	{ "debug", take_flag, offsetof(struct cmdline, debug), "" },
 	{ "init", take_string, offsetof(struct cmdline, init), "a path" },
@@ -126,7 +127,10 @@ static const struct {
 	  "dhcp, dhcp6, auto6, off, DEVICE:METHOD or "
 	  "CLIENT:SERVER:GATEWAY:NETMASK:HOSTNAME:DEVICE" },
 	{ "modprobe.blacklist", take_blacklist, 0, "MODULE,..." },
+	{ "module_blacklist", take_blacklist, 0, "MODULE,..." },
 	{ "nameserver", cmdline_take_nameserver, 0, "an address, at most 4 of them" },
+	{ "netconsole", take_string, offsetof(struct cmdline, netconsole),
+	  "[PORT]@[ADDRESS]/[DEVICE],[PORT]@ADDRESS/[MAC]" },
 	{ "panic", take_panic, 0, "seconds" },
 	{ "quiet", take_flag, offsetof(struct cmdline, quiet), "" },
 	{ "rd.break", take_string, offsetof(struct cmdline, rd_break), "a stage" },

@@ -64,6 +64,7 @@ struct cmdline_bond {
 
 struct cmdline {
 	const char *root, *rootfstype, *rootflags, *init, *rd_break; /* NULL: not given */
+	const char *netconsole;
 	bool ro, quiet, debug, shell, have_panic, have_master, have_log, have_bootif;
 	int32_t panic_s; /* 0: never reboot; negative: at once */
 	enum cmdline_ip ip;
@@ -82,6 +83,7 @@ struct cmdline {
 	uint32_t arp_ms;			 /* to find out who else has the address */
 	bool arp_said;
 	uint32_t sessions;			      /* transfers at once; 0: the default */
+	uint32_t watchdog_s; /* 0: not given */
 	uint32_t blksize, windowsize;		      /* TFTP; 0: the default */
 	const char *blacklist[CMDLINE_BLACKLIST_MAX]; /* modules */
 	size_t n_blacklist;

@@ -322,3 +322,22 @@ unsigned drivers_loaded(const struct drivers *d, char *buf, size_t n)
 	}
 	return count;
 }
+
+unsigned drivers_tell(struct drivers *d, char *buf, size_t n)
+{
+	unsigned count = 0;
+	size_t len = 0;
+
+	for (size_t i = 0; i < d->n_files; i++) {
+		struct drivers_file *f = &d->files[i];
+
+		if (f->state != DRIVERS_LOADED || f->told)
+			continue;
+		if (len + strlen(f->name) + 3 >= n && len > 0)
+			break; /* the next call tells it */
+		len += (size_t)snprintf(buf + len, n - len, "%s%s", len ? ", " : "", f->name);
+		f->told = true;
+		count++;
+	}
+	return count;
+}

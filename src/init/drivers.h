@@ -74,5 +74,12 @@ _must_check_ int drivers_unload(struct drivers *d, const char *name);
 /* "virtio_pci, virtio_net": what was loaded so far. Return: their number. */
 unsigned drivers_loaded(const struct drivers *d, char *buf, size_t n);
 
+/*
+ * Those that were loaded and not told before, as many as @buf has room for. Called until it returns
+ * 0, it names each once in a machine's life: `bpboot initrd --minimal` reads that. Return: their
+ * number.
+ */
+unsigned drivers_tell(struct drivers *d, char *buf, size_t n);
+
 /* Why there may be no network interface: network cards without a driver, by their PCI identity. */
 void drivers_explain(const struct drivers *d, char *buf, size_t n);

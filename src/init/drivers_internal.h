@@ -17,6 +17,7 @@ enum drivers_state { DRIVERS_NEW, DRIVERS_QUEUED, DRIVERS_LOADED, DRIVERS_FAILED
 struct drivers_file {
 	char *name;
 	enum drivers_state state;
+	bool told; /* drivers_tell() has named it */
 };
 
 struct drivers_module {

@@ -24,6 +24,7 @@
 
 #define BUS_DIR	      "/sys/bus"
 #define UEVENT_MAX    8192
+#define UEVENT_PATH_MAX 1024
 #define UEVENT_RCVBUF (1 << 20)
 
 static int insert(const char *name, const char *params)
@@ -122,18 +123,39 @@ static void walk_rest(struct drivers *d)
 		closedir(dir);
 }
 
+/*
+ * A kernel with the user helper for firmware looks below /lib/firmware itself, and then waits a
+ * minute for a program to bring what is not there. Nobody will.
+ */
+static void refuse_firmware(const char *devpath)
+{
+	_cleanup_close_ int fd = FD_NONE;
+	char path[UEVENT_PATH_MAX];
+
+	if ((size_t)snprintf(path, sizeof(path), "/sys%s/loading", devpath) >= sizeof(path))
+		return;
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!write(fd, "-1", 2); /* else the kernel waits */
+}
+
 /* "add@/devices/...", then KEY=VALUE strings. */
 static void take_uevent(struct drivers *d, const void *p, size_t n)
 {
 	struct reader r = READER(p, n);
-	const char *s = reader_cstr(&r), *alias = NULL;
-	bool add = false;
+	const char *s = reader_cstr(&r), *alias = NULL, *devpath = NULL;
+	bool add = false, firmware = false;
 
 	for (s = reader_cstr(&r); s; s = r.left ? reader_cstr(&r) : NULL) {
 		add = add || !strcmp(s, "ACTION=add");
 		if (!strncmp(s, "MODALIAS=", 9))
 			alias = s + 9;
+		if (!strncmp(s, "DEVPATH=", 8))
+			devpath = s + 8;
+		firmware = firmware || !strcmp(s, "SUBSYSTEM=firmware");
 	}
+	if (add && firmware && devpath)
+		refuse_firmware(devpath);
 	if (add && alias && drivers_match(d, alias))
 		ev_idle_start(d->loop, &d->idle);
 }

@@ -13,18 +13,15 @@
 #include "base/file.h"
 #include "init/boot.h"
 
+/* A late device makes one more event, an idle loop none. */
 static void on_idle(void *ctx)
 {
-	char names[REPORT_WORDS_MAX / 2];
+	char names[REPORT_WORDS_MAX - 32];
 	struct boot *b = ctx;
-	static unsigned
-		said; /* so that a late device makes one more event, and an idle loop none */
-	unsigned n = drivers_loaded(b->drivers, names, sizeof(names));
+	unsigned n;
 
-	if (n == said)
-		return;
-	said = n;
-	stage_ok(b, REPORT_DRIVERS, "%u modules: %s", n, names);
+	while ((n = drivers_tell(b->drivers, names, sizeof(names))) > 0)
+		stage_ok(b, REPORT_DRIVERS, "%u modules: %s", n, names);
 }
 
 static int read_index(struct boot *b)
@@ -57,6 +54,7 @@ int drivers_stage(struct boot *b)
 			b, REPORT_DRIVERS,
 			"this initrd's modules are for kernel %s, this is %s: they will not load",
 			drivers_kernel(b->drivers), u.release);
+	watchdog_start(b);
 	r = drivers_start(b->drivers, b->loop, on_idle, b);
 	if (r < 0)
 		return stage_fail(b, REPORT_DRIVERS, r, "cannot look for devices: %s",

@@ -108,20 +108,10 @@ static _noreturn_ void run_shell(char **envp)
 	_exit(127);
 }
 
-static void open_shell(struct boot *b, const char *why)
+static void await_shell(struct boot *b)
 {
-	bool have = access(SHELL, X_OK) == 0;
-	pid_t pid;
+	pid_t pid = fork();
 
-	stage_begin(b, REPORT_SHELL, "%s; %s on the console, '%s' goes on", why,
-		    have ? "opening " SHELL : "opening the built-in prompt",
-		    have ? "exit" : "retry");
-	reporter_again(&b->reporter);
-	if (!have) {
-		rescue_prompt(b);
-		return;
-	}
-	pid = fork();
 	if (pid == 0)
 		run_shell(b->envp);
 	while (pid > 0) {
@@ -130,6 +120,22 @@ static void open_shell(struct boot *b, const char *why)
 		if (gone == pid || (gone < 0 && errno != EINTR))
 			return;
 	}
+}
+
+static void open_shell(struct boot *b, const char *why)
+{
+	bool have = access(SHELL, X_OK) == 0;
+
+	stage_begin(b, REPORT_SHELL, "%s; %s on the console, '%s' goes on", why,
+		    have ? "opening " SHELL : "opening the built-in prompt",
+		    have ? "exit" : "retry");
+	reporter_again(&b->reporter);
+	watchdog_attended(b, true);
+	if (have)
+		await_shell(b);
+	else
+		rescue_prompt(b);
+	watchdog_attended(b, false);
 }
 
 void failure_break(struct boot *b, const char *name)

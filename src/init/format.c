@@ -156,8 +156,8 @@ static bool put_fraction(struct text *t, const struct directive *d, double v)
 		return false;
 	for (unsigned i = 0; i < precision; i++)
 		scale *= 10;
-	scaled = (bits & ((UINT64_C(1) << MANTISSA_BITS) - 1)) |
-		 (uint64_t)(exponent != 0) << MANTISSA_BITS;
+	scaled = (bits & ((UINT64_C(1) << MANTISSA_BITS) - 1)) | (uint64_t)(exponent != 0)
+									 << MANTISSA_BITS;
 	scaled *= scale;
 	exponent = MAX(exponent, 1) - EXPONENT_BIAS;
 	scaled = exponent >= 0 ? scaled << exponent : round_shift(scaled, (unsigned)-exponent);
@@ -263,8 +263,7 @@ static bool put_directive(struct text *t, struct directive *d, va_list *ap)
 	case 'X':
 	case 'o':
 		put_integer(t, d,
-			    d->bytes > sizeof(int) ? va_arg(*ap, uint64_t)
-						   : va_arg(*ap, unsigned));
+			    d->bytes > sizeof(int) ? va_arg(*ap, uint64_t) : va_arg(*ap, unsigned));
 		return true;
 	default:
 		return false;

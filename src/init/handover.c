@@ -48,6 +48,8 @@ static int boot_text(const struct boot *b, struct buffer *to)
 
 	r = r ? r : put_number(to, "COUNTER", b->index.counter);
 	r = r ? r : put(to, "INIT", b->init);
+	if (r == 0 && b->watchdog.seconds)
+		r = put_number(to, "WATCHDOG_SECONDS", b->watchdog.seconds);
 	r = r ? r : put(to, "URL", fetch_url_format(&b->url, url));
 	ip_format(c->have_master ? &c->master : &b->url.host, master);
 	if (r == 0 && c->have_master && c->master_port)

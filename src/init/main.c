@@ -14,9 +14,11 @@
 
 /* In order. rd.break=NAME opens a shell before the stage of that name. */
 static const struct boot_stage sequence[] = {
-	{ "drivers", drivers_stage }, { "network", network_stage },   { "root", root_stage },
-	{ "index", index_stage },     { "memory", memory_stage },     { "fetch", fetch_stage },
-	{ "mount", mount_stage },     { "handover", handover_stage }, { "switch", switch_stage },
+	{ "drivers", drivers_stage },	    { "network", network_stage },
+	{ "netconsole", netconsole_stage }, { "root", root_stage },
+	{ "index", index_stage },	    { "memory", memory_stage },
+	{ "fetch", fetch_stage },	    { "mount", mount_stage },
+	{ "handover", handover_stage },	    { "switch", switch_stage },
 };
 
 static void start(struct boot *b)

@@ -14,11 +14,15 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "init/boot.h"
 
 #define EVENTS_FILE	    BOOT_RUN_DIR "/events"
+#define CONSOLES_FILE	    "/sys/class/tty/console/active"
+#define CONSOLES_TEXT_MAX   256
+#define CONSOLE_PATH_MAX    64
 #define CONSOLE_PROGRESS_MS 2000
 
 static struct boot *stage_boot; /* for the log's sink, which has no context */
@@ -30,6 +34,13 @@ static void write_line(int fd, const char *prefix, const char *line, const char 
 
 	if (fd >= 0 && n > 0)
 		(void)!write(fd, out, MIN((size_t)n, sizeof(out) - 1)); /* nowhere to say so */
+}
+
+static void write_consoles(const struct boot *b, const char *prefix, const char *line)
+{
+	write_line(b->console, prefix, line, "\n");
+	for (size_t i = 0; i < b->n_consoles; i++)
+		write_line(b->consoles[i], prefix, line, "\n");
 }
 
 /* With `quiet`, the console shows only what went wrong. */
@@ -53,7 +64,7 @@ static void emit(struct boot *b, struct report *e)
 	if (!reporter_add(&b->reporter, e) || report_line_format(e, line, sizeof(line)) < 0)
 		return;
 	if (on_console(b, e))
-		write_line(b->console, "", line, "\n");
+		write_consoles(b, "", line);
 	if (e->state == REPORT_PROGRESS)
 		return;
 	write_line(b->kmsg, "<7>", line, "\n");
@@ -114,7 +125,32 @@ static void sink(enum log_level level, const char *line)
 	}
 	write_line(b->kmsg, "<7>bpboot: ", line, "\n");
 	if (b->cmdline.debug)
-		write_line(b->console, "bpboot: debug: ", line, "\n");
+		write_consoles(b, "bpboot: debug: ", line);
+}
+
+/*
+ * /dev/console is the last console= of the kernel command line; a person may stand before any of
+ * them. The kernel lists them in that order. One that is stuck is not waited for.
+ */
+static void open_consoles(struct boot *b)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(CONSOLES_TEXT_MAX);
+	char *names, *name, path[CONSOLE_PATH_MAX];
+
+	while (b->n_consoles > 0)
+		fd_close(b->consoles[--b->n_consoles]);
+	if (file_read(AT_FDCWD, CONSOLES_FILE, &text) < 0 || text.len == 0)
+		return;
+	names = (char *)text.data;
+	while ((name = strsep(&names, " \n")) && names && *names &&
+	       b->n_consoles < BOOT_CONSOLES_MAX) {
+		int fd;
+
+		snprintf(path, sizeof(path), "/dev/%s", name);
+		fd = open(path, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0)
+			b->consoles[b->n_consoles++] = fd;
+	}
 }
 
 void stage_open(struct boot *b)
@@ -125,6 +161,7 @@ void stage_open(struct boot *b)
 	b->kmsg = fd_close(b->kmsg);
 	b->events = fd_close(b->events);
 	b->console = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+	open_consoles(b);
 	b->kmsg = open("/dev/kmsg", O_WRONLY | O_NOCTTY | O_CLOEXEC);
 	b->events = open(EVENTS_FILE, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
 }

@@ -103,6 +103,7 @@ int switch_stage(struct boot *b)
 			   strerror(errno));
 		failure_final(b);
 	}
+	watchdog_hand_over(b);
 	b->argv[0] = b->init;
 	execve(b->init, b->argv, b->envp);
 	stage_fail(b, REPORT_ROOT, -errno, "cannot execute %s: %s", b->init, strerror(errno));

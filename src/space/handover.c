@@ -32,6 +32,9 @@ static const char *take_line(struct handover *h, const char *key, const char *va
 			return "BOOT is not 8 hexadecimal digits";
 		h->boot = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
 	}
+	if (!strcmp(key, "WATCHDOG_SECONDS") &&
+	    parse_u32(value, 1, HANDOVER_WATCHDOG_MAX_S, &h->watchdog_s) < 0)
+		return "WATCHDOG_SECONDS is not a number of seconds";
 	return NULL;
 }
 

@@ -15,12 +15,14 @@
 #define HANDOVER_LEASE	   "/run/bpboot/lease"
 #define HANDOVER_BYTES_MAX 16384u
 #define HANDOVER_PORT	   2223
+#define HANDOVER_WATCHDOG_MAX_S 86400
 
 struct handover {
 	struct mac mac;
 	uint32_t boot;	       /* number of this boot, 0 when not said */
 	struct ipaddr master;  /* not set when not said */
 	uint16_t port;
+	uint32_t watchdog_s; /* a watchdog is armed and wants to be fed; 0: none */
 };
 
 /* Parse the text. Return: 0, or -EBADMSG with *ret_why set. */

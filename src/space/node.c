@@ -24,6 +24,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "space/channel.h"
+#include "space/feeder.h"
 #include "space/handover.h"
 #include "space/node.h"
 #include "space/pid1.h"
@@ -51,6 +52,7 @@ struct node {
 	struct ev_io connecting;
 	struct ev_timer timer; /* next attempt, deadline, or silence */
 	struct ev_signal child, term, interrupt;
+	struct feeder feeder;
 	struct stream stream;
 	struct handshake handshake;
 	struct backoff backoff;
@@ -487,9 +489,11 @@ int node_run(const struct node_config *c)
 	watch_signal(&n, &n.term, SIGTERM, on_end);
 	watch_signal(&n, &n.interrupt, SIGINT, on_end);
 	keep_lease(&n);
+	feeder_start(&n.feeder, n.loop, c->boot_file);
 	ev_now_update(n.loop); /* prepare() may have taken its time */
 	attempt(&n);
 	ev_run(n.loop, 0);
+	feeder_stop(&n.feeder, n.loop);
 	renewal_free(n.renewal);
 	processes_close(&n.processes);
 	stream_deinit(&n.stream);

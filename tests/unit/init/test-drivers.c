@@ -96,6 +96,32 @@ static void loads_what_a_device_needs_in_order_once(void **state)
 	free(c);
 }
 
+/* Loaded is what drivers_next() has given out; nothing is loaded here. */
+static void each_module_is_told_once(void **state)
+{
+	struct cmdline *c = cmdline("");
+	char params[DRIVERS_PARAMS_MAX], names[32];
+	struct drivers *d;
+	const char *why;
+	unsigned line;
+
+	assert_int_equal(parse(TEXT, c, &d, &line, &why), 0);
+	assert_int_equal(drivers_tell(d, names, sizeof(names)), 0);
+	drivers_match(d, "virtio:d00000001v00001AF4");
+	assert_next(d, "failover net_failover virtio_net ", params);
+	assert_int_equal(drivers_tell(d, names, sizeof(names)), 2); /* as many as fit */
+	assert_string_equal(names, "failover, net_failover");
+	assert_int_equal(drivers_tell(d, names, sizeof(names)), 1);
+	assert_string_equal(names, "virtio_net");
+	assert_int_equal(drivers_tell(d, names, sizeof(names)), 0);
+	drivers_match(d, "pci:v00008086d0000100E");
+	assert_next(d, "e1000 ", params);
+	assert_int_equal(drivers_tell(d, names, sizeof(names)), 1);
+	assert_string_equal(names, "e1000");
+	drivers_free(d);
+	free(c);
+}
+
 static void blacklisted_modules_are_wanted_but_not_loaded(void **state)
 {
 	struct cmdline *c = cmdline("rd.driver.blacklist=virtio-net");
@@ -164,6 +190,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(patterns_match_as_fnmatch_does),
 		cmocka_unit_test(loads_what_a_device_needs_in_order_once),
+		cmocka_unit_test(each_module_is_told_once),
 		cmocka_unit_test(blacklisted_modules_are_wanted_but_not_loaded),
 		cmocka_unit_test(parameters_come_from_index_and_command_line),
 		cmocka_unit_test(malformed_indices_are_told_by_line),

@@ -75,9 +75,20 @@ static void text_that_does_not_end(void **state)
 static void whole_numbers(void **state)
 {
 	static const uint64_t values[] = {
-		0,     1,     9,	 10,	     255,	       32767,
-		32768, 65535, INT32_MAX, UINT32_MAX, UINT32_MAX + 1ull, INT64_MAX,
-		INT64_MAX + 1ull,	 UINT64_MAX,
+		0,
+		1,
+		9,
+		10,
+		255,
+		32767,
+		32768,
+		65535,
+		INT32_MAX,
+		UINT32_MAX,
+		UINT32_MAX + 1ull,
+		INT64_MAX,
+		INT64_MAX + 1ull,
+		UINT64_MAX,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
@@ -96,8 +107,8 @@ static void whole_numbers(void **state)
 		same("[%.5d] [%8.5u] [%-8.5x] [%.0u]", (int)v, (unsigned)v, (unsigned)v,
 		     (unsigned)v);
 		same("[%*u] [%0*u]", 7, (unsigned)v, 7, (unsigned)v);
-		same("%02x %03u %04o %08X %06o", (unsigned)v, (unsigned)v, (unsigned)v,
-		     (unsigned)v, (unsigned)v);
+		same("%02x %03u %04o %08X %06o", (unsigned)v, (unsigned)v, (unsigned)v, (unsigned)v,
+		     (unsigned)v);
 	}
 	same("%p %p", (void *)0x1234, (void *)NULL);
 	same("[%20p] [%-20p]", (void *)0xffff0000, (void *)NULL);
@@ -106,9 +117,11 @@ static void whole_numbers(void **state)
 static void fractions(void **state)
 {
 	static const double values[] = {
-		0,    -0.0, 0.5,    1.5,    2.5,     0.05,	  0.25, 0.125, 999.5, 99.95, 9.995,
-		1e-9, 4.35, 1e-300, 5e-324, 1.0 / 3, 123456789.5, 1e15, 9e18,  -1.5,  0.1,   -0.049,
-		1000000, 0.9999999, 4503599627370497.5,
+		0,	 -0.0,	      0.5,     1.5,	  2.5,
+		0.05,	 0.25,	      0.125,   999.5,	  99.95,
+		9.995,	 1e-9,	      4.35,    1e-300,	  5e-324,
+		1.0 / 3, 123456789.5, 1e15,    9e18,	  -1.5,
+		0.1,	 -0.049,      1000000, 0.9999999, 4503599627370497.5,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(values); i++) {
@@ -150,8 +163,8 @@ static void null_text(void **state)
 
 static void an_unknown_directive_is_refused(void **state)
 {
-	static const char *const unknown[] = { "%e",  "%g",  "%a",    "%n", "%m",
-					       "%+d", "% d", "%#x",   "%q", "%Lf",
+	static const char *const unknown[] = { "%e",  "%g",  "%a",    "%n",  "%m",
+					       "%+d", "% d", "%#x",   "%q",  "%Lf",
 					       "%S",  "%ls", "%.10f", "%'d", "%" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(unknown); i++) {

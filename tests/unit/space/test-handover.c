@@ -30,6 +30,8 @@ static void test_forms(void **state)
 		{ "MAC=52:54:00:00:00\n", -EBADMSG, 0, "", 0 },
 		{ "MAC=52:54:00:00:00:01\nMASTER=front-end\n", -EBADMSG, 0, "", 0 },
 		{ "MAC=52:54:00:00:00:01\nMASTER=10.0.0.1:65536\n", -EBADMSG, 0, "", 0 },
+		{ "MAC=52:54:00:00:00:01\nWATCHDOG_SECONDS=30\n", 0, 0, "", 2223 },
+		{ "MAC=52:54:00:00:00:01\nWATCHDOG_SECONDS=-1\n", -EBADMSG, 0, "", 0 },
 		{ "MAC=52:54:00:00:00:01\nBOOT=xyz\n", -EBADMSG, 0, "", 0 },
 	};
 
