@@ -23,11 +23,13 @@
 #include "image/extract.h"
 #include "image/unpack.h"
 
+#define JAIL_FD	       100	  /* the folder of both, so that seeds can name it */
 #define FILE_BYTES_MAX (1u << 20) /* an ext2 image may claim holes of terabytes */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static char jail[] = "/dev/shm/fuzz-extract.XXXXXX"; /* in memory, where it is quick */
+static char in[sizeof(jail) + 3];
 
 static void say_nothing(enum log_level level, const char *line)
 {
@@ -54,10 +56,10 @@ static int check_one(const char *path, const struct stat *st, int type, struct F
 	return 0;
 }
 
-static int count_names(const char *path)
+static int count_names(const char *name)
 {
-	DIR *d = opendir(path);
-	int n = 0;
+	int fd = openat(JAIL_FD, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), n = 0;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
 	if (!d)
 		abort();
@@ -69,29 +71,24 @@ static int count_names(const char *path)
 
 static void leave(void)
 {
-	(void)nftw("../in", open_up, 16, FTW_PHYS);
-	(void)nftw("../in", remove_one, 16, FTW_DEPTH | FTW_PHYS);
-	if (chdir("/") == 0) {
-		char path[sizeof(jail) + 8];
-
-		for (unsigned i = 0; i < 3; i++) {
-			static const char *const names[] = { "/in", "/out", "" };
-
-			stpcpy(stpcpy(path, jail), names[i]);
-			(void)rmdir(path);
-		}
-	}
+	(void)rmdir(in);
+	(void)unlinkat(JAIL_FD, "out", AT_REMOVEDIR);
+	(void)rmdir(jail);
 }
 
 static void enter(void)
 {
 	static int entered;
+	int fd;
 
 	if (entered++)
 		return;
-	if (!mkdtemp(jail) || chdir(jail) < 0 || mkdir("in", 0700) < 0 || mkdir("out", 0700) < 0 ||
-	    chdir("in") < 0)
+	if (!mkdtemp(jail) || (fd = open(jail, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 ||
+	    dup3(fd, JAIL_FD, O_CLOEXEC) < 0 || mkdirat(JAIL_FD, "in", 0700) < 0 ||
+	    mkdirat(JAIL_FD, "out", 0700) < 0)
 		abort();
+	close(fd);
+	stpcpy(stpcpy(in, jail), "/in");
 	atexit(leave);
 }
 
@@ -102,7 +99,7 @@ static int entry(void *user, const struct inspect_entry *e, struct inspect_data 
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	_cleanup_close_ int fd = memfd_create("fuzz", MFD_CLOEXEC), in = FD_NONE;
+	_cleanup_close_ int fd = memfd_create("fuzz", MFD_CLOEXEC), dir = FD_NONE;
 	_cleanup_extract_ struct extract *x = NULL;
 	struct inspect_visitor v = { NULL, entry, NULL };
 
@@ -110,17 +107,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	log_set_sink(say_nothing);
 	if (unpack_detect(data, size) != UNPACK_PLAIN)
 		return 0;
-	in = open("../in", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 || in < 0 || fd_write_all(fd, data, size) < 0 || extract_new(in, &x) < 0)
+	dir = open(in, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0 || dir < 0 || fd_write_all(fd, data, size) < 0 || extract_new(dir, &x) < 0)
 		abort();
 	v.user = x;
 	if (inspect_file(fd, "fuzz", &v) == 0 && extract_finish(x) < 0)
 		abort();
-	if (chmod("../in", 0700) < 0 || count_names("../out") != 2 || count_names("..") != 4)
+	if (chmod(in, 0700) < 0 || count_names("out") != 2 || count_names(".") != 4)
 		abort();
-	(void)nftw("../in", open_up, 16, FTW_PHYS);
-	if (nftw("../in", check_one, 16, FTW_PHYS) < 0 && errno != ENOENT)
+	(void)nftw(in, open_up, 16, FTW_PHYS);
+	if (nftw(in, check_one, 16, FTW_PHYS) < 0 && errno != ENOENT)
 		abort();
-	(void)nftw("../in", remove_one, 16, FTW_DEPTH | FTW_PHYS);
+	(void)nftw(in, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 	return 0;
 }
