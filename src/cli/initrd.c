@@ -21,16 +21,18 @@
 #include "image/compress.h"
 #include "image/initrd.h"
 #include "image/microcode.h"
+#include "image/rootset.h"
 
 #define INITRD_FILE	  "initrd.img" /* names in the boot directory */
 #define INITRD_KERNEL	  "vmlinuz"
 #define INITRD_KERNEL_MAX (256u << 20)
 #define INITRD_SHELL	  "/bin/busybox"
 #define INITRD_LIST_WIDTH 100
+#define INITRD_NAMES_MAX  65536 /* bytes of names of modules */
 
 struct options {
 	struct keys_option keys; /* first, for keys_take() */
-	const char *kernel, *modules, *compress, *output, *boot, *init, *firmware;
+	const char *kernel, *modules, *compress, *output, *boot, *init, *firmware, *root;
 	const char *microcode, *minimal, *cluster;
 	uint64_t min_counter, level;
 	bool shell, quiet;
@@ -51,6 +53,12 @@ static const struct option_row rows[] = {
 	  .help = "net: every wired card; virtual: of virtual machines; or names, with commas "
 		  "(net)",
 	  .offset = offsetof(struct options, modules) },
+	{ .name = "root",
+	  .letter = 'r',
+	  .type = OPTION_STRING,
+	  .arg = "KINDS",
+	  .help = "roots that nodes can have, with commas: " ROOTSET_KINDS " (ext2,cpio)",
+	  .offset = offsetof(struct options, root) },
 	{ .name = "compress",
 	  .letter = 'c',
 	  .type = OPTION_STRING,
@@ -260,6 +268,18 @@ static int put_microcode(const struct options *o, uint32_t mtime, struct buffer 
 	return r;
 }
 
+/* The drivers for hardware, and what the roots need. */
+static int choose(const struct options *o, const char *minimal, struct modules *m,
+		  struct driverset *ret)
+{
+	_cleanup_buffer_ struct buffer names = BUFFER(INITRD_NAMES_MAX);
+	int r = buffer_printf(&names, "%s", minimal ? minimal : o->modules ? o->modules : "net");
+
+	if (r == 0 && o->root)
+		r = rootset_modules(m, o->root, &names);
+	return r < 0 ? r : driverset_make(m, buffer_str(&names), ret);
+}
+
 static int build(const struct options *o, const struct initrd_spec *spec, enum compress_kind kind)
 {
 	_cleanup_buffer_ struct buffer raw = BUFFER(INITRD_BYTES_MAX),
@@ -275,7 +295,7 @@ static int build(const struct options *o, const struct initrd_spec *spec, enum c
 	if (r == 0 && o->minimal)
 		r = minimal_modules(o->minimal, o->cluster, o->modules, &minimal);
 	if (r == 0)
-		r = driverset_make(m, minimal ? minimal : o->modules ? o->modules : "net", &set);
+		r = choose(o, minimal, m, &set);
 	if (r == 0)
 		r = initrd_make(spec, m, &set, &raw, &sizes);
 	if (r == 0 && o->microcode)

@@ -31,6 +31,10 @@
 #define BOOT_RUN_DIR	 "/run/bpboot"
 #define BOOT_ROOT_DIR	 "/sysroot"
 #define BOOT_RAMDISK	 "/dev/ram0"
+
+/* Below an overlay: the image, and the tmpfs that takes what is written. */
+#define BOOT_IMAGE_DIR	 BOOT_RUN_DIR "/image"
+#define BOOT_OVERLAY_DIR BOOT_RUN_DIR "/overlay"
 #define BOOT_DNS_MAX	 8
 #define BOOT_CONSOLES_MAX 4 /* beside the one that is /dev/console */
 
@@ -45,6 +49,7 @@ struct boot {
 	unsigned attempt;	       /* from 1 */
 	uint64_t counter_seen;	       /* of the index that was accepted last; 0: none yet */
 	uint64_t free_start, free_min; /* bytes of memory */
+	uint64_t free_memory;	       /* before the image came */
 
 	struct watchdog watchdog;
 	bool netconsole; /* is set up */
@@ -70,8 +75,9 @@ struct boot {
 	struct fetch_url urls[FETCH_SERVERS_MAX]; /* of the index at each server, in order */
 	size_t n_urls;
 	struct index index;
-	int ramdisk; /* FD_NONE: not there */
-	bool mounted;
+	int ramdisk;	    /* or the folder that files are unpacked to; FD_NONE: not there */
+	const char *device; /* that is mounted; NULL: not there */
+	bool mounted, overlaid;
 	char init[INDEX_INIT_MAX];
 };
 
@@ -153,6 +159,10 @@ int resolve_url(struct boot *b, struct fetch_url *u);
 void boot_undo(struct boot *b);
 void network_undo(struct boot *b);
 void ramdisk_undo(struct boot *b);
+
+/* The tmpfs for files that are unpacked, at b->target. Says. */
+int mount_files(struct boot *b);
+
 void mount_undo(struct boot *b);
 
 /* --- failure.c: the one way to give up --- */

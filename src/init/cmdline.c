@@ -100,6 +100,25 @@ static int take_blacklist(struct cmdline *c, size_t offset, char *value)
 	return 0;
 }
 
+static int take_ramdisk(struct cmdline *c, size_t offset, char *value)
+{
+	if (strcmp(value, "brd") != 0 && strcmp(value, "zram") != 0)
+		return -EINVAL;
+	c->zram = value[0] == 'z';
+	return 0;
+}
+
+/* What tmpfs understands. */
+static int take_overlay_size(struct cmdline *c, size_t offset, char *value)
+{
+	size_t n = strspn(value, "0123456789");
+
+	if (n == 0 || n > 15 || (value[n] && (!strchr("kKmMgG%", value[n]) || value[n + 1])))
+		return -EINVAL;
+	c->overlay_size = value;
+	return 0;
+}
+
 /* Every parameter that init itself reads; the manual (man/bpboot-init.7) has the same list. */
 static const struct {
 	const char *name;
@@ -117,6 +136,8 @@ static const struct {
 	{ "bpboot.link", take_seconds, offsetof(struct cmdline, link_s), "seconds" },
 	{ "bpboot.log", take_log, 0, "an address, A.B.C.D[:PORT] or [IPV6][:PORT]" },
 	{ "bpboot.master", take_master, 0, "an address, A.B.C.D[:PORT] or [IPV6][:PORT]" },
+	{ "bpboot.overlay-size", take_overlay_size, 0, "a size such as 512M, or a percentage" },
+	{ "bpboot.ramdisk", take_ramdisk, 0, "brd or zram" },
 	{ "bpboot.retry", take_retry, 0, "seconds, MIN or MIN-MAX" },
 	{ "bpboot.sessions", take_u16, offsetof(struct cmdline, sessions), "a number" },
 	{ "bpboot.watchdog", take_seconds, offsetof(struct cmdline, watchdog_s), "seconds" },

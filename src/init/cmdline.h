@@ -69,6 +69,8 @@ struct cmdline {
 	int32_t panic_s; /* 0: never reboot; negative: at once */
 	enum cmdline_ip ip;
 	struct cmdline_static addr; /* with CMDLINE_IP_STATIC */
+	bool zram;		    /* a compressed ram disk */
+	const char *overlay_size;   /* as tmpfs takes it: 64M, 30%; NULL: half of the memory */
 	const char *device;	    /* the one interface of ip=, or NULL */
 	uint32_t mtu;		    /* of ip=; 0: not said */
 	struct mac bootif;

@@ -1,32 +1,26 @@
 /*
- * fetch.c - the stage that brings the image: parts from the network into a ram disk of exactly its
- * size
+ * fetch.c - the stage that brings the image: parts from the network into a ram disk, or files in
+ * a tmpfs
  *
  * The first parts are asked for before the ram disk exists, so that its module loads while they
  * travel. A part arrives verified (net/fetch.h), is unpacked, written, and forgotten.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
 #include "base/parse.h"
 #include "init/boot.h"
-#include "init/ramdisk.h"
+#include "init/store.h"
 
-#define PARAMS_MAX   64
 #define FLIGHT_BYTES (2u << 20) /* of parts in flight, unless bpboot.sessions= says otherwise */
 #define SESSIONS_MIN 4
 
 struct transfer {
 	struct boot *b;
-	struct ramdisk disk;
+	struct store store;
 	uint64_t start_us, done_bytes;
 	int err;
 	bool done;
@@ -36,7 +30,7 @@ struct transfer {
 static int on_part(void *ctx, size_t i, const void *data, size_t n)
 {
 	struct transfer *t = ctx;
-	int r = ramdisk_write(&t->disk, &t->b->index.parts[i], data, n);
+	int r = store_part(&t->store, i, data, n);
 
 	stage_sample_memory(t->b);
 	return r;
@@ -72,50 +66,20 @@ static void on_done(void *ctx, int err, const char *why)
 	ev_break(t->b->loop, EVBREAK_ONE);
 }
 
-/* A ram disk of exactly the image's size. A brd that is built into the kernel has to be large
- * enough. */
-static int make_disk(struct boot *b)
-{
-	char params[PARAMS_MAX];
-	uint64_t size = 0;
-	int r;
-
-	snprintf(params, sizeof(params), "rd_nr=1 rd_size=%" PRIu64, b->index.image_bytes / 1024);
-	r = drivers_load(b->drivers, "brd", params);
-	if (r < 0 && (r != -ENOENT || access(BOOT_RAMDISK, F_OK) < 0))
-		return stage_fail(b, REPORT_FETCH, r, "cannot load module brd for the ram disk: %s",
-				  r == -ENOENT ? "this initrd does not hold it" : strerror(-r));
-	b->ramdisk = open(BOOT_RAMDISK, O_RDWR | O_DIRECT | O_CLOEXEC);
-	if (b->ramdisk < 0) {
-		r = -errno;
-		b->ramdisk = FD_NONE;
-		return stage_fail(b, REPORT_FETCH, r, "cannot open %s: %s", BOOT_RAMDISK,
-				  strerror(-r));
-	}
-	if (ioctl(b->ramdisk, BLKGETSIZE64, &size) < 0 || size < b->index.image_bytes)
-		return stage_fail(b, REPORT_FETCH, -ENOSPC,
-				  "%s has %" PRIu64 " bytes, the image %" PRIu64
-				  ": set ramdisk_size=KIB on the kernel command line",
-				  BOOT_RAMDISK, size, b->index.image_bytes);
-	return 0;
-}
-
 static int run(struct transfer *t)
 {
-	struct boot *b = t->b;
-	int r = make_disk(b);
+	int r = store_open(&t->store, t->b);
 
 	if (r < 0)
 		return r;
-	r = ramdisk_init(&t->disk, b->ramdisk, &b->index);
-	if (r < 0)
-		return stage_fail(b, REPORT_FETCH, r, "no memory to unpack parts");
 	while (!t->done)
-		ev_run(b->loop, 0);
+		ev_run(t->b->loop, 0);
+	if (t->err < 0 && t->store.said)
+		return t->err;
 	if (t->err < 0)
-		return stage_fail(b, REPORT_FETCH, t->err, "%s",
+		return stage_fail(t->b, REPORT_FETCH, t->err, "%s",
 				  t->why[0] ? t->why : strerror(-t->err));
-	return 0;
+	return store_end(&t->store);
 }
 
 /* Say what came, how fast. */
@@ -128,8 +92,9 @@ static void tell(struct transfer *t)
 
 	stage_ok(b, REPORT_FETCH, "%s in %" PRIu64 " ms, %s/s", format_size(stored, fetched),
 		 us / 1000, format_size(stored * 1000000 / us, rate));
-	stage_ok(b, REPORT_VERIFY, "%zu parts and holes verified, %s in the ram disk",
-		 b->index.n_parts, format_size(b->index.image_bytes, image));
+	stage_ok(b, REPORT_VERIFY, "%zu parts and holes verified, %s %s", b->index.n_parts,
+		 format_size(b->index.image_bytes, image),
+		 b->index.format == INDEX_CPIO ? "unpacked" : "in the ram disk");
 }
 
 /*
@@ -156,8 +121,11 @@ int fetch_stage(struct boot *b)
 	struct fetch_tuning tuning = { .blksize = (uint16_t)c->blksize,
 				       .windowsize = (uint16_t)c->windowsize,
 				       .sessions = sessions(b),
+				       .ahead = b->index.format == INDEX_CPIO
+							? STORE_AHEAD * sessions(b)
+							: 0,
 				       .patience_ms = c->fetch_s * 1000 };
-	struct transfer t = { .b = b, .disk = { .fd = FD_NONE }, .start_us = clock_us() };
+	struct transfer t = { .b = b, .start_us = clock_us() };
 	struct fetch_parts *f = NULL;
 	char size[FORMAT_SIZE_MAX];
 	int r;
@@ -169,19 +137,8 @@ int fetch_stage(struct boot *b)
 		return stage_fail(b, REPORT_FETCH, r, "cannot begin to fetch: %s", strerror(-r));
 	r = run(&t);
 	fetch_parts_free(f);
-	ramdisk_deinit(&t.disk);
+	store_close(&t.store);
 	if (r == 0)
 		tell(&t);
 	return r;
-}
-
-void ramdisk_undo(struct boot *b)
-{
-	int r;
-
-	b->ramdisk = fd_close(b->ramdisk);
-	r = drivers_unload(b->drivers, "brd");
-	if (r < 0)
-		stage_warn(b, REPORT_FETCH, "cannot remove the ram disk of the failed attempt: %s",
-			   strerror(-r));
 }

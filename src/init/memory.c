@@ -2,8 +2,9 @@
  * memory.c - does the image fit?
  *
  * Asked before the ram disk is made: a node that runs out of memory half-way would die without a
- * word. Needed is every byte of the image, for what is a hole today is written to tomorrow, the ram
- * disk's page tree, and room for init's own work, which is bounded.
+ * word. Needed is what `bpboot size` tells: every byte of the image, for what is a hole today is
+ * written to tomorrow, with the ram disk's page tree, or the files of a cpio archive; and room for
+ * init's own work, which is bounded.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,7 @@
 
 #define MEMINFO	      "/proc/meminfo"
 #define MEMINFO_MAX   16384
-#define RESERVE_BYTES (8u << 20) /* for transfers, unpacking and the root's first steps */
-#define TREE_SHARE    256	 /* the page tree takes 576 bytes for 64 pages: under 1/256 */
+#define ZRAM_HALVES   5
 
 static int available(uint64_t *ret)
 {
@@ -42,11 +42,24 @@ static int available(uint64_t *ret)
 	return r < 0 ? r : -ENOENT;
 }
 
+/*
+ * What a compressed RAM disk will take is known when all is in it. LZ4 packs pages of 4 KiB to some
+ * two and a half times what zstd makes of parts; more than the image it never takes.
+ */
+static uint64_t needed(const struct boot *b)
+{
+	const struct index *x = &b->index;
+	uint64_t root = index_memory_bytes(x->format, x->image_bytes, x->memory_bytes);
+
+	if (b->cmdline.zram && x->format == INDEX_EXT2)
+		root = MIN(root, index_stored_bytes(x) / 2 * ZRAM_HALVES);
+	return root + INDEX_BOOT_BYTES;
+}
+
 int memory_stage(struct boot *b)
 {
 	char needs[FORMAT_SIZE_MAX], has[FORMAT_SIZE_MAX], size[FORMAT_SIZE_MAX];
-	uint64_t need = b->index.image_bytes + b->index.image_bytes / TREE_SHARE + RESERVE_BYTES,
-		 free;
+	uint64_t need = needed(b), free;
 	int r = available(&free);
 
 	if (r < 0) {
@@ -54,6 +67,7 @@ int memory_stage(struct boot *b)
 			   strerror(-r));
 		return 0;
 	}
+	b->free_memory = free;
 	format_size(need, needs);
 	format_size(free, has);
 	format_size(b->index.image_bytes, size);

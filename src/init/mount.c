@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,8 @@
 #include "init/interpreter.h"
 
 #define DATA_MAX 512 /* bytes of options for the file system */
+#define UPPER	 BOOT_OVERLAY_DIR "/upper"
+#define WORK	 BOOT_OVERLAY_DIR "/work"
 
 /* Options that are flags of mount(2); the rest goes to the file system. */
 static const struct {
@@ -46,25 +49,104 @@ static void take_option(const char *word, size_t n, unsigned long *f, char *data
 	snprintf(data + len, size - len, "%s%.*s", len ? "," : "", (int)n, word);
 }
 
+/* What ro and rootflags= say. */
+static unsigned long take_options(const struct boot *b, char data[static DATA_MAX])
+{
+	unsigned long f = b->cmdline.ro ? MS_RDONLY : 0;
+
+	data[0] = 0;
+	for (const char *p = b->cmdline.rootflags; p && *p;) {
+		size_t n = strcspn(p, ",");
+
+		take_option(p, n, &f, data, DATA_MAX);
+		p += n + (p[n] == ',');
+	}
+	return f;
+}
+
+static int mount_at(struct boot *b, const char *device, const char *target, const char *type,
+		    unsigned long f, const char *data)
+{
+	(void)mkdir(target, 0755); /* the mount says what is wrong */
+	if (mount(device, target, type, f, data) == 0)
+		return 0;
+	return stage_fail(b, REPORT_MOUNT, -errno, "cannot mount %s as %s (%s%s%s): %s",
+			  strcmp(type, "overlay") ? "the image" : "the overlay", type,
+			  f & MS_RDONLY ? "ro" : "rw", data[0] ? "," : "", data, strerror(errno));
+}
+
+/* The upper folder looks as the image's root does, for it is what the node will see. */
+static int make_upper(struct boot *b)
+{
+	struct stat st;
+
+	if (stat(BOOT_IMAGE_DIR, &st) == 0 && mkdir(UPPER, 0755) == 0 && mkdir(WORK, 0755) == 0 &&
+	    chown(UPPER, st.st_uid, st.st_gid) == 0 && chmod(UPPER, st.st_mode & 07777) == 0)
+		return 0;
+	return stage_fail(b, REPORT_MOUNT, -errno, "cannot make the folders of the overlay: %s",
+			  strerror(errno));
+}
+
+/* The image is read-only: a tmpfs takes what is written. Both stay visible in /run. */
+static int mount_overlaid(struct boot *b, const char *type, unsigned long f, const char *data)
+{
+	char options[DATA_MAX];
+	int r = mount_at(b, b->device, BOOT_IMAGE_DIR, type, f | MS_RDONLY, data);
+
+	if (r < 0)
+		return r;
+	b->overlaid = true;
+	snprintf(options, sizeof(options), "mode=0755%s%s", b->cmdline.overlay_size ? ",size=" : "",
+		 b->cmdline.overlay_size ? b->cmdline.overlay_size : "");
+	r = mount_at(b, "overlay", BOOT_OVERLAY_DIR, "tmpfs", 0, options);
+	if (r == 0)
+		r = make_upper(b);
+	if (r == 0)
+		r = mount_at(b, "overlay", b->target, "overlay", f,
+			     "lowerdir=" BOOT_IMAGE_DIR ",upperdir=" UPPER ",workdir=" WORK);
+	return r;
+}
+
 static int mount_root(struct boot *b)
 {
 	const char *type =
 		b->cmdline.rootfstype ? b->cmdline.rootfstype : index_format_name(b->index.format);
-	unsigned long f = b->cmdline.ro ? MS_RDONLY : 0;
-	char data[DATA_MAX] = "";
+	char data[DATA_MAX];
+	unsigned long f = take_options(b, data);
+	int r;
 
-	for (const char *p = b->cmdline.rootflags; p && *p;) {
-		size_t n = strcspn(p, ",");
+	if (b->index.format == INDEX_SQUASHFS || b->index.format == INDEX_EROFS)
+		r = mount_overlaid(b, type, f, data);
+	else
+		r = mount_at(b, b->device, b->target, type, f, data);
+	b->mounted = r == 0;
+	return r;
+}
 
-		take_option(p, n, &f, data, sizeof(data));
-		p += n + (p[n] == ',');
-	}
-	(void)mkdir(b->target, 0755); /* the mount says what is wrong */
-	if (mount(BOOT_RAMDISK, b->target, type, f, data) < 0)
-		return stage_fail(
-			b, REPORT_MOUNT, -errno, "cannot mount the image as %s (%s%s%s): %s", type,
-			f & MS_RDONLY ? "ro" : "rw", data[0] ? "," : "", data, strerror(errno));
-	b->mounted = true;
+/* Root and half of what is free beside it: a node that fills its root still lives. */
+int mount_files(struct boot *b)
+{
+	char data[DATA_MAX], options[2 * DATA_MAX];
+	unsigned long f = take_options(b, data) & ~MS_RDONLY;
+	uint64_t need = b->index.memory_bytes, room = b->free_memory > need ? b->free_memory : need;
+	int r;
+
+	snprintf(options, sizeof(options), "mode=0755,nr_inodes=0,size=%" PRIu64 "%s%s",
+		 need + (room - need) / 2, data[0] ? "," : "", data);
+	r = mount_at(b, "root", b->target, "tmpfs", f, options);
+	b->mounted = r == 0;
+	return r;
+}
+
+/* All is unpacked. */
+static int end_files(struct boot *b)
+{
+	char data[DATA_MAX];
+	unsigned long f = take_options(b, data);
+
+	if (f & MS_RDONLY && mount(NULL, b->target, NULL, MS_REMOUNT | f, NULL) < 0)
+		return stage_fail(b, REPORT_MOUNT, -errno, "cannot make the root read-only: %s",
+				  strerror(errno));
 	return 0;
 }
 
@@ -129,8 +211,9 @@ static int check_init(struct boot *b)
 
 int mount_stage(struct boot *b)
 {
-	int r = mount_root(b);
+	int r = b->index.format == INDEX_CPIO ? end_files(b) : mount_root(b);
 
+	b->ramdisk = fd_close(b->ramdisk); /* the mount holds it */
 	if (r == 0)
 		r = check_init(b);
 	if (r == 0)
@@ -141,8 +224,13 @@ int mount_stage(struct boot *b)
 
 void mount_undo(struct boot *b)
 {
+	b->ramdisk = fd_close(b->ramdisk);
 	if (b->mounted && umount2(b->target, 0) < 0)
 		stage_warn(b, REPORT_MOUNT, "cannot unmount the failed attempt's root: %s",
 			   strerror(errno));
-	b->mounted = false;
+	if (b->overlaid) {
+		(void)umount2(BOOT_OVERLAY_DIR, 0); /* it may not have come so far */
+		(void)umount2(BOOT_IMAGE_DIR, 0);
+	}
+	b->mounted = b->overlaid = false;
 }

@@ -6,6 +6,7 @@
  * frame asks for.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #define ZSTD_STATIC_LINKING_ONLY
@@ -43,15 +44,29 @@ void ramdisk_deinit(struct ramdisk *d)
 	*d = ZERO_RAMDISK;
 }
 
-int ramdisk_write(struct ramdisk *d, const struct index_part *part, const void *stored, size_t n)
+int ramdisk_unpack(struct ramdisk *d, const struct index_part *part, const void *stored, size_t n)
 {
-	size_t raw = part->raw_bytes, done = 0;
+	size_t raw = part->raw_bytes;
 
 	if (raw > d->raw_size || n != part->stored_bytes ||
 	    ZSTD_getFrameContentSize(stored, n) != raw ||
 	    ZSTD_findFrameCompressedSize(stored, n) != n ||
 	    ZSTD_decompressDCtx(d->zstd, d->raw, d->raw_size, stored, n) != raw)
 		return -EBADMSG;
+	return 0;
+}
+
+int ramdisk_write(struct ramdisk *d, const struct index_part *part, const void *stored, size_t n)
+{
+	size_t raw = part->raw_bytes, done = 0;
+	int r = ramdisk_unpack(d, part, stored, n);
+
+	if (r < 0)
+		return r;
+	if (d->pad && raw % RAMDISK_ALIGN) { /* the last; the buffer is whole pages */
+		memset(d->raw + raw, 0, RAMDISK_ALIGN - raw % RAMDISK_ALIGN);
+		raw += RAMDISK_ALIGN - raw % RAMDISK_ALIGN;
+	}
 	while (done < raw) {
 		ssize_t w = pwrite(d->fd, d->raw + done, raw - done, (off_t)(part->offset + done));
 

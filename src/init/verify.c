@@ -153,10 +153,5 @@ int verify_index(const struct index *x, uint64_t min_counter, char why[static VE
 			 index_arch_name(x->arch), index_arch_name(own));
 		return -ENOEXEC;
 	}
-	if (x->format != INDEX_EXT2) {
-		snprintf(why, VERIFY_WHY_MAX, "the image's format is %s, this init knows ext2",
-			 index_format_name(x->format));
-		return -EPROTONOSUPPORT;
-	}
 	return 0;
 }

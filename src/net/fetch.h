@@ -68,6 +68,7 @@ struct fetch_tuning {
 	uint16_t windowsize;  /* TFTP; 0: TFTP_CLIENT_WINDOW */
 	uint32_t sessions;    /* at once, parts only; 0: FETCH_SESSIONS, or of HTTP servers alone
 				 FETCH_SESSIONS_HTTP each. Up to FETCH_SESSIONS_MAX */
+	uint32_t ahead;	      /* parts begun before the first that is not done is; 0: any number */
 	uint32_t tries;	      /* of a part that is wrong or refused, over all servers; 0: 4 */
 	uint32_t patience_ms; /* with servers that are silent; 0: 60000 */
 };

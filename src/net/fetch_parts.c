@@ -73,6 +73,7 @@ struct fetch_parts {
 	struct http_pool *pool;	  /* owned: connections between two parts */
 	struct part_state *parts; /* owned; as many as the index has */
 	size_t next;		  /* part that nobody has taken yet */
+	size_t first;		  /* all parts before it are done */
 	size_t redo[SLOTS_MAX];	  /* parts that were wrong */
 	size_t n_redo;
 	size_t n_left; /* parts that are not done */
@@ -295,6 +296,8 @@ static void deliver(struct fetch_parts *f, size_t i, unsigned server, uint8_t *d
 		f->ops->progress(f->ctx, f->done_bytes, f->total_bytes);
 	if (f->n_left == 0)
 		finish(f, 0, "");
+	else if (f->tuning.ahead)
+		schedule(f); /* what had to wait for this part */
 }
 
 static void on_done(void *ctx, int err, const char *why)
@@ -390,7 +393,11 @@ static size_t take_part(struct fetch_parts *f)
 {
 	if (f->n_redo > 0)
 		return f->redo[--f->n_redo];
-	while (f->next < f->index->n_parts) {
+	while (f->first < f->next &&
+	       (f->parts[f->first].done || f->index->parts[f->first].stored_bytes == 0))
+		f->first++;
+	while (f->next < f->index->n_parts &&
+	       (!f->tuning.ahead || f->next - f->first < f->tuning.ahead)) {
 		size_t i = f->next++;
 
 		if (f->index->parts[i].stored_bytes > 0)

@@ -3,8 +3,8 @@
 set -u
 failed=0
 rows=$(sed -n '/^} parameters\[\]/,/^};/s/^	{ "\([^"]*\)", \(cmdline_\)\?take_.*/\1/p' src/init/cmdline.c)
-manual=$(sed -n 's/^\.It Cm \([A-Za-z][A-Za-z_.]*\).*/\1/p' man/bpboot-init.7)
-doc=$(grep '^| `' docs/kernel-command-line.md | cut -d'|' -f2 | grep -o '`[A-Za-z][A-Za-z_.]*' | tr -d '`')
+manual=$(sed -n 's/^\.It Cm \([A-Za-z][A-Za-z_.-]*\).*/\1/p' man/bpboot-init.7)
+doc=$(grep '^| `' docs/kernel-command-line.md | cut -d'|' -f2 | grep -o '`[A-Za-z][A-Za-z_.-]*' | tr -d '`')
 for kind in manual doc; do
 	if d=$(diff <(sort -u <<<"$rows") <(sort -u <<<"${!kind}")); then
 		echo "ok kernel parameters: table and $kind agree"

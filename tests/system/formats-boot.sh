@@ -1,0 +1,203 @@
+#!/bin/bash
+# formats-boot.sh - a node boots each format of a root, and sees the files of the source with all that belongs to them
+#
+# Machines in QEMU, two at a time, each in a network namespace of its own with dnsmasq. The root's init is a script of
+# busybox that prints a line for each file on a second serial port; the same lines are made here from the source.
+. tests/system/lib.sh
+PATH=$PATH:/usr/sbin:/sbin
+BUILD=$(readlink -f "$BUILD")
+bpboot=$BUILD/src/cli/bpboot
+sets=$SCRATCH/sets
+mac=${VM_MAC//:/}
+
+# --- the tree, its report, the images -------------------------------------------------------------------------------
+
+make_tree() {
+	mkdir -p tree/deep/a/b/c tree/many tree/x &&
+		head -c 4000000 /dev/urandom >tree/random && seq 300000 >tree/text && head -c 12289 /dev/urandom >tree/small &&
+		: >tree/empty && head -c 3000000 /dev/zero >tree/zeros && truncate -s 100M tree/sparse || return 1
+	for at in 0 11 267 65804 102399; do
+		printf 'data at %d' $at | dd of=tree/sparse bs=1024 seek=$at conv=notrunc status=none
+	done
+	ln tree/small tree/deep/linked && ln -s ../text tree/deep/short && ln -s "$(printf 't%.0s' {1..1000})" tree/deep/long
+	(cd tree/many && seq -f 'file-%g' 1000 | xargs touch)
+	(cd tree/x && touch -- "$(printf '\377\376\001%.0s' {1..85})" $'two\nlines' .-odd -dash ..x)
+	mkfifo tree/deep/fifo && mknod tree/deep/char c 300 70000 && mknod tree/deep/block b 8 1
+	chmod 4751 tree/text && chmod 1777 tree/deep && chown 70000:80000 tree/empty tree/deep/a && chmod 700 tree/deep/a
+	cp /usr/bin/true tree/capable && setcap cap_net_raw,cap_net_admin+ep tree/capable
+}
+cat >"$SCRATCH/report.sh" <<'EOT'
+cd "$1" || exit 1
+busybox find . -mindepth 1 ! -path './many/*' ! -path './x/*' | busybox sort | while IFS= read -r f; do
+	size=$(busybox stat -c %s "$f")
+	[ -d "$f" ] && size=dir
+	echo "$f $(busybox stat -c '%f %u %g %t %T %h %Y' "$f") $size $(busybox readlink "$f")"
+done
+busybox ls many | busybox sort | busybox sha256sum
+busybox ls -A x | busybox sort | busybox sha256sum
+for f in random text small empty zeros capable deep/linked; do busybox sha256sum "$f"; done
+for at in 0 11 267 65804 102399 5; do busybox dd if=sparse bs=1024 skip=$at count=1 2>/dev/null | busybox sha256sum; done
+EOT
+cat >"$SCRATCH/init" <<'EOT'
+#!/bin/busybox sh
+export PATH=/bin
+busybox stty -F /dev/ttyS1 raw
+{
+	echo report; busybox sh /report.sh /tree
+	echo attributes; getfattr -h -d -m security -e hex --absolute-names /tree/capable
+	echo written; echo new >/tree/new; busybox cat /tree/new; busybox rm /tree/new /tree/small && busybox cat /tree/deep/linked | busybox sha256sum
+	busybox sync; echo 3 >/proc/sys/vm/drop_caches
+	echo memory; busybox grep MemAvailable /proc/meminfo; busybox df -k / | busybox tail -n 1
+	busybox cat /sys/block/zram0/mm_stat; busybox grep -E ' / |bpboot' /proc/mounts
+	echo end
+} >/dev/ttyS1 2>&1
+busybox poweroff -f
+EOT
+prepare() {
+	mkdir -p "$sets/boot" && cd "$sets" && make_tree && find tree -exec touch -hd '2020-01-01 00:00 UTC' {} + &&
+		"$bpboot" keygen --dir keys &&
+		"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --root squashfs,erofs,zram --key keys/sign.pub \
+			--output initrd.img --level 3 --quiet &&
+		"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --key keys/sign.pub --output plain.img --level 3 --quiet ||
+		return 1
+	cat >all.image <<-EOT
+		tree tree /tree owner=keep
+		file /bin/busybox /bin/busybox
+		program /usr/bin/getfattr /bin/getfattr
+		link /bin/sh busybox
+		file ../report.sh /report.sh
+		file ../init /sbin/init mode=0755
+	EOT
+	{ cat all.image && echo "free 2M"; } >ext2.image
+	for f in squashfs erofs cpio; do
+		"$bpboot" image -q --level 3 -f $f --name $f --key keys/sign.key --output boot all.image || return 1
+		"$bpboot" size --json -f $f all.image >$f.json || return 1
+	done
+	"$bpboot" image -q --level 3 --key keys/sign.key --output boot ext2.image && "$bpboot" size --json ext2.image >ext2.json || return 1
+	mkdir -p path && ln -sf "$(command -v busybox)" path/ && PATH=$sets/path:$PATH busybox sh ../report.sh tree >want
+}
+
+# --- a boot ---------------------------------------------------------------------------------------------------------
+
+boot() { # IMAGE INITRD MEMORY APPEND
+	vm_dnsmasq "$sets/boot" --dhcp-boot="$1.index"
+	# shellcheck disable=SC2046
+	vm_start "$sets/$2" "bpboot.retry=1 $4" -m "$3" $(vm_nic virtio-net-pci) -serial "$(vm_serial)" -serial file:"$VM/report"
+	vm_monitor cont
+}
+part() { sed -n "/^$1\$/,/^$2\$/p" "$VM/report" | sed '1d;$d'; }
+ended() { grep -qx end "$VM/report"; }
+tail_of() { tail -n 4 "$VM/consoles/$VM_MAC.log" 2>/dev/null; }
+seen() { # NAME: the node boots and sees what was put in
+	if wait_for 90 ended; then
+		ok "$1: a node boots to a command"
+	else
+		not_ok "$1: a node boots to a command" "$(tail_of)"
+		return 1
+	fi
+	t "$1: the files are those of the source, with owners, modes, links, devices and times" diff "$sets/want" <(part report attributes)
+	t "$1: capabilities are kept" diff <(getfattr -h -d -m security -e hex --absolute-names "$sets/tree/capable" | grep =) \
+		<(part attributes written | grep =)
+	t "$1: it can be written to" eval '[ "$(part written memory | head -n 1)" = new ] &&
+		[ "$(part written memory | sed -n 2p)" = "$(sha256sum <"$sets/tree/small")" ]'
+	t "$1: nothing went wrong on the way" eval '! grep -aE " (warn|fail): " "$VM/consoles/$VM_MAC.log"'
+}
+# What init found free before the image came, less what is available now, is at most what `bpboot size` told and the
+# little that the root's own processes take; and not much less.
+held() { # NAME FORMAT SLACK_BELOW
+	python3 - "$sets/$2.json" "$VM/consoles/$VM_MAC.log" "$VM/report" "$3" <<-'EOT'
+		import json, re, sys
+		root = json.load(open(sys.argv[1]))["node"]["root"]
+		log = open(sys.argv[2], errors="replace").read()
+		free = float(re.search(r"memory ok: image of .* needs .*, ([0-9.]+) MB of memory are free", log).group(1)) * 1e6
+		peak = int(re.search(r"root ok: .*peak memory ([0-9]+) bytes", log).group(1))
+		held = free - int(re.search(r"MemAvailable: +([0-9]+)", open(sys.argv[3]).read()).group(1)) * 1024
+		print("size told", root, "held", held, "peak", peak)
+		assert root * float(sys.argv[4]) - 2e6 < held < root + 4e6 and peak < root + 8e6 + 4e6
+	EOT
+}
+told() { t "$1: bpboot size told the node's memory" held "$1" "$2" "${3:-0.8}"; }
+mounted() { part memory end | grep -E "$1"; } # REGEX
+
+case_squashfs() {
+	boot squashfs initrd.img 192 "bpboot.overlay-size=20M"
+	seen squashfs && told squashfs squashfs
+	t "squashfs: an overlay of the size that was asked for" mounted '^overlay +20480 '
+	t "squashfs: image and overlay can be looked at" mounted ' /run/bpboot/image squashfs ro'
+}
+case_erofs() {
+	boot erofs initrd.img 192 ""
+	seen erofs && told erofs erofs
+	t "erofs: image and overlay can be looked at" mounted ' /run/bpboot/image erofs ro'
+}
+case_cpio() {
+	boot cpio plain.img 192 "bpboot.sessions=4"
+	seen cpio && told cpio cpio
+	t "cpio: the root is a tmpfs" mounted ' / tmpfs rw'
+}
+case_zram() {
+	boot ext2 initrd.img 192 "bpboot.ramdisk=zram"
+	seen "ext2 on zram"
+	t "ext2 on zram: it takes less than the image" eval 'used=$(part memory end | awk "NF >= 8 && /^ *[0-9]/ { print \$3; exit }");
+		echo "used ${used:-?}"; [ "${used:-999999999}" -gt 1000000 ] && [ "$used" -lt $(($(sed -n "s/^size //p" "$sets/boot/ext2.index") * 8 / 10)) ]'
+}
+# Failures, one machine after the other in one namespace.
+case_missing() {
+	local f
+
+	boot squashfs plain.img 160 ""
+	t "a file system that the initrd does not hold is named, with what to do" vm_says 90 \
+		'fetch fail: cannot load module squashfs for .*this initrd does not hold it .bpboot initrd --root squashfs'
+	t "nothing was fetched for it" eval '! grep -aq "fetch progress" "$VM/consoles/$VM_MAC.log"'
+	t "and it is tried again" vm_says 20 'retry begin: trying again'
+}
+case_missing_zram() {
+	boot ext2 plain.img 160 "bpboot.ramdisk=zram"
+	t "a compressed RAM disk that the initrd does not hold is named" vm_says 90 \
+		'fetch fail: cannot load module lz4 for the compressed ram disk: this initrd does not hold it .bpboot initrd --root zram'
+}
+case_cpio_memory() {
+	boot cpio plain.img 74 ""
+	t "files that do not fit are said before anything is fetched" vm_says 90 'memory fail: image of .* needs [0-9.]+ MB, [0-9.]+ MB of memory are free'
+	t "and nothing was fetched" eval '! grep -aq "fetch begin" "$VM/consoles/$VM_MAC.log"'
+}
+
+cases="squashfs erofs cpio zram missing missing_zram cpio_memory"
+if [ "${1-}" = --case ]; then
+	VM=$SCRATCH/$2
+	mkdir -p "$VM" && vm_network || {
+		not_ok "$2" "cannot make a network"
+		exit 1
+	}
+	trap vm_end EXIT
+	"case_$2"
+	done_testing
+fi
+for tool in qemu-system-x86_64 dnsmasq ip busybox getfattr setcap python3; do
+	if ! command -v $tool >/dev/null || [ ! -d "${KERNEL_CLOUD-}/lib/modules" ] || [ "$(id -u)" != 0 ]; then
+		echo "skip nodes boot each format - needs root, KERNEL_CLOUD, $tool"
+		exit 0
+	fi
+done
+if ! (prepare) >"$SCRATCH/prepare.out" 2>&1; then
+	not_ok "images and initrds are built" "$(tail -n 5 "$SCRATCH/prepare.out")"
+	done_testing
+fi
+running=0
+for c in $cases; do
+	[ $# = 0 ] || case " $* " in *" $c "*) ;; *) continue ;; esac
+	if [ $running -ge 2 ]; then
+		wait -n || lib_failed=1
+		running=$((running - 1))
+	fi
+	lib_unshare bash "$0" --case "$c" >"$SCRATCH/$c.tap" 2>&1 &
+	running=$((running + 1))
+done
+while [ $running -gt 0 ]; do
+	wait -n || lib_failed=1
+	running=$((running - 1))
+done
+for c in $cases; do
+	[ ! -f "$SCRATCH/$c.tap" ] || cat "$SCRATCH/$c.tap"
+done
+done_testing
