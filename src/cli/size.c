@@ -51,14 +51,27 @@ char *size_printable(const char *s)
 	return out;
 }
 
+/* The archive, layer or folder that brought a file with others. Caller frees. Return: NULL if none. */
+static char *origin_of(const struct build *b, const struct node *n)
+{
+	const char *what = tree_origin(b->gathered.tree, n->origin);
+
+	return what ? size_printable(what) : NULL;
+}
+
 /* Why a file is in. Caller frees. */
-static char *why(const struct node *n)
+static char *why(const struct build *b, const struct node *n)
 {
 	_cleanup_free_ char *by = n->needed_by ? size_printable(n->needed_by) : NULL;
+	_cleanup_free_ char *from = origin_of(b, n);
 	char *s = NULL;
 	int k;
 
-	if (n->reason == REASON_NEEDED && by)
+	if (from && n->entry)
+		k = asprintf(&s, "%sfrom %s (line %u)",
+			     n->entry->kind == MANIFEST_FROM || n->entry->kind == MANIFEST_PACKAGES ? "" : "asked for, ", from,
+			     n->entry->line);
+	else if (n->reason == REASON_NEEDED && by)
 		k = asprintf(&s, "needed by %s", by);
 	else if (n->entry)
 		k = asprintf(&s, "asked for (line %u)", n->entry->line);
@@ -67,9 +80,9 @@ static char *why(const struct node *n)
 	return k < 0 ? NULL : s;
 }
 
-static int print_row(const struct size_row *row)
+static int print_row(const struct build *b, const struct size_row *row)
 {
-	_cleanup_free_ char *path = size_printable(row->path), *reason = why(row->node);
+	_cleanup_free_ char *path = size_printable(row->path), *reason = why(b, row->node);
 	char size[FORMAT_SIZE_MAX];
 
 	if (!path || !reason)
@@ -128,7 +141,7 @@ int size_print(const struct build *b)
 	int r = size_table_make(&b->plan, &t);
 
 	for (size_t i = 0; r == 0 && i < t.n; i++)
-		r = print_row(&t.rows[i]);
+		r = print_row(b, &t.rows[i]);
 	if (r < 0)
 		return log_err(r, "cannot make the table");
 	print_counts(&t);
@@ -142,7 +155,7 @@ int size_print_files(const struct build *b)
 	int r = size_table_of_tree(b->gathered.tree, &t);
 
 	for (size_t i = 0; r == 0 && i < t.n; i++)
-		r = print_row(&t.rows[i]);
+		r = print_row(b, &t.rows[i]);
 	if (r < 0)
 		return log_err(r, "cannot make the table");
 	print_counts(&t);
@@ -161,8 +174,9 @@ int size_print_made(const struct build *b, const struct format_result *made)
 	return fflush(stdout) == 0 ? 0 : log_err(-errno, "cannot write");
 }
 
-static json_t *json_row(const struct size_row *row)
+static json_t *json_row(const struct build *b, const struct size_row *row)
 {
+	_cleanup_free_ char *from = origin_of(b, row->node);
 	_cleanup_free_ char *path = size_printable(row->path);
 	_cleanup_free_ char *by =
 		row->node->needed_by ? size_printable(row->node->needed_by) : NULL;
@@ -170,12 +184,12 @@ static json_t *json_row(const struct size_row *row)
 
 	if (!path)
 		return NULL;
-	return json_pack("{s:s, s:I, s:s, s:s*, s:o*}", "path", path, "bytes",
+	return json_pack("{s:s, s:I, s:s, s:s*, s:s*, s:o*}", "path", path, "bytes",
 			 (json_int_t)row->bytes, "why",
 			 needed		    ? "needed"
 			 : row->node->entry ? "asked"
 					    : "always",
-			 "needed_by", needed ? by : NULL, "line",
+			 "needed_by", needed ? by : NULL, "from", from, "line",
 			 row->node->entry ? json_integer(row->node->entry->line) : NULL);
 }
 
@@ -197,7 +211,7 @@ static int print_json(const struct build *b, const struct size_table *t)
 	int r = files ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < t->n; i++)
-		r = json_array_append_new(files, json_row(&t->rows[i])) < 0 ? -ENOMEM : 0;
+		r = json_array_append_new(files, json_row(b, &t->rows[i])) < 0 ? -ENOMEM : 0;
 	if (r == 0)
 		all = json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I}, s:I, s:I, s:I, s:I}", "name",
 				b->name, "format", index_format_name(b->format), "files", files,

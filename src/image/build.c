@@ -165,6 +165,7 @@ int build_gather(struct build *b, const struct build_spec *spec)
 	if (r < 0)
 		return log_err(r, "cannot open the root '%s'", spec->root ? spec->root : "/");
 	g.dirfd = b->dirfd;
+	g.time_s = b->time_s;
 	return gather(&g, &b->gathered);
 }
 

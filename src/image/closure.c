@@ -50,7 +50,7 @@ static const struct object *find_object(const struct closure *c, const char *rea
 /* Read the ELF file at the canonical path @real, or find it among those read. */
 int closure_object(struct closure *c, const char *real, const struct object **ret)
 {
-	_cleanup_close_ int fd = FD_NONE;
+	struct root_data data;
 	struct object *o;
 	int r;
 
@@ -68,8 +68,11 @@ int closure_object(struct closure *c, const char *real, const struct object **re
 		free(o);
 		return -ENOMEM;
 	}
-	fd = root_read(c->root, real, 0);
-	o->err = fd < 0 ? fd : elf_read(fd, &o->elf);
+	o->err = root_open_file(c->root, real, &data);
+	if (o->err == 0) {
+		o->err = elf_read_at(data.fd, data.at, data.bytes, &o->elf);
+		data.fd = fd_close(data.fd);
+	}
 	c->objects[c->n_objects++] = o;
 	*ret = o;
 	return 0;
@@ -165,12 +168,19 @@ static int add_env_program(struct closure *c, const char *script, char *argument
 	return add_interpreter(c, script, path, depth);
 }
 
-static int add_script(struct closure *c, int fd, const char *path, unsigned depth)
+static int add_script(struct closure *c, const char *real, const char *path, unsigned depth)
 {
 	char buf[SCRIPT_LINE_MAX + 1] = { 0 };
+	struct root_data data;
 	char *interpreter, *argument;
 	size_t n;
-	int r = fd_read_full(fd, buf, SCRIPT_LINE_MAX, &n);
+	int r = root_open_file(c->root, real, &data);
+
+	if (r == 0) {
+		r = fd_read_full(data.fd, buf,
+				 (size_t)MIN(data.bytes, (uint64_t)SCRIPT_LINE_MAX), &n);
+		data.fd = fd_close(data.fd);
+	}
 
 	if (r < 0)
 		return closure_fail(c, r, "cannot read '%s'", path);
@@ -188,7 +198,6 @@ static int add_script(struct closure *c, int fd, const char *path, unsigned dept
 
 static int add_file(struct closure *c, const char *path, unsigned depth)
 {
-	_cleanup_close_ int fd = FD_NONE;
 	_cleanup_free_ char *real = NULL;
 	const struct object *o;
 	struct stat st;
@@ -208,9 +217,7 @@ static int add_file(struct closure *c, const char *path, unsigned depth)
 				    o->err == -EBADMSG ? "'%s' is a broken ELF file"
 						       : "cannot read '%s'",
 				    path);
-	fd = root_read(c->root, real, 0);
-	return fd < 0 ? closure_fail(c, fd, "cannot read '%s'", path)
-		      : add_script(c, fd, path, depth);
+	return add_script(c, real, path, depth);
 }
 
 int closure_add(struct closure *c, const char *path)

@@ -14,22 +14,8 @@
 #include <unistd.h>
 
 #include "base/reader.h"
-#include "image/elf.h"
+#include "image/elf_internal.h"
 #include "image/elf_note.h"
-
-struct segment {
-	uint32_t type;
-	uint64_t offset, address, file_bytes;
-};
-
-/* A file while it is read. */
-struct elf_file {
-	const struct elf_source *source;
-	bool wide, big; /* 64 bit, big-endian */
-	uint64_t segments_at;
-	uint16_t segment_bytes, n_segments;
-	struct segment *segments;
-};
 
 /* Offsets of strings in the string table that the dynamic section names. */
 struct dynamic {
@@ -40,26 +26,26 @@ struct dynamic {
 	size_t n_needed;
 };
 
-static uint16_t take16(const struct elf_file *f, struct reader *r)
+uint16_t elf_take16(const struct elf_file *f, struct reader *r)
 {
 	return f->big ? reader_be16(r) : reader_le16(r);
 }
 
-static uint32_t take32(const struct elf_file *f, struct reader *r)
+uint32_t elf_take32(const struct elf_file *f, struct reader *r)
 {
 	return f->big ? reader_be32(r) : reader_le32(r);
 }
 
 /* An address, offset or size: as wide as the class. */
-static uint64_t take_word(const struct elf_file *f, struct reader *r)
+uint64_t elf_take_word(const struct elf_file *f, struct reader *r)
 {
 	if (!f->wide)
-		return take32(f, r);
+		return elf_take32(f, r);
 	return f->big ? reader_be64(r) : reader_le64(r);
 }
 
 /* Read @n bytes at @offset, which must lie in the file. */
-static int read_at(const struct elf_file *f, uint64_t offset, void *buf, size_t n)
+int elf_file_read(const struct elf_file *f, uint64_t offset, void *buf, size_t n)
 {
 	if (offset > f->source->size || n > f->source->size - offset)
 		return -EBADMSG;
@@ -71,7 +57,7 @@ static int read_header(struct elf_file *f, struct elf *e)
 	uint8_t head[sizeof(Elf64_Ehdr)] = { 0 };
 	struct reader r = READER(head, sizeof(head));
 	size_t n = MIN(f->source->size, (uint64_t)sizeof(head));
-	int err = n < EI_NIDENT ? -ENOEXEC : read_at(f, 0, head, n);
+	int err = n < EI_NIDENT ? -ENOEXEC : elf_file_read(f, 0, head, n);
 
 	if (err < 0)
 		return err;
@@ -87,16 +73,16 @@ static int read_header(struct elf_file *f, struct elf *e)
 	if (n < (f->wide ? sizeof(Elf64_Ehdr) : sizeof(Elf32_Ehdr)))
 		return -EBADMSG;
 	reader_skip(&r, EI_NIDENT);
-	(void)take16(f, &r); /* type: a library and a program may both be ET_DYN */
-	e->machine = take16(f, &r);
-	(void)take32(f, &r);	/* version */
-	(void)take_word(f, &r); /* entry */
-	f->segments_at = take_word(f, &r);
-	(void)take_word(f, &r); /* section headers */
-	(void)take32(f, &r);	/* flags */
-	(void)take16(f, &r);	/* bytes of this header */
-	f->segment_bytes = take16(f, &r);
-	f->n_segments = take16(f, &r);
+	(void)elf_take16(f, &r); /* type: a library and a program may both be ET_DYN */
+	e->machine = elf_take16(f, &r);
+	(void)elf_take32(f, &r);    /* version */
+	(void)elf_take_word(f, &r); /* entry */
+	f->segments_at = elf_take_word(f, &r);
+	(void)elf_take_word(f, &r); /* section headers */
+	(void)elf_take32(f, &r);    /* flags */
+	(void)elf_take16(f, &r);    /* bytes of this header */
+	f->segment_bytes = elf_take16(f, &r);
+	f->n_segments = elf_take16(f, &r);
 	return r.err;
 }
 
@@ -114,27 +100,27 @@ static int read_segments(struct elf_file *f)
 	for (size_t i = 0; i < f->n_segments; i++) {
 		uint8_t raw[sizeof(Elf64_Phdr)];
 		struct reader r = READER(raw, want);
-		struct segment *s = &f->segments[i];
+		struct elf_segment *s = &f->segments[i];
 		uint64_t at;
 		int err;
 
 		if (__builtin_add_overflow(f->segments_at, i * f->segment_bytes, &at))
 			return -EBADMSG;
-		err = read_at(f, at, raw, want);
+		err = elf_file_read(f, at, raw, want);
 		if (err < 0)
 			return err;
-		s->type = take32(f, &r);
+		s->type = elf_take32(f, &r);
 		if (f->wide)
-			(void)take32(f, &r); /* flags, which stand elsewhere in 32 bit */
-		s->offset = take_word(f, &r);
-		s->address = take_word(f, &r);
-		(void)take_word(f, &r); /* physical address */
-		s->file_bytes = take_word(f, &r);
+			(void)elf_take32(f, &r); /* flags, which stand elsewhere in 32 bit */
+		s->offset = elf_take_word(f, &r);
+		s->address = elf_take_word(f, &r);
+		(void)elf_take_word(f, &r); /* physical address */
+		s->file_bytes = elf_take_word(f, &r);
 	}
 	return 0;
 }
 
-static const struct segment *find_segment(const struct elf_file *f, uint32_t type)
+const struct elf_segment *elf_find_segment(const struct elf_file *f, uint32_t type)
 {
 	for (size_t i = 0; i < f->n_segments; i++) {
 		if (f->segments[i].type == type)
@@ -144,10 +130,10 @@ static const struct segment *find_segment(const struct elf_file *f, uint32_t typ
 }
 
 /* The file offset that holds @address. */
-static int find_offset(const struct elf_file *f, uint64_t address, uint64_t *ret)
+int elf_find_offset(const struct elf_file *f, uint64_t address, uint64_t *ret)
 {
 	for (size_t i = 0; i < f->n_segments; i++) {
-		const struct segment *s = &f->segments[i];
+		const struct elf_segment *s = &f->segments[i];
 		uint64_t into = address - s->address;
 
 		if (s->type != PT_LOAD || address < s->address || into >= s->file_bytes)
@@ -168,7 +154,7 @@ static int read_string(const struct elf_file *f, uint64_t offset, uint64_t n, ch
 		return -EBADMSG;
 	n = MIN(n, f->source->size - offset);
 	n = MIN(n, (uint64_t)sizeof(buf));
-	r = read_at(f, offset, buf, n);
+	r = elf_file_read(f, offset, buf, n);
 	if (r < 0)
 		return r;
 	if (!memchr(buf, 0, n))
@@ -216,7 +202,7 @@ static int take_entry(struct dynamic *d, uint64_t tag, uint64_t value)
 	return 0;
 }
 
-static int read_dynamic(const struct elf_file *f, const struct segment *s, struct dynamic *d)
+static int read_dynamic(const struct elf_file *f, const struct elf_segment *s, struct dynamic *d)
 {
 	size_t entry = f->wide ? sizeof(Elf64_Dyn) : sizeof(Elf32_Dyn);
 	uint64_t n = s->file_bytes / entry;
@@ -231,13 +217,13 @@ static int read_dynamic(const struct elf_file *f, const struct segment *s, struc
 			return -E2BIG;
 		if (__builtin_add_overflow(s->offset, i * entry, &at))
 			return -EBADMSG;
-		err = read_at(f, at, raw, entry);
+		err = elf_file_read(f, at, raw, entry);
 		if (err < 0)
 			return err;
-		tag = take_word(f, &r);
+		tag = elf_take_word(f, &r);
 		if (tag == DT_NULL)
 			break;
-		err = take_entry(d, tag, take_word(f, &r));
+		err = take_entry(d, tag, elf_take_word(f, &r));
 		if (err < 0)
 			return err;
 	}
@@ -249,7 +235,7 @@ static int dynamic_string(const struct elf_file *f, const struct dynamic *d, uin
 			  char **ret)
 {
 	uint64_t base, offset;
-	int r = find_offset(f, d->strings_address, &base);
+	int r = elf_find_offset(f, d->strings_address, &base);
 
 	if (r < 0)
 		return r;
@@ -282,7 +268,7 @@ static int take_strings(const struct elf_file *f, const struct dynamic *d, struc
 }
 
 /* The notes of one segment; those that nobody can read are nobody's. */
-static int read_notes(const struct elf_file *f, const struct segment *s, struct elf *e)
+static int read_notes(const struct elf_file *f, const struct elf_segment *s, struct elf *e)
 {
 	_cleanup_free_ uint8_t *notes = NULL;
 	int r;
@@ -292,21 +278,26 @@ static int read_notes(const struct elf_file *f, const struct segment *s, struct 
 	notes = malloc((size_t)s->file_bytes);
 	if (!notes)
 		return -ENOMEM;
-	r = read_at(f, s->offset, notes, (size_t)s->file_bytes);
+	r = elf_file_read(f, s->offset, notes, (size_t)s->file_bytes);
 	return r < 0 ? r : elf_note_dlopen(notes, (size_t)s->file_bytes, f->big, e);
+}
+
+int elf_file_open(struct elf_file *f, struct elf *e)
+{
+	int r = read_header(f, e);
+
+	return r < 0 ? r : read_segments(f);
 }
 
 static int parse_into(struct elf_file *f, struct elf *e)
 {
 	_cleanup_free_ struct dynamic *d = calloc(1, sizeof(*d));
-	const struct segment *s;
-	int r = d ? read_header(f, e) : -ENOMEM;
+	const struct elf_segment *s;
+	int r = d ? elf_file_open(f, e) : -ENOMEM;
 
-	if (r == 0)
-		r = read_segments(f);
 	if (r < 0)
 		return r;
-	s = find_segment(f, PT_INTERP);
+	s = elf_find_segment(f, PT_INTERP);
 	if (s) {
 		r = read_string(f, s->offset, s->file_bytes, &e->interpreter);
 		if (r < 0)
@@ -317,7 +308,7 @@ static int parse_into(struct elf_file *f, struct elf *e)
 		if (r < 0)
 			return r;
 	}
-	s = find_segment(f, PT_DYNAMIC);
+	s = elf_find_segment(f, PT_DYNAMIC);
 	if (!s)
 		return 0;
 	e->dynamic = true;
@@ -356,12 +347,13 @@ int elf_parse(const struct elf_source *s, struct elf *ret)
 	return 0;
 }
 
-static int read_fd(void *arg, uint64_t offset, void *buf, size_t n)
+int elf_place_read(void *arg, uint64_t offset, void *buf, size_t n)
 {
+	const struct elf_place *at = arg;
 	uint8_t *p = buf;
 
 	while (n > 0) {
-		ssize_t k = pread(*(int *)arg, p, n, (off_t)offset);
+		ssize_t k = pread(at->fd, p, n, (off_t)(at->at + offset));
 
 		if (k < 0 && errno == EINTR)
 			continue;
@@ -376,15 +368,21 @@ static int read_fd(void *arg, uint64_t offset, void *buf, size_t n)
 	return 0;
 }
 
+int elf_read_at(int fd, uint64_t at, uint64_t bytes, struct elf *ret)
+{
+	struct elf_place place = { .fd = fd, .at = at };
+	struct elf_source s = { .read = elf_place_read, .arg = &place, .size = bytes };
+
+	return elf_parse(&s, ret);
+}
+
 int elf_read(int fd, struct elf *ret)
 {
-	struct elf_source s = { .read = read_fd, .arg = &fd };
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -ENOEXEC;
-	s.size = (uint64_t)st.st_size;
-	return elf_parse(&s, ret);
+	return elf_read_at(fd, 0, (uint64_t)st.st_size, ret);
 }

@@ -71,3 +71,6 @@ _must_check_ int elf_parse(const struct elf_source *s, struct elf *ret);
 
 /* The same from an open file. */
 _must_check_ int elf_read(int fd, struct elf *ret);
+
+/* The same from @bytes at @at of an open file. */
+_must_check_ int elf_read_at(int fd, uint64_t at, uint64_t bytes, struct elf *ret);

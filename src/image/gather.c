@@ -1,10 +1,11 @@
 /*
  * gather.c - from a manifest to the tree of an image
  *
- * Lines that put something at a place of their own come first, programs with their libraries after
- * them: so what a manifest says outright stands, in whatever order its lines are. Where the machine
- * that builds has merged /bin, /sbin and /lib into /usr by symlinks, the image gets the same
- * symlinks as soon as something lies below one.
+ * Whole trees come first ("from"), and give way to what other lines bring. Lines that put something
+ * at a place of their own come next, programs with their libraries after them: so what a manifest
+ * says outright stands, in whatever order its lines are. Where the machine that builds has merged
+ * /bin, /sbin and /lib into /usr by symlinks, the image gets the same symlinks as soon as something
+ * lies below one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -53,7 +54,7 @@ static int add_missing(struct gather *g, struct node *dir, const char *name, siz
 	_cleanup_free_ char *path = NULL, *target = NULL;
 	int r;
 
-	if (!dir->parent && is_merged_name(name, n)) {
+	if (!g->in_layer && !dir->parent && is_merged_name(name, n)) {
 		if (asprintf(&path, "/%.*s", (int)n, name) < 0) {
 			path = NULL;
 			return -ENOMEM;
@@ -134,6 +135,26 @@ static int twice(const struct gather *g, const struct manifest_entry *e, const c
 	return gather_error(g, -EEXIST, e, "'%s' is in the image already", path);
 }
 
+bool gather_gives_way(const struct node *n)
+{
+	return n->origin && n->entry &&
+	       (n->entry->kind == MANIFEST_FROM || n->entry->kind == MANIFEST_PACKAGES);
+}
+
+int gather_replace(struct gather *g, const struct manifest_entry *e, const char *path,
+		   struct node *old)
+{
+	if (!gather_gives_way(old))
+		return twice(g, e, path, old);
+	if (old->n_children > 0)
+		return gather_error(g, -EEXIST, e,
+				    "'%s' would take the place of a folder of '%s' that is not "
+				    "empty",
+				    path, tree_origin(g->tree, old->origin));
+	tree_remove(g->tree, old);
+	return 0;
+}
+
 int gather_new(struct gather *g, const struct manifest_entry *e, const char *path,
 	       enum inode_kind kind, uint16_t mode, struct node **ret)
 {
@@ -147,8 +168,9 @@ int gather_new(struct gather *g, const struct manifest_entry *e, const char *pat
 	if (!*name)
 		return gather_error(g, -EEXIST, e, "'/' is a folder");
 	old = tree_child(g->tree, dir, name, strlen(name));
-	if (old)
-		return twice(g, e, path, old);
+	r = old ? gather_replace(g, e, path, old) : 0;
+	if (r < 0)
+		return r;
 	r = tree_add(g->tree, dir, name, strlen(name), kind, mode, NULL, ret);
 	if (r < 0)
 		return gather_error(g, r, e, "cannot make '%s' in the image: %s", path,
@@ -179,6 +201,35 @@ int gather_source(struct inode *i, int dirfd, const char *path, const struct sta
 	int r = gather_source_data(i, dirfd, path, st);
 
 	return r < 0 ? r : gather_xattrs(i, dirfd, path);
+}
+
+/* Copy what @from has of data and attributes. */
+int gather_copy_source(struct inode *i, const struct inode *from)
+{
+	i->size = from->size;
+	i->source = from->source ? strdup(from->source) : NULL;
+	i->data = from->data ? malloc(MAX((size_t)from->size, (size_t)1)) : NULL;
+	if ((from->source && !i->source) || (from->data && !i->data))
+		return log_err(-ENOMEM, "cannot take '%s'", from->source ? from->source : "a file");
+	if (i->data)
+		memcpy(i->data, from->data, (size_t)from->size);
+	i->source_dirfd = from->source_dirfd;
+	i->bundle = from->bundle;
+	i->source_offset = from->source_offset;
+	i->mtime_s = from->mtime_s;
+	i->mtime_ns = from->mtime_ns;
+	i->source_ino = from->source_ino;
+	i->changed_ns = from->changed_ns;
+	i->uid = from->uid;
+	i->gid = from->gid;
+	for (size_t k = 0; k < from->n_xattrs; k++) {
+		const struct inode_xattr *x = &from->xattrs[k];
+		int r = gather_add_xattr(i, x->name, x->value, x->bytes);
+
+		if (r < 0)
+			return log_err(r, "cannot take '%s'", i->source ? i->source : "a file");
+	}
+	return 0;
 }
 
 static int take_file(struct gather *g, const struct manifest_entry *e)
@@ -296,6 +347,8 @@ static int check_init(struct gather *g, struct gathered *out)
 	out->init = e ? e->target : GATHER_INIT_DEFAULT;
 	r = tree_lookup(g->tree, out->init, &n);
 	out->has_init = r == 0 && n->inode->kind == INODE_FILE;
+	if (out->has_init)
+		gather_note_init(g, out->init);
 	if (!e || out->has_init) {
 		if (out->has_init && !(n->inode->mode & 0111))
 			return gather_error(g, -EACCES, e,
@@ -352,16 +405,44 @@ static int take_opened(struct gather *g, const struct manifest_entry *e)
 	}
 }
 
+void gather_look(struct gather *g, bool inside)
+{
+	g->root = inside ? &g->inside_root : &g->outside_root;
+	g->closure = inside ? g->inside : g->outside;
+}
+
+/* The image is as the lines made it that say outright what it has: now programs are looked for. */
+static int open_closures(struct gather *g)
+{
+	int r = 0;
+
+	g->outside_root = *g->spec->root;
+	if (g->has_from) {
+		g->outside_root.tree = g->tree;
+		g->inside_root = ROOT();
+		g->inside_root.tree = g->tree;
+		r = closure_new(&g->inside_root, &g->inside);
+	}
+	if (r == 0)
+		r = closure_new(&g->outside_root, &g->outside);
+	if (r < 0)
+		return log_err(r, "cannot look for programs");
+	gather_look(g, false);
+	return 0;
+}
+
 static int gather_all(struct gather *g, struct gathered *out)
 {
 	const struct manifest *m = g->spec->manifest;
-	int r = 0;
+	int r = gather_sources(g);
 
 	/* Symlinks first: they decide where what is named through them comes to lie. */
 	for (size_t i = 0; r == 0 && i < m->n; i++)
 		r = m->entries[i].kind == MANIFEST_LINK ? take_plain(g, &m->entries[i]) : 0;
 	for (size_t i = 0; r == 0 && i < m->n; i++)
 		r = m->entries[i].kind != MANIFEST_LINK ? take_plain(g, &m->entries[i]) : 0;
+	if (r == 0)
+		r = open_closures(g);
 	for (size_t i = 0; r == 0 && i < m->n; i++)
 		r = take_program(g, &m->entries[i]);
 	for (size_t i = 0; r == 0 && i < m->n; i++)
@@ -392,13 +473,13 @@ int gather(const struct gather_spec *spec, struct gathered *ret)
 	struct utsname u;
 	int r = tree_new(&g.tree);
 
-	if (r == 0)
-		r = closure_new(spec->root, &g.closure);
+	g.root = spec->root;
 	if (r < 0)
 		(void)log_err(r, "cannot begin the image");
 	else
 		r = gather_all(&g, &out);
-	closure_free(g.closure);
+	closure_free(g.inside);
+	closure_free(g.outside);
 	if (r < 0) {
 		tree_free(g.tree);
 		return r;

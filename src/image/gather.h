@@ -28,6 +28,7 @@ struct gather_spec {
 	int dirfd;	     /* its folder, for relative sources; borrowed as long as the tree */
 	const char *key_dir; /* for bpslave */
 	const char *kernel;  /* for modules; NULL: none was named */
+	int64_t time_s;	     /* of all files, for what programs make */
 	/* Finds a program of ours; logs. Caller frees *ret. */
 	int (*find_program)(const char *name, char **ret);
 };

@@ -47,7 +47,25 @@ static int bring_library(struct gather *g, const struct manifest_entry *e, const
 	machine_of(g, &machine, &class);
 	(void)closure_items(g->closure, &from);
 	r = closure_add_library(g->closure, name, machine, class, by, &path);
+	if (r < 0 && r != -ENOENT)
+		return gather_error(g, r, e, "%s", closure_error(g->closure));
 	return r < 0 ? r : gather_items(g, e, from, path, path);
+}
+
+/* The image's own library stands before this machine's. */
+static int find_library(struct gather *g, const struct manifest_entry *e, const char *name,
+			const char *by)
+{
+	int r = -ENOENT;
+
+	if (g->has_from) {
+		gather_look(g, true);
+		r = bring_library(g, e, name, by);
+	}
+	if (r != -ENOENT)
+		return r;
+	gather_look(g, false);
+	return bring_library(g, e, name, by);
 }
 
 int gather_needs(struct gather *g, const struct manifest_entry *e)
@@ -56,15 +74,13 @@ int gather_needs(struct gather *g, const struct manifest_entry *e)
 
 	if (e->source[0] == '/')
 		return gather_program(g, e);
-	r = bring_library(g, e, e->source, g->spec->file);
+	r = find_library(g, e, e->source, g->spec->file);
 	if (r == -ENOENT)
 		return gather_error(
 			g, r, e,
 			"library '%s' is not found where a loader would look; give its path",
 			e->source);
-	return r == -EOPNOTSUPP || r == -ENOMEM
-		       ? gather_error(g, r, e, "%s", closure_error(g->closure))
-		       : r;
+	return r;
 }
 
 /*
@@ -77,7 +93,7 @@ static int bring_service(struct gather *g, const struct manifest_entry *e, const
 	int r;
 
 	snprintf(name, sizeof(name), "libnss_%s.so.2", service);
-	r = bring_library(g, e, name, NSSWITCH);
+	r = find_library(g, e, name, NSSWITCH);
 	if (r != -ENOENT)
 		return r;
 	(void)log_warn(0, "%s: %s names '%s', but %s; ignoring it", g->spec->file, NSSWITCH,
@@ -129,13 +145,30 @@ static int bring_line(struct gather *g, const struct manifest_entry *e, char *li
 }
 
 /* Is glibc in the image? */
-static bool has_glibc(const struct gather *g)
+static bool has_glibc(struct gather *g)
 {
+	const struct search_machine *m;
+	const struct closure_item *items;
+	uint16_t machine;
+	uint8_t class;
 	size_t n;
-	const struct closure_item *items = closure_items(g->closure, &n);
 
+	gather_look(g, false);
+	items = closure_items(g->closure, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (!strcmp(items[i].name, "libc.so.6"))
+			return true;
+	}
+	machine_of(g, &machine, &class);
+	m = search_machine(machine, class);
+	for (unsigned i = 0; g->has_from; i++) { /* programs of the image that no line names */
+		_cleanup_free_ char *dir = NULL, *path = NULL;
+		struct node *libc;
+
+		if (search_builtin_dir(m, i, &dir) < 0 || !dir)
+			return false;
+		if (path_join(dir, "libc.so.6", &path) == 0 &&
+		    tree_lookup(g->tree, path, &libc) == 0)
 			return true;
 	}
 	return false;
@@ -151,6 +184,8 @@ int gather_nss(struct gather *g)
 
 	if (!has_glibc(g) || tree_lookup(g->tree, NSSWITCH, &n) < 0)
 		return 0;
+	if (gather_gives_way(n))
+		return 0; /* of a whole system, which has what it has */
 	r = gather_read(g, NSSWITCH, &text);
 	if (r < 0 || text.len == 0)
 		return r;
@@ -180,7 +215,7 @@ static int gconv_dir(const struct gather *g, char **ret)
 			return r < 0 ? r : -ENOENT;
 		if (path_join(dir, "gconv", &path) < 0)
 			return -ENOMEM;
-		if (root_resolve(g->spec->root, path, NULL, NULL, &real, NULL) == 0) {
+		if (root_resolve(g->root, path, NULL, NULL, &real, NULL) == 0) {
 			*ret = TAKE_PTR(path);
 			return 0;
 		}
@@ -241,13 +276,13 @@ static int bring_lists(struct gather *g, const struct manifest_entry *e, const c
 	if (r == 0)
 		r = path_join(dir, GCONV_CONF_DIR, &folder);
 	if (r == 0)
-		r = search_names(g->spec->root, folder, "*.conf", &names);
+		r = search_names(g->root, folder, "*.conf", &names);
 	if (r == -ENOENT)
 		r = 0;
 	if (r == 0)
 		r = gather_bring(g, e, list, e->source);
 	if (r == 0)
-		r = search_read(g->spec->root, list, to);
+		r = search_read(g->root, list, to);
 	for (size_t i = 0; r == 0 && i < names.n; i++) {
 		_cleanup_free_ char *path = NULL;
 
@@ -255,7 +290,7 @@ static int bring_lists(struct gather *g, const struct manifest_entry *e, const c
 		if (r == 0)
 			r = gather_bring(g, e, path, e->source);
 		if (r == 0)
-			r = search_read(g->spec->root, path, to);
+			r = search_read(g->root, path, to);
 	}
 	search_names_clear(&names);
 	return r;
@@ -277,7 +312,7 @@ static int bring_module(struct gather *g, const struct manifest_entry *e, const 
 static int bring_all_modules(struct gather *g, const struct manifest_entry *e, const char *dir)
 {
 	struct search_names names = { 0 };
-	int r = search_names(g->spec->root, dir, "*.so", &names);
+	int r = search_names(g->root, dir, "*.so", &names);
 
 	for (size_t i = 0; r == 0 && i < names.n; i++)
 		r = bring_module(g, e, dir, names.names[i]);
@@ -289,8 +324,16 @@ int gather_gconv(struct gather *g, const struct manifest_entry *e)
 {
 	_cleanup_buffer_ struct buffer lists = BUFFER(GCONV_LISTS_MAX);
 	_cleanup_free_ char *dir = NULL, *module = NULL;
-	int r = gconv_dir(g, &dir);
+	int r = -ENOENT;
 
+	if (g->has_from) {
+		gather_look(g, true);
+		r = gconv_dir(g, &dir);
+	}
+	if (r < 0) {
+		gather_look(g, false);
+		r = gconv_dir(g, &dir);
+	}
 	if (r == 0)
 		r = bring_lists(g, e, dir, &lists);
 	if (r < 0)

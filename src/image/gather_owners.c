@@ -3,7 +3,7 @@
  * /etc/group give them
  *
  * The machine that builds has other users than the node; its numbers are asked only for owner=keep,
- * which takes what the source has. All else belongs to root.
+ * which takes what the source has, as "from" does. All else belongs to root.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 
 #define ACCOUNTS_BYTES_MAX (1u << 20)
 
-struct accounts {
+struct gather_accounts {
 	struct gather *g;
 	struct buffer passwd, group;
 };
@@ -99,8 +99,8 @@ static int find_account(const struct buffer *text, const char *name, size_t name
 	return -ENOENT;
 }
 
-static int resolve(const struct accounts *a, const struct manifest_entry *e, uint32_t *ret_uid,
-		   uint32_t *ret_gid)
+static int resolve(const struct gather_accounts *a, const struct manifest_entry *e,
+		   uint32_t *ret_uid, uint32_t *ret_gid)
 {
 	const char *colon = strchr(e->owner, ':');
 	size_t n = colon ? (size_t)(colon - e->owner) : strlen(e->owner);
@@ -129,7 +129,7 @@ static int resolve(const struct accounts *a, const struct manifest_entry *e, uin
 	return 0;
 }
 
-static int give_owners(struct accounts *a)
+static int give_owners(struct gather_accounts *a)
 {
 	const struct manifest_entry *last = NULL;
 	uint32_t uid = 0, gid = 0;
@@ -142,6 +142,8 @@ static int give_owners(struct accounts *a)
 			gather_drop_xattr(n->inode, GATHER_ACL_ACCESS);
 		if (e && e->owner && !strcmp(e->owner, MANIFEST_OWNER_KEEP))
 			continue;
+		if (n->origin && !(e && e->owner))
+			continue; /* as the archive has it */
 		if (e && e->owner && e != last) {
 			int r = resolve(a, e, &uid, &gid);
 
@@ -155,18 +157,56 @@ static int give_owners(struct accounts *a)
 	return 0;
 }
 
+int gather_accounts_new(struct gather *g, struct gather_accounts **ret)
+{
+	struct gather_accounts *a = calloc(1, sizeof(*a));
+	int r;
+
+	if (!a)
+		return log_err(-ENOMEM, "cannot read /etc/passwd");
+	*a = (struct gather_accounts){ .g = g,
+				       .passwd = BUFFER(ACCOUNTS_BYTES_MAX),
+				       .group = BUFFER(ACCOUNTS_BYTES_MAX) };
+	r = gather_read(g, "/etc/passwd", &a->passwd);
+	if (r == 0)
+		r = gather_read(g, "/etc/group", &a->group);
+	if (r < 0) {
+		gather_accounts_free(a);
+		return r;
+	}
+	*ret = a;
+	return 0;
+}
+
+void gather_accounts_free(struct gather_accounts *a)
+{
+	if (!a)
+		return;
+	buffer_clear(&a->passwd);
+	buffer_clear(&a->group);
+	free(a);
+}
+
+int gather_account(const struct gather_accounts *a, bool group, const char *name, uint32_t *ret)
+{
+	uint32_t id;
+
+	if (find_account(group ? &a->group : &a->passwd, name, strlen(name), &id, NULL) < 0) {
+		if (strcmp(name, "root") != 0)
+			return -ENOENT;
+		id = 0;
+	}
+	*ret = id;
+	return 0;
+}
+
 int gather_owners(struct gather *g)
 {
-	struct accounts a = { .g = g,
-			      .passwd = BUFFER(ACCOUNTS_BYTES_MAX),
-			      .group = BUFFER(ACCOUNTS_BYTES_MAX) };
-	int r = gather_read(g, "/etc/passwd", &a.passwd);
+	struct gather_accounts *a = NULL;
+	int r = gather_accounts_new(g, &a);
 
 	if (r == 0)
-		r = gather_read(g, "/etc/group", &a.group);
-	if (r == 0)
-		r = give_owners(&a);
-	buffer_clear(&a.passwd);
-	buffer_clear(&a.group);
+		r = give_owners(a);
+	gather_accounts_free(a);
 	return r;
 }

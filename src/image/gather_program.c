@@ -13,10 +13,6 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "image/gather_internal.h"
-#include "image/ldcache.h"
-#include "image/search.h"
-
-#define CACHE_TARGET "/etc/ld.so.cache"
 
 /* A file on its way into the image. */
 struct bringing {
@@ -86,7 +82,7 @@ static int bring_link(void *arg, const char *path, const char *target)
 static int take_source(const struct bringing *b, struct node *n, const char *real,
 		       const struct stat *st)
 {
-	int r = gather_source(n->inode, b->g->spec->root->fd, real + 1, st);
+	int r = gather_source(n->inode, b->g->root->fd, real + 1, st);
 
 	return r < 0 ? r : give_reason(b, n);
 }
@@ -95,10 +91,10 @@ static int take_source(const struct bringing *b, struct node *n, const char *rea
 static int bring(struct bringing *b, struct node **ret)
 {
 	_cleanup_free_ char *real = NULL;
-	_cleanup_close_ int fd = FD_NONE;
+	struct root_data data;
 	struct node *dir, *n;
 	struct stat st;
-	int r = root_resolve(b->g->spec->root, b->path, bring_link, b, &real, &st);
+	int r = root_resolve(b->g->root, b->path, bring_link, b, &real, &st);
 
 	if (r == -EEXIST)
 		return r;
@@ -106,14 +102,15 @@ static int bring(struct bringing *b, struct node **ret)
 		return gather_error(b->g, r, b->e, "cannot find '%s': %s", b->path, strerror(-r));
 	if (!S_ISREG(st.st_mode))
 		return gather_error(b->g, -EINVAL, b->e, "'%s' is not a regular file", b->path);
-	fd = root_read(b->g->spec->root, real, 0);
-	if (fd < 0)
-		return gather_error(b->g, fd, b->e, "cannot read '%s': %s", b->path, strerror(-fd));
+	r = root_open_file(b->g->root, real, &data);
+	if (r < 0)
+		return gather_error(b->g, r, b->e, "cannot read '%s': %s", b->path, strerror(-r));
+	data.fd = fd_close(data.fd);
 	r = find_at(b, real, &dir, &n);
 	if (r < 0)
 		return r;
 	*ret = n;
-	if (n && (b->needed_by || n->reason == REASON_NEEDED))
+	if (n && (b->needed_by || n->reason == REASON_NEEDED || gather_gives_way(n)))
 		return give_reason(b, n);
 	if (n)
 		return gather_error(b->g, -EEXIST, b->e, "'%s' is in the image already, by line %u",
@@ -175,7 +172,7 @@ static int bring_needs(struct gather *g, const struct manifest_entry *e, const c
 	if (r < 0)
 		return gather_error(g, r, e, "%s", closure_error(g->closure));
 	r = gather_items(g, e, from, path, name);
-	if (r == 0 && root_resolve(g->spec->root, path, NULL, NULL, &real, NULL) == 0) {
+	if (r == 0 && root_resolve(g->root, path, NULL, NULL, &real, NULL) == 0) {
 		elf = closure_elf(g->closure, real);
 		if (elf)
 			note_machine(g, elf->machine);
@@ -195,15 +192,37 @@ static int bring_to(struct gather *g, const struct manifest_entry *e, const char
 		    const char *target, struct node **ret)
 {
 	_cleanup_free_ char *real = NULL;
+	const struct inode *from;
+	const struct node *n;
 	struct stat st;
-	int r = root_resolve(g->spec->root, path, NULL, NULL, &real, &st);
+	int r = root_resolve(g->root, path, NULL, NULL, &real, &st);
 
 	if (r < 0)
 		return gather_error(g, r, e, "cannot find '%s': %s", path, strerror(-r));
 	if (!S_ISREG(st.st_mode))
 		return gather_error(g, -EINVAL, e, "'%s' is not a regular file", path);
+	n = root_node(g->root, real);
+	from = n ? n->inode : NULL; /* stays, whatever becomes of its name */
 	r = gather_new(g, e, target, INODE_FILE, st.st_mode & 07777, ret);
-	return r < 0 ? r : gather_source((*ret)->inode, g->spec->root->fd, real + 1, &st);
+	if (r < 0)
+		return r;
+	return from ? gather_copy_source((*ret)->inode, from)
+		    : gather_source((*ret)->inode, g->root->fd, real + 1, &st);
+}
+
+/* What "from" brought comes first; only what it does not have is this machine's. */
+static void look_where(struct gather *g, const char *program)
+{
+	_cleanup_free_ char *found = NULL;
+	struct stat st;
+	bool inside = false;
+
+	if (g->has_from && program[0] == '/')
+		inside = root_resolve(&g->inside_root, program, NULL, NULL, &found, &st) == 0 &&
+			 S_ISREG(st.st_mode);
+	else if (g->has_from)
+		inside = closure_find_program(g->inside, program, &found) == 0;
+	gather_look(g, inside);
 }
 
 int gather_program(struct gather *g, const struct manifest_entry *e)
@@ -212,6 +231,8 @@ int gather_program(struct gather *g, const struct manifest_entry *e)
 	const char *path = e->source;
 	struct node *n;
 	int r = 0;
+
+	look_where(g, path);
 
 	if (!strchr(path, '/')) {
 		r = closure_find_program(g->closure, path, &found);
@@ -247,6 +268,7 @@ int gather_slave(struct gather *g, const struct manifest_entry *e)
 	struct stat st;
 	int r = 0;
 
+	gather_look(g, false);
 	if (g->spec->foreign)
 		program = strdup(GATHER_SLAVE_TARGET);
 	else
@@ -276,45 +298,19 @@ int gather_slave(struct gather *g, const struct manifest_entry *e)
 	return r < 0 ? r : gather_source(n->inode, AT_FDCWD, key, &st);
 }
 
-/* Is it a library that the loader finds only with a cache? */
-static bool wants_cache(const struct closure_item *item)
+void gather_note_init(struct gather *g, const char *path)
 {
-	return item->searched && search_machine(item->machine, item->class) != NULL;
-}
+	_cleanup_free_ char *real = NULL;
+	struct root_data data;
+	struct elf elf;
 
-/*
- * An ld.so.cache for libraries outside the loader's own folders, which the machine finds by its own
- * cache; nothing when there are none, or when the manifest brings one.
- */
-int gather_cache(struct gather *g)
-{
-	_cleanup_buffer_ struct buffer text = BUFFER(LDCACHE_BYTES_MAX);
-	_cleanup_ldcache_ struct ldcache cache = { 0 };
-	const struct closure_item *items, *first = NULL;
-	struct node *n;
-	size_t n_items;
-	int r = 0;
-
-	items = closure_items(g->closure, &n_items);
-	for (size_t i = 0; r == 0 && i < n_items; i++) {
-		if (!wants_cache(&items[i]))
-			continue;
-		first = first ? first : &items[i];
-		r = ldcache_add(&cache, items[i].name, items[i].path,
-				search_machine(items[i].machine, items[i].class)->cache_flags);
+	if (g->has_arch || !g->has_from ||
+	    root_resolve(&g->inside_root, path, NULL, NULL, &real, NULL) < 0 ||
+	    root_open_file(&g->inside_root, real, &data) < 0)
+		return;
+	if (elf_read_at(data.fd, data.at, data.bytes, &elf) == 0) {
+		note_machine(g, elf.machine);
+		elf_clear(&elf);
 	}
-	if (r == 0 && (!first || tree_lookup(g->tree, CACHE_TARGET, &n) == 0))
-		return 0;
-	if (r == 0)
-		r = ldcache_format(&cache, &text);
-	if (r < 0)
-		return gather_error(g, r, NULL, "cannot make %s", CACHE_TARGET);
-	r = gather_new(g, NULL, CACHE_TARGET, INODE_FILE, 0644, &n);
-	if (r < 0)
-		return r;
-	n->inode->size = text.len;
-	n->inode->data = TAKE_PTR(text.data);
-	n->reason = REASON_NEEDED;
-	n->needed_by = strdup(first->path);
-	return n->needed_by ? 0 : log_err(-ENOMEM, "cannot make %s", CACHE_TARGET);
+	data.fd = fd_close(data.fd);
 }

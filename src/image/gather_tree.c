@@ -1,5 +1,5 @@
 /*
- * gather_tree.c - the line "tree": a folder with all that is below, as it is
+ * gather_tree.c - a folder with all that is below, as it is: the line "tree", and "from" a folder
  *
  * Symlinks are kept, hard links within one tree too; devices, fifos and sockets need no right to be
  * read as such.
@@ -29,6 +29,7 @@ struct hard_link {
 struct walk {
 	struct gather *g;
 	const struct manifest_entry *e;
+	struct layer *layer;	 /* of a line "from", which replaces what is there; else NULL */
 	int at;			 /* the folder that is read; owned by walk_dir() */
 	struct hard_link *links; /* open addressing by inode number */
 	size_t n_links, n_slots;
@@ -138,6 +139,17 @@ static int fill(struct walk *w, struct inode *i, const char *name, const char *p
 
 static int walk_dir(struct walk *w, struct node *dir, const char *path);
 
+/* Let a folder of the image be as the one at @path. */
+static int like_folder(struct walk *w, struct node *n, const char *path, const struct stat *st)
+{
+	n->inode->mode = mode_of(w->e, st);
+	n->inode->uid = st->st_uid;
+	n->inode->gid = st->st_gid;
+	n->entry = w->e;
+	n->reason = REASON_ASKED;
+	return gather_xattrs(n->inode, w->g->spec->dirfd, path);
+}
+
 /* A name below a folder that is a folder, too: where it comes to lie in the image. */
 static int enter(struct walk *w, struct node *dir, const char *name, const char *path)
 {
@@ -151,20 +163,22 @@ static int enter(struct walk *w, struct node *dir, const char *name, const char 
 		return walk_error(w, -errno, path);
 	if (!S_ISDIR(st.st_mode))
 		return walk_error(w, -ESTALE, path);
+	if (w->layer) {
+		r = layer_add(w->layer, dir, name, INODE_DIR, 0, NULL, &n);
+		if (r < 0)
+			return walk_error(w, r, path);
+		r = like_folder(w, n, path, &st);
+		return r < 0 ? r : walk_dir(w, n, path);
+	}
 	if (!above || path_join(above, name, &in_image) < 0)
 		return walk_error(w, -ENOMEM, path);
 	r = gather_dir(w->g, w->e, in_image, &n);
 	if (r < 0)
 		return r;
 	if (fresh || n->reason == REASON_IMPLIED) {
-		n->inode->mode = mode_of(w->e, &st);
-		n->inode->uid = st.st_uid;
-		n->inode->gid = st.st_gid;
-		r = gather_xattrs(n->inode, w->g->spec->dirfd, path);
+		r = like_folder(w, n, path, &st);
 		if (r < 0)
 			return r;
-		n->entry = w->e;
-		n->reason = REASON_ASKED;
 	}
 	return walk_dir(w, n, path);
 }
@@ -183,11 +197,40 @@ static bool same_link(const struct walk *w, const struct node *n, const char *pa
 	       !memcmp(target, n->inode->target, (size_t)len);
 }
 
+/* A new name in a folder. Return: 0; -EEXIST with the one that is there; another errno. */
+static int add_name(struct walk *w, struct node *dir, const char *name, const char *path,
+		    const struct stat *st, struct inode *same, struct node **ret)
+{
+	struct node *old = tree_child(w->g->tree, dir, name, strlen(name));
+
+	if (old && old->origin) {
+		int r = gather_replace(w->g, w->e, path, old);
+
+		if (r < 0)
+			return r == -EEXIST ? -ENOTEMPTY : r;
+		old = NULL;
+	}
+	if (old) {
+		*ret = old;
+		return -EEXIST;
+	}
+	return tree_add(w->g->tree, dir, name, strlen(name), kind_of(st->st_mode),
+			mode_of(w->e, st), same, ret);
+}
+
+static int already(const struct walk *w, const struct node *dir, const char *name, const char *path)
+{
+	_cleanup_free_ char *in_image = tree_path(dir);
+
+	return gather_error(w->g, -EEXIST, w->e,
+			    "'%s/%s' is in the image already; '%s' would replace it",
+			    in_image && in_image[1] ? in_image : "", name, path);
+}
+
 /* A name of the folder that is read; one that is a folder is noted in @folders for later. */
 static int take_entry(struct walk *w, struct node *dir, const char *name, const char *path,
 		      struct buffer *folders)
 {
-	_cleanup_free_ char *in_image = NULL;
 	struct hard_link *link = NULL;
 	struct node *n;
 	struct stat st;
@@ -200,19 +243,15 @@ static int take_entry(struct walk *w, struct node *dir, const char *name, const 
 	if (st.st_nlink > 1 && grow_links(w) < 0)
 		return walk_error(w, -ENOMEM, path);
 	link = st.st_nlink > 1 ? link_slot(w, st.st_dev, st.st_ino) : NULL;
-	r = tree_add(w->g->tree, dir, name, strlen(name), kind_of(st.st_mode), mode_of(w->e, &st),
-		     link ? link->inode : NULL, &n);
-	if (r == -EEXIST &&
-	    same_link(w, tree_child(w->g->tree, dir, name, strlen(name)), path, &st))
-		return 0;
-	if (r == -EEXIST) {
-		in_image = tree_path(dir);
-		return gather_error(w->g, r, w->e,
-				    "'%s%s%s' is in the image already; '%s' would replace it",
-				    in_image && in_image[1] ? in_image : "", "/", name, path);
-	}
+	if (w->layer)
+		r = layer_add(w->layer, dir, name, kind_of(st.st_mode), mode_of(w->e, &st),
+			      link ? link->inode : NULL, &n);
+	else
+		r = add_name(w, dir, name, path, &st, link ? link->inode : NULL, &n);
+	if (r == -EEXIST)
+		return same_link(w, n, path, &st) ? 0 : already(w, dir, name, path);
 	if (r < 0)
-		return walk_error(w, r, path);
+		return r == -ENOTEMPTY ? r : walk_error(w, r, path);
 	n->entry = w->e;
 	n->reason = REASON_ASKED;
 	if (link && link->inode)
@@ -306,16 +345,28 @@ int gather_tree(struct gather *g, const struct manifest_entry *e)
 		return gather_error(g, -ENOTDIR, e, "'%s' is not a folder; 'file' takes files",
 				    e->source);
 	r = gather_dir(g, e, e->target, &top);
-	if (r == 0 && top->parent && top->reason == REASON_IMPLIED) {
-		top->inode->mode = mode_of(e, &st);
-		top->inode->uid = st.st_uid;
-		top->inode->gid = st.st_gid;
-		top->entry = e;
-		top->reason = REASON_ASKED;
-		r = gather_xattrs(top->inode, g->spec->dirfd, e->source);
-	}
+	if (r == 0 && top->parent && top->reason == REASON_IMPLIED)
+		r = like_folder(&w, top, e->source, &st);
 	if (r == 0)
 		r = walk_dir(&w, top, e->source);
+	free(w.links);
+	return r;
+}
+
+int gather_folder(struct layer *l, const char *path)
+{
+	struct walk w = { .g = l->g, .e = l->e, .layer = l };
+	struct node *top = tree_root(l->g->tree);
+	struct stat st;
+	int r;
+
+	if (fstatat(l->g->spec->dirfd, path, &st, 0) < 0)
+		return walk_error(&w, -errno, path);
+	gather_drop_xattrs(top->inode);
+	r = like_folder(&w, top, path, &st);
+	top->origin = l->origin;
+	if (r == 0)
+		r = walk_dir(&w, top, path);
 	free(w.links);
 	return r;
 }

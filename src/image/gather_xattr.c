@@ -26,6 +26,11 @@ static bool is_wanted(const char *name)
 	       !strcmp(name, GATHER_ACL_ACCESS) || !strcmp(name, GATHER_ACL_DEFAULT);
 }
 
+static int compare(const void *a, const void *b)
+{
+	return strcmp(((const struct inode_xattr *)a)->name, ((const struct inode_xattr *)b)->name);
+}
+
 static int add(struct inode *i, const char *name, const void *value, size_t n)
 {
 	struct inode_xattr x = { .name = strdup(name),
@@ -45,9 +50,16 @@ static int add(struct inode *i, const char *name, const void *value, size_t n)
 	return 0;
 }
 
-static int compare(const void *a, const void *b)
+int gather_add_xattr(struct inode *i, const char *name, const void *value, size_t n)
 {
-	return strcmp(((const struct inode_xattr *)a)->name, ((const struct inode_xattr *)b)->name);
+	int r;
+
+	if (!is_wanted(name) && strcmp(name, TAR_ACL_ACCESS) && strcmp(name, TAR_ACL_DEFAULT))
+		return 0;
+	r = add(i, name, value, n);
+	if (r == 0 && i->n_xattrs > 1)
+		qsort(i->xattrs, i->n_xattrs, sizeof(*i->xattrs), compare);
+	return r;
 }
 
 static int take_names(struct inode *i, const char *proc, const char *names, size_t n)
@@ -133,4 +145,10 @@ void gather_drop_xattr(struct inode *i, const char *name)
 		free(i->xattrs[k].value);
 	}
 	i->n_xattrs = kept;
+}
+
+void gather_drop_xattrs(struct inode *i)
+{
+	while (i->n_xattrs > 0)
+		gather_drop_xattr(i, i->xattrs[i->n_xattrs - 1].name);
 }

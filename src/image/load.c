@@ -429,6 +429,8 @@ int load_program(struct closure *c, const struct object *o, const char *path)
 		r = load_interpreter(&l, program);
 	if (r == 0)
 		r = load_all(&l);
+	if (r == 0)
+		r = load_check_symbols(&l);
 	free_load(&l);
 	return r;
 }
@@ -457,6 +459,8 @@ int load_library(struct closure *c, const char *name, uint16_t machine, uint8_t 
 		*ret_path = strdup(l.list[l.n - 1]->path);
 		r = *ret_path ? load_all(&l) : -ENOMEM;
 	}
+	if (r == 0)
+		r = load_check_symbols(&l);
 	free_load(&l);
 	return r;
 }

@@ -1,5 +1,5 @@
 /*
- * load_internal.h - shared by load.c and load_musl.c alone
+ * load_internal.h - shared by load*.c alone
  */
 #pragma once
 
@@ -37,6 +37,12 @@ _must_check_ int load_try_dir(struct load *l, const char *dir, const char *name,
 /* The same for the folders of a search path of @x, colon-separated, with $ORIGIN and the like. */
 _must_check_ int load_try_dirs(struct load *l, const struct loaded *x, const char *dirs,
 			       const char *name, const struct object **ret, char **ret_path);
+
+/*
+ * Where objects of a "from" line and others meet: has everything that is wanted somebody who
+ * defines it? Return: 0; -ELIBBAD, with closure_fail(); another errno.
+ */
+_must_check_ int load_check_symbols(const struct load *l);
 
 /* Is the program at hand one for musl? */
 bool load_is_musl(const struct load *l, const struct elf *e);

@@ -70,6 +70,52 @@ static int take_source(struct parser *p, const char *s, char **ret)
 	return copy(s, ret);
 }
 
+static int take_from(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	if (!strcmp(words[0], MANIFEST_STDIN)) {
+		for (size_t i = 0; i < p->m.n; i++) {
+			const struct manifest_entry *old = &p->m.entries[i];
+
+			if (old->kind == MANIFEST_FROM && !strcmp(old->source, MANIFEST_STDIN))
+				return fail(p, "standard input is read already, by line %u",
+					    old->line);
+		}
+	}
+	return take_source(p, words[0], &e->source);
+}
+
+/* Names of a suite and of packages, as Debian allows them, with what apt takes behind them. */
+static int take_packages(struct parser *p, struct manifest_entry *e, char **words, size_t n)
+{
+	static const char allowed[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_~:=/,";
+	char names[MANIFEST_NAMES_MAX] = "";
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t k = strlen(words[i]);
+
+		if (k == 0 || strspn(words[i], allowed) != k || words[i][0] == '-')
+			return fail(p, "'%.64s' is not the name of a %s", words[i],
+				    i ? "package" : "suite");
+		if (i == 0)
+			continue;
+		if (len + k + 2 > sizeof(names))
+			return fail(p, "names of packages have more than %d bytes",
+				    MANIFEST_NAMES_MAX - 2);
+		len += (size_t)snprintf(names + len, sizeof(names) - len, "%s%s", len ? "," : "",
+					words[i]);
+	}
+	for (size_t i = 0; i < p->m.n; i++) {
+		if (p->m.entries[i].kind == MANIFEST_PACKAGES)
+			return fail(p, "a second 'packages'; name all in line %u",
+				    p->m.entries[i].line);
+	}
+	if (len > 0 && copy(names, &e->packages) < 0)
+		return -ENOMEM;
+	return copy(words[0], &e->source);
+}
+
 static int take_file(struct parser *p, struct manifest_entry *e, char **words, size_t n)
 {
 	int r = take_source(p, words[0], &e->source);
@@ -191,29 +237,41 @@ static int take_format(struct parser *p, struct manifest_entry *e, char **words,
 	return copy(words[0], &e->source);
 }
 
-/* Which words a line takes, and which of mode=, owner=, inodes= may follow. */
+/* Words that may follow a line's own. */
+enum attribute {
+	MODE = 1 << 0,
+	OWNER = 1 << 1,
+	INODES = 1 << 2,
+	CHOICE = 1 << 3, /* image=, platform= */
+	SYSTEM = 1 << 4, /* variant=, mirror= */
+};
+
+/* Which words a line takes, and which attributes. */
 static const struct {
 	const char *name;
 	const char *args; /* for the message */
 	size_t min, max;
-	bool mode, owner, inodes;
+	unsigned attributes;
 	int (*take)(struct parser *p, struct manifest_entry *e, char **words, size_t n);
 } kinds[MANIFEST_KIND_MAX_] = {
-	[MANIFEST_FILE] = { "file", "SOURCE TARGET", 2, 2, true, true, false, take_file },
-	[MANIFEST_TREE] = { "tree", "SOURCE TARGET", 2, 2, true, true, false, take_file },
-	[MANIFEST_DIR] = { "dir", "TARGET", 1, 1, true, true, false, take_dir },
-	[MANIFEST_LINK] = { "link", "TARGET DESTINATION", 2, 2, false, true, false, take_link },
-	[MANIFEST_NODE] = { "node", "TARGET c|b MAJOR MINOR", 4, 4, true, true, false, take_node },
-	[MANIFEST_PROGRAM] = { "program", "PATH [TARGET]", 1, 2, true, true, false, take_program },
-	[MANIFEST_MODULE] = { "module", "NAME", 1, 1, false, false, false, take_module },
-	[MANIFEST_BPSLAVE] = { "bpslave", "nothing", 0, 0, false, false, false, take_bpslave },
-	[MANIFEST_NEEDS] = { "needs", "LIBRARY", 1, 1, false, false, false, take_needs },
-	[MANIFEST_GCONV] = { "gconv", "CHARSET|*", 1, 1, false, false, false, take_gconv },
-	[MANIFEST_INIT] = { "init", "PATH", 1, 1, false, false, false, take_init },
-	[MANIFEST_NAME] = { "name", "NAME", 1, 1, false, false, false, take_name },
-	[MANIFEST_FREE] = { "free", "SIZE", 1, 1, false, false, true, take_free },
-	[MANIFEST_TIME] = { "time", "SECONDS", 1, 1, false, false, false, take_time },
-	[MANIFEST_FORMAT] = { "format", "FORMAT", 1, 1, false, false, false, take_format },
+	[MANIFEST_FROM] = { "from", "SOURCE", 1, 1, OWNER | CHOICE, take_from },
+	[MANIFEST_FILE] = { "file", "SOURCE TARGET", 2, 2, MODE | OWNER, take_file },
+	[MANIFEST_TREE] = { "tree", "SOURCE TARGET", 2, 2, MODE | OWNER, take_file },
+	[MANIFEST_DIR] = { "dir", "TARGET", 1, 1, MODE | OWNER, take_dir },
+	[MANIFEST_LINK] = { "link", "TARGET DESTINATION", 2, 2, OWNER, take_link },
+	[MANIFEST_NODE] = { "node", "TARGET c|b MAJOR MINOR", 4, 4, MODE | OWNER, take_node },
+	[MANIFEST_PROGRAM] = { "program", "PATH [TARGET]", 1, 2, MODE | OWNER, take_program },
+	[MANIFEST_MODULE] = { "module", "NAME", 1, 1, 0, take_module },
+	[MANIFEST_BPSLAVE] = { "bpslave", "nothing", 0, 0, 0, take_bpslave },
+	[MANIFEST_NEEDS] = { "needs", "LIBRARY", 1, 1, 0, take_needs },
+	[MANIFEST_GCONV] = { "gconv", "CHARSET|*", 1, 1, 0, take_gconv },
+	[MANIFEST_PACKAGES] = { "packages", "SUITE [PACKAGE...]", 1, MANIFEST_PACKAGES_MAX, SYSTEM,
+				take_packages },
+	[MANIFEST_INIT] = { "init", "PATH", 1, 1, 0, take_init },
+	[MANIFEST_NAME] = { "name", "NAME", 1, 1, 0, take_name },
+	[MANIFEST_FREE] = { "free", "SIZE", 1, 1, INODES, take_free },
+	[MANIFEST_TIME] = { "time", "SECONDS", 1, 1, 0, take_time },
+	[MANIFEST_FORMAT] = { "format", "FORMAT", 1, 1, 0, take_format },
 };
 
 const char *manifest_kind_name(enum manifest_kind k)
@@ -239,13 +297,40 @@ static bool owner_ok(const char *s)
 	       (!colon || (colon[1] && !strchr(colon + 1, ':')));
 }
 
-/* Take mode=, owner= or inodes=. Return: 1, 0 (it is another word), or -EBADMSG. */
+/* Take an attribute that is a text. Return: 1, 0 (it is another word), or a negative errno. */
+static int take_text(struct parser *p, struct manifest_entry *e, const char *word)
+{
+	struct {
+		const char *name;
+		unsigned attribute;
+		char **to;
+	} texts[] = {
+		{ "image", CHOICE, &e->image },
+		{ "platform", CHOICE, &e->platform },
+		{ "variant", SYSTEM, &e->variant },
+		{ "mirror", SYSTEM, &e->mirror },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		const char *v = value_of(word, texts[i].name);
+
+		if (!v || !(kinds[e->kind].attributes & texts[i].attribute))
+			continue;
+		if (*texts[i].to || !*v || strlen(v) >= MANIFEST_CHOICE_MAX)
+			return fail(p, "'%.64s': expected %s= once, with a value", word,
+				    texts[i].name);
+		return copy(v, texts[i].to) < 0 ? -ENOMEM : 1;
+	}
+	return 0;
+}
+
+/* Take an attribute. Return: 1, 0 (it is another word), or -EBADMSG. */
 static int take_attribute(struct parser *p, struct manifest_entry *e, const char *word)
 {
 	const char *v;
 	uint32_t mode;
 
-	if ((v = value_of(word, "mode")) && kinds[e->kind].mode) {
+	if ((v = value_of(word, "mode")) && (kinds[e->kind].attributes & MODE)) {
 		if (e->has_mode || parse_mode(v, &mode) < 0)
 			return fail(p, "'%s': expected one mode= with an octal mode up to 7777",
 				    word);
@@ -253,20 +338,20 @@ static int take_attribute(struct parser *p, struct manifest_entry *e, const char
 		e->mode = (uint16_t)mode;
 		return 1;
 	}
-	if ((v = value_of(word, "owner")) && kinds[e->kind].owner) {
+	if ((v = value_of(word, "owner")) && (kinds[e->kind].attributes & OWNER)) {
 		if (e->owner || !owner_ok(v))
 			return fail(p,
 				    "'%s': expected one owner=USER, owner=USER:GROUP or owner=keep",
 				    word);
 		return copy(v, &e->owner) < 0 ? -ENOMEM : 1;
 	}
-	if ((v = value_of(word, "inodes")) && kinds[e->kind].inodes) {
+	if ((v = value_of(word, "inodes")) && (kinds[e->kind].attributes & INODES)) {
 		if (e->has_inodes || parse_u64(v, 0, INT32_MAX, &e->inodes) < 0)
 			return fail(p, "'%s': expected one inodes= with a number", word);
 		e->has_inodes = true;
 		return 1;
 	}
-	return 0;
+	return take_text(p, e, word);
 }
 
 static int find_kind(struct parser *p, const char *word, enum manifest_kind *ret)
@@ -278,7 +363,9 @@ static int find_kind(struct parser *p, const char *word, enum manifest_kind *ret
 		}
 	}
 	return fail(p,
-		    "unknown line '%.64s'; expected file, tree, dir, link, node, program, module, "
+		    "unknown line '%.64s'; expected from, packages, file, tree, dir, link, node, "
+		    "program, "
+		    "module, "
 		    "bpslave, "
 		    "needs, gconv, init, name, free or time",
 		    word);
@@ -288,6 +375,7 @@ static int take_line(struct parser *p, struct manifest_entry *e)
 {
 	char **words = p->lines.words + 1;
 	size_t n = p->lines.n_words - 1;
+	__typeof__(&kinds[0]) k;
 	int r = find_kind(p, p->lines.words[0], &e->kind);
 
 	if (r < 0)
@@ -301,11 +389,14 @@ static int take_line(struct parser *p, struct manifest_entry *e)
 			break;
 		n--;
 	}
-	if (n < kinds[e->kind].min || n > kinds[e->kind].max)
-		return fail(p, "'%s' takes %s%s%s%s", kinds[e->kind].name, kinds[e->kind].args,
-			    kinds[e->kind].mode ? " [mode=MODE]" : "",
-			    kinds[e->kind].owner ? " [owner=USER[:GROUP]]" : "",
-			    kinds[e->kind].inodes ? " [inodes=N]" : "");
+	k = &kinds[e->kind];
+	if (n < k->min || n > k->max)
+		return fail(p, "'%s' takes %s%s%s%s%s%s", k->name, k->args,
+			    k->attributes & MODE ? " [mode=MODE]" : "",
+			    k->attributes & OWNER ? " [owner=USER[:GROUP]]" : "",
+			    k->attributes & INODES ? " [inodes=N]" : "",
+			    k->attributes & CHOICE ? " [image=NAME] [platform=OS/ARCH]" : "",
+			    k->attributes & SYSTEM ? " [variant=NAME] [mirror=URL]" : "");
 	if (e->kind >= MANIFEST_INIT && p->seen[e->kind])
 		return fail(p, "a second '%s'; there is one for an image", kinds[e->kind].name);
 	p->seen[e->kind] = true;
@@ -318,6 +409,11 @@ static void clear_entry(struct manifest_entry *e)
 	free(e->target);
 	free(e->link);
 	free(e->owner);
+	free(e->image);
+	free(e->platform);
+	free(e->packages);
+	free(e->variant);
+	free(e->mirror);
 }
 
 static int add_line(struct parser *p)
@@ -394,11 +490,13 @@ static int put_word(struct buffer *to, const char *s)
 	return r < 0 ? r : buffer_append(to, "\"", 1);
 }
 
-static int put_owner(struct buffer *to, const char *owner)
+static int put_attribute(struct buffer *to, const char *name, const char *value)
 {
 	_cleanup_free_ char *word = NULL;
 
-	if (asprintf(&word, "owner=%s", owner) < 0) {
+	if (!value)
+		return 0;
+	if (asprintf(&word, "%s=%s", name, value) < 0) {
 		word = NULL;
 		return -ENOMEM;
 	}
@@ -411,6 +509,8 @@ static int put_entry(const struct manifest_entry *e, struct buffer *to)
 
 	if (r == 0 && e->source)
 		r = put_word(to, e->source);
+	if (r == 0 && e->packages)
+		r = put_word(to, e->packages);
 	if (r == 0 && e->target)
 		r = put_word(to, e->target);
 	if (r == 0 && e->link)
@@ -423,8 +523,16 @@ static int put_entry(const struct manifest_entry *e, struct buffer *to)
 		r = buffer_printf(to, " inodes=%llu", (unsigned long long)e->inodes);
 	if (r == 0 && e->has_mode)
 		r = buffer_printf(to, " mode=%04o", e->mode);
-	if (r == 0 && e->owner)
-		r = put_owner(to, e->owner);
+	if (r == 0)
+		r = put_attribute(to, "owner", e->owner);
+	if (r == 0)
+		r = put_attribute(to, "image", e->image);
+	if (r == 0)
+		r = put_attribute(to, "platform", e->platform);
+	if (r == 0)
+		r = put_attribute(to, "variant", e->variant);
+	if (r == 0)
+		r = put_attribute(to, "mirror", e->mirror);
 	return r < 0 ? r : buffer_append(to, "\n", 1);
 }
 

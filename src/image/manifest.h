@@ -12,14 +12,20 @@
 #include "base/buffer.h"
 #include "base/lang.h"
 
-#define MANIFEST_BYTES_MAX   (4u << 20)
-#define MANIFEST_ENTRIES_MAX 65536u
-#define MANIFEST_ERROR_MAX   512   /* bytes of a message */
-#define MANIFEST_MAJOR_MAX   4095u /* of a device */
-#define MANIFEST_MINOR_MAX   1048575u
-#define MANIFEST_OWNER_KEEP  "keep" /* owner=keep: as the source has it */
+#define MANIFEST_BYTES_MAX    (4u << 20)
+#define MANIFEST_ENTRIES_MAX  65536u
+#define MANIFEST_ERROR_MAX    512   /* bytes of a message */
+#define MANIFEST_MAJOR_MAX    4095u /* of a device */
+#define MANIFEST_MINOR_MAX    1048575u
+#define MANIFEST_PACKAGES_MAX 63     /* words, each of which may be several names with commas */
+#define MANIFEST_NAMES_MAX    8192   /* bytes of them all */
+#define MANIFEST_CHOICE_MAX   512    /* bytes of image= or platform= */
+#define MANIFEST_STDIN	      "-"    /* the source of "from" that is standard input */
+#define MANIFEST_OWNER_KEEP   "keep" /* owner=keep: as the source has it */
 
 enum manifest_kind {
+	MANIFEST_FROM,
+	MANIFEST_PACKAGES,
 	MANIFEST_FILE,
 	MANIFEST_TREE,
 	MANIFEST_DIR,
@@ -41,11 +47,16 @@ enum manifest_kind {
 struct manifest_entry {
 	enum manifest_kind kind;
 	unsigned line;
-	char *source; /* file, tree, program; the name of a module, library, character set or of the
-			 image; owned like all */
+	char *source; /* from, file, tree, program; the name of a module, library, character set or
+			 of the image; owned like all */
 	char *target; /* plain and absolute; NULL where there is none */
 	char *link;   /* destination of a link */
 	char *owner;  /* USER[:GROUP], or NULL */
+	char *image;  /* of "from", which of several: a tag, name or digest; or NULL */
+	char *platform; /* of "from": "linux/arm64", or NULL */
+	char *packages; /* of "packages", whose source is the suite: names with commas; or NULL */
+	char *variant;	/* and these of mmdebstrap; or NULL */
+	char *mirror;
 	bool has_mode;
 	uint16_t mode;
 	bool block; /* of a node: b, not c */

@@ -1,9 +1,7 @@
 /*
  * search.c - where a loader looks for a library
  */
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
@@ -109,23 +107,24 @@ int search_builtin_dir(const struct search_machine *m, unsigned i, char **ret)
 int search_read(const struct root *root, const char *path, struct buffer *to)
 {
 	_cleanup_free_ char *real = NULL;
-	_cleanup_close_ int fd = FD_NONE;
+	struct root_data data;
 	struct stat st;
-	size_t n;
+	size_t n = 0;
 	int r = root_resolve(root, path, NULL, NULL, &real, &st);
 
 	if (r < 0)
 		return r;
 	if (!S_ISREG(st.st_mode))
 		return -ENOENT;
-	fd = root_read(root, real, 0);
-	if (fd < 0)
-		return fd;
 	if ((uint64_t)st.st_size > to->max - to->len)
 		return -E2BIG;
+	r = root_open_file(root, real, &data);
+	if (r < 0)
+		return r;
 	r = buffer_reserve(to, (size_t)st.st_size);
 	if (r == 0)
-		r = fd_read_full(fd, to->data + to->len, (size_t)st.st_size, &n);
+		r = fd_read_full(data.fd, to->data + to->len, (size_t)st.st_size, &n);
+	data.fd = fd_close(data.fd);
 	if (r < 0)
 		return r;
 	to->len += n;
@@ -180,31 +179,29 @@ static int add_name(struct search_names *s, const char *name)
 	return 0;
 }
 
+struct matching {
+	const char *pattern;
+	struct search_names *to;
+};
+
+static int add_matching(void *arg, const char *name)
+{
+	struct matching *m = arg;
+
+	return fnmatch(m->pattern, name, FNM_PERIOD) == 0 ? add_name(m->to, name) : 0;
+}
+
 int search_names(const struct root *root, const char *dir, const char *pattern,
 		 struct search_names *ret)
 {
 	_cleanup_free_ char *real = NULL;
 	struct search_names out = { 0 };
-	struct dirent *e;
-	DIR *d;
-	int fd, r = root_resolve(root, dir, NULL, NULL, &real, NULL);
+	struct matching m = { .pattern = pattern, .to = &out };
+	int r = root_resolve(root, dir, NULL, NULL, &real, NULL);
 
 	if (r < 0)
 		return r;
-	fd = root_read(root, real, O_DIRECTORY);
-	if (fd < 0)
-		return fd;
-	d = fdopendir(fd);
-	if (!d) {
-		r = -errno;
-		(void)fd_close(fd);
-		return r;
-	}
-	while (r == 0 && (e = readdir(d))) {
-		if (fnmatch(pattern, e->d_name, FNM_PERIOD) == 0)
-			r = add_name(&out, e->d_name);
-	}
-	(void)closedir(d); /* only read */
+	r = root_list(root, real, add_matching, &m);
 	if (r < 0) {
 		search_names_clear(&out);
 		return r;

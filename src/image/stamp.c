@@ -61,6 +61,7 @@ static void add_node(crypto_generichash_state *h, const struct node *n, uint64_t
 	add_u64(h, (uint64_t)i->mtime_s);
 	add_u64(h, i->mtime_ns);
 	add_u64(h, i->changed_ns);
+	add_u64(h, i->source_offset);
 	*newest_ns = MAX(*newest_ns, i->changed_ns);
 }
 
