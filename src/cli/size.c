@@ -51,7 +51,7 @@ char *size_printable(const char *s)
 	return out;
 }
 
-/* The archive, layer or folder that brought a file with others. Caller frees. Return: NULL if none. */
+/* The archive, layer or folder that brought a file. Caller frees. Return: NULL if none did. */
 static char *origin_of(const struct build *b, const struct node *n)
 {
 	const char *what = tree_origin(b->gathered.tree, n->origin);
@@ -69,7 +69,7 @@ static char *why(const struct build *b, const struct node *n)
 
 	if (from && n->entry)
 		k = asprintf(&s, "%sfrom %s (line %u)",
-			     n->entry->kind == MANIFEST_FROM || n->entry->kind == MANIFEST_PACKAGES ? "" : "asked for, ", from,
+			     n->entry->kind <= MANIFEST_PACKAGES ? "" : "asked for, ", from,
 			     n->entry->line);
 	else if (n->reason == REASON_NEEDED && by)
 		k = asprintf(&s, "needed by %s", by);

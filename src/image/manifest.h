@@ -24,7 +24,7 @@
 #define MANIFEST_OWNER_KEEP   "keep" /* owner=keep: as the source has it */
 
 enum manifest_kind {
-	MANIFEST_FROM,
+	MANIFEST_FROM, /* these two bring whole trees */
 	MANIFEST_PACKAGES,
 	MANIFEST_FILE,
 	MANIFEST_TREE,
