@@ -10,7 +10,7 @@
 #define _cleanup_json_ _cleanup_(oci_json_freep)
 void oci_json_freep(json_t **j);
 
-/* The JSON text @name of the store; @digest is verified unless NULL. Logs. */
+/* The JSON text @name of the image; @digest is verified unless NULL. Logs. */
 _must_check_ int oci_json(struct blobs *s, const char *name, const char *digest, json_t **ret);
 
 /* The blob that a descriptor names, and its digest; size and hash are verified. Logs. */
