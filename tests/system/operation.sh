@@ -10,8 +10,9 @@ BUILD=$(readlink -f "$BUILD")
 bpboot=$BUILD/src/cli/bpboot
 export BPBOOT_KEYS=$SCRATCH/keys
 
-if [ ! -d "${KERNEL_FULL-}/lib/modules" ] || [ ! -x "$BUILD/src/init/init" ] || ! command -v qemu-system-x86_64 dnsmasq socat >/dev/null; then
-	echo "skip a node's operation - needs KERNEL_FULL, a static init, qemu-system-x86_64, dnsmasq and socat"
+missing() { for tool in qemu-system-x86_64 dnsmasq socat python3; do command -v $tool >/dev/null || return 0; done && return 1; }
+if [ ! -d "${KERNEL_FULL-}/lib/modules" ] || [ ! -x "$BUILD/src/init/init" ] || missing; then
+	echo "skip a node's operation - needs KERNEL_FULL, a static init, qemu-system-x86_64, dnsmasq, socat and python3"
 	exit 0
 fi
 if [ "${1-}" != --inside ]; then
