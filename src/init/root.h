@@ -22,9 +22,9 @@ _must_check_ int root_decide(const char *root, const struct dhcp_lease *lease,
 			     struct fetch_url *ret, char why[static ROOT_WHY_MAX]);
 
 /*
- * The same for several servers: root= and root-path may name up to FETCH_SERVERS_MAX URLs with a
- * comma before each further tftp:// or http://, the first preferred. Return: as root_decide, -E2BIG:
- * more than that.
+ * The same for several servers: root= and root-path may name up to FETCH_SERVERS_MAX URLs, with a
+ * comma before each further tftp:// or http://, the first preferred. Return: as root_decide;
+ * -E2BIG: more than that.
  */
 _must_check_ int root_decide_all(const char *root, const struct dhcp_lease *lease,
 				 struct fetch_url ret[static FETCH_SERVERS_MAX], size_t *ret_n,
