@@ -27,7 +27,7 @@ end_all() {
 	done
 	pids=()
 }
-trap 'light_stop; end_all' EXIT
+trap 'light_stop; vm_end; end_all' EXIT
 [ -z "${NETWORK_NS-}" ] || mount -t sysfs sysfs /sys
 
 # new_net NAME: a namespace held by a sleeping process, whose id is in $NAME.
@@ -416,6 +416,46 @@ part_dhcp6() {
 		ip=dhcp6 bpboot.dhcp=3
 }
 
+# --- links made of others: in a machine, as not every kernel has them ---
+part_links() {
+	local key=$SCRATCH/keys/sign.pub i wires=
+	VM=$SCRATCH/vm
+	mkdir -p "$VM/consoles" && ip link set lo up
+	"$bpboot" keygen --dir "$SCRATCH/keys" >/dev/null
+	"$bpboot" initrd -q --kernel "$KERNEL_CLOUD" --modules virtual,8021q,bonding --key "$key" --output "$SCRATCH/links.img" ||
+		not_ok "an initrd with 8021q and bonding is built"
+	"$bpboot" initrd -q --kernel "$KERNEL_CLOUD" --modules virtual --key "$key" --output "$SCRATCH/plain.img"
+	python3 tests/tools/dhcp-frames.py 10.7.0.1 10.7.0.50 5 7001:7101 7002:7102 >"$said.server" 2>&1 &
+	pids+=($!)
+	wait_for 10 grep -q ready "$said.server"
+	for i in 1 2; do
+		wires+=" -netdev dgram,id=n$i,local.type=inet,local.host=127.0.0.1,local.port=710$i"
+		wires+=,remote.type=inet,remote.host=127.0.0.1,remote.port=700$i
+		wires+=" -device virtio-net-pci,netdev=n$i,mac=52:54:00:77:00:0$i,romfile="
+	done
+	# shellcheck disable=SC2086
+	vm_start "$SCRATCH/links.img" "vlan=bond7.0005:bond7 bond=bond7:eth0,eth1:mode=active-backup,miimon=50,nonsense=1:1450
+		bpboot.link=60" -m 200 $wires -serial "$(vm_serial)"
+	vm_monitor cont
+	if vm_says 90 'dhcp ok: bond7.0005: 10.7.0.50/24 from 10.7.0.1'; then
+		ok "a VLAN on a bond of two cards: its address"
+	else
+		not_ok "a VLAN on a bond of two cards: its address" \
+			"$(tail -n 5 "$VM/consoles/$VM_MAC.log") $(cat "$said.server")"
+	fi
+	t "it was asked for with the VLAN's tag, and nowhere else" bash -c \
+		"grep -q '^DISCOVER vlan=5 ' '$said.server' && ! grep -q ' vlan=0 ' '$said.server'"
+	t "an option that the kernel does not know is said, and left out" vm_says 1 "link warn: ignoring 'nonsense=1' of bond="
+	vm_end
+	rm -f "$VM/monitor"
+	# shellcheck disable=SC2086
+	vm_start "$SCRATCH/plain.img" "vlan=vlan5:eth0 bond=bond0 bpboot.link=5" -m 200 $wires -serial "$(vm_serial)"
+	vm_monitor cont
+	t "a missing module is said, with how to get it" vm_says 90 \
+		"link fail: cannot make bond0: the kernel needs the module bonding, .* 'bpboot initrd --modules net,bonding'"
+	vm_end
+}
+
 # Each part has its own network; all run side by side.
 if [ "${1-}" = --part ]; then
 	SCRATCH=$SCRATCH/$2
@@ -431,7 +471,7 @@ get_dhcp_stock >/dev/null || {
 	echo "skip network - no DHCP servers are to be had: $(tail -n 1 "$SCRATCH/stock.log")"
 	exit 0
 }
-parts=${*:-dhcp isc nics renewal init ip6 dhcp6}
+parts=${*:-dhcp isc nics renewal init ip6 dhcp6 links}
 for part in $parts; do
 	NETWORK_NS= bash "$0" --part "$part" >"$SCRATCH/$part.tap" 2>&1 &
 done
