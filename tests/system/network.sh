@@ -253,10 +253,10 @@ lease_file() {
 	at "$node" ip address replace "$1/24" dev eth0
 	printf 'INTERFACE=%s\nMAC=%s\nADDRESS=%s/24\nSERVER=10.7.0.1\nLEASE_SECONDS=%d\nRENEW_SECONDS=%d\n%s\nOBTAINED_MS=%d\n' \
 		nic0 $mac "$1" "$2" $(($2 / 2)) "REBIND_SECONDS=$(($2 * 7 / 8))" "$now" >"$SCRATCH/lease"
-	printf 'MAC=%s\nMASTER=10.7.0.1\n' $mac >"$SCRATCH/boot"
+	printf 'MAC=%s\nMASTER=10.7.0.1\n' $mac >"$SCRATCH/boot-file"
 }
 slave() {
-	nsenter -t "$node" -n "$BUILD/src/cli/bpslave" --renew --lease "$SCRATCH/lease" --boot-file "$SCRATCH/boot" \
+	nsenter -t "$node" -n "$BUILD/src/cli/bpslave" --renew --lease "$SCRATCH/lease" --boot-file "$SCRATCH/boot-file" \
 		--key "$SCRATCH/keys/master.pub" >"$said.slave" 2>&1 &
 	slave_pid=$!
 	pids+=($!)
@@ -416,6 +416,53 @@ part_dhcp6() {
 		ip=dhcp6 bpboot.dhcp=3
 }
 
+# --- from init to who renews: the files that init leaves, read by those they are for ---
+node_renewals() { [ "$(grep -c '^REQUEST .*ciaddr=10.7.0.50 .* unicast' "$said.server")" -ge "$1" ]; }
+part_handover() {
+	printf '#!/bin/busybox sh\nfor f in /run/bpboot/lease /run/bpboot/boot /run/systemd/network/90-bpboot.network; do
+		echo "file $f"; /bin/busybox cat $f; echo end; done >>/dev/console\nexec /bin/busybox sleep 1000\n' >"$SCRATCH/init"
+	mkdir -p "$SCRATCH/boot" && "$bpboot" keygen --dir "$SCRATCH/keys" >/dev/null
+	printf 'file %s /bin/busybox\nfile init /sbin/init mode=0755\ndir /dev\ndir /proc\ndir /sys\ndir /run\n' \
+		"$(command -v busybox)" >"$SCRATCH/small.image"
+	"$bpboot" image --quiet --format cpio --key "$SCRATCH/keys/sign.key" --output "$SCRATCH/boot" "$SCRATCH/small.image" \
+		>"$SCRATCH/image.out" || not_ok "an image is built" "$(cat "$SCRATCH/image.out")"
+	our_server 10.7.0.1 10.7.0.50 lease=4 t1=1 t2=3 file=small.index
+	(cd "$SCRATCH/boot" && exec nsenter -t "$server" -n python3 -m http.server --bind 10.7.0.1 80) >/dev/null 2>&1 &
+	pids+=($!)
+	wait_for 10 at "$server" bash -c 'ss -Hltn "sport = :80" | grep -q .'
+	boots "a light node boots to its root" '^file /run/systemd/network/90-bpboot.network' root=http://10.7.0.1/small.index
+	wait_for 5 bash -c "[ \$(grep -c ^end '$SCRATCH/node/console') = 3 ]"
+	for f in lease boot 90-bpboot.network; do
+		sed -n "/^file .*\/$f\$/,/^end\$/p" "$SCRATCH/node/console" | sed '1d;$d' >"$SCRATCH/left.$f"
+	done
+	cp "$SCRATCH/left.lease" "$SCRATCH/lease" && cp "$SCRATCH/left.boot" "$SCRATCH/boot-file"
+	t "init leaves the lease with its times and client id" bash -c "grep -qx LEASE_SECONDS=4 '$SCRATCH/lease' &&
+		grep -qx RENEW_SECONDS=1 '$SCRATCH/lease' && grep -qx CLIENT_ID=01${mac//:/} '$SCRATCH/lease'"
+	slave
+	t "bpslave goes on with the lease as init left it" wait_for 20 node_renewals 10
+	t "and the node still has its address" has_address 10.7.0.50
+	stop $slave_pid
+	part_networkd
+}
+part_networkd() {
+	local seen=$(($(grep -c '^REQUEST' "$said.server") + 6))
+	[ -x /lib/systemd/systemd-networkd ] || {
+		echo "skip systemd-networkd renews the lease - it is not installed"
+		return
+	}
+	nsenter -t "$node" -n unshare --mount bash -c "mount -t sysfs -o ro sysfs /sys && mount -t tmpfs tmpfs /run &&
+		mkdir -p /run/systemd/network /run/systemd/netif/links && cp '$SCRATCH/left.90-bpboot.network' /run/systemd/network/90-bpboot.network &&
+		exec /lib/systemd/systemd-networkd" >"$SCRATCH/networkd.log" 2>&1 &
+	pids+=($!)
+	t "systemd-networkd goes on with the lease by the file that init left" wait_for 25 networkd_renews $seen
+	t "by the same client id, for the same address" bash -c \
+		"! grep '^REQUEST' '$said.server' | grep -v 'id=01${mac//:/}' && ! grep -q '^REQUEST .*requested=10.7.0.5[1-9]' '$said.server'"
+	t "and the node still has its address then" has_address 10.7.0.50
+	stop ${pids[-1]}
+	t "also when networkd has ended" has_address 10.7.0.50
+}
+networkd_renews() { [ "$(grep -c '^REQUEST' "$said.server")" -ge "$1" ]; }
+
 # --- links made of others: in a machine, as not every kernel has them ---
 part_links() {
 	local key=$SCRATCH/keys/sign.pub i wires=
@@ -471,7 +518,7 @@ get_dhcp_stock >/dev/null || {
 	echo "skip network - no DHCP servers are to be had: $(tail -n 1 "$SCRATCH/stock.log")"
 	exit 0
 }
-parts=${*:-dhcp isc nics renewal init ip6 dhcp6 links}
+parts=${*:-dhcp isc nics renewal init ip6 dhcp6 handover links}
 for part in $parts; do
 	NETWORK_NS= bash "$0" --part "$part" >"$SCRATCH/$part.tap" 2>&1 &
 done
