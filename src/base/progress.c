@@ -10,6 +10,8 @@
 #include "base/progress.h"
 
 #define PROGRESS_INTERVAL_US 100000
+#define PROGRESS_BAR	     20 /* characters */
+#define PROGRESS_GUESS_US    500000 /* from then on the rate tells how long it will take */
 
 static struct progress *progress_shown; /* the one that may stand on the terminal */
 
@@ -38,20 +40,27 @@ void progress_update(struct progress *p, uint64_t done_bytes)
 {
 	char done[FORMAT_SIZE_MAX], rate[FORMAT_SIZE_MAX];
 	uint64_t now = clock_us(), took = now - p->start_us;
-	double per_s = took ? (double)done_bytes * 1e6 / (double)took : 0;
+	double per_s = took ? (double)done_bytes * 1e6 / (double)took : 0, part;
+	uint64_t left;
 
 	if (!p->terminal || now - p->drawn_us < PROGRESS_INTERVAL_US)
 		return;
 	p->drawn_us = now;
 	format_size(done_bytes, done);
 	format_size((uint64_t)per_s, rate);
-	if (p->total == 0)
+	if (p->total == 0) {
 		fprintf(stderr, "\r%s: %s, %s/s\033[K", p->label, done, rate);
-	else
-		fprintf(stderr, "\r%s: %3.0f %%, %s, %s/s, %.0f s left\033[K", p->label,
-			(double)done_bytes * 100 / (double)p->total, done, rate,
-			per_s > 0 && p->total > done_bytes ? (double)(p->total - done_bytes) / per_s
-							   : 0);
+		return;
+	}
+	left = p->total > done_bytes ? p->total - done_bytes : 0;
+	part = 1 - (double)left / (double)p->total;
+	fprintf(stderr, "\r%s: [%.*s%.*s] %3.0f %%, %s, %s/s", p->label,
+		(int)(part * PROGRESS_BAR), "####################",
+		PROGRESS_BAR - (int)(part * PROGRESS_BAR), "....................", part * 100, done,
+		rate);
+	if (took >= PROGRESS_GUESS_US && per_s > 0)
+		fprintf(stderr, ", %.0f s left", (double)left / per_s);
+	fputs("\033[K", stderr);
 }
 
 void progress_update_of(struct progress *p, uint64_t done_bytes, uint64_t total_bytes)

@@ -22,7 +22,7 @@ struct progress {
  */
 void progress_start(struct progress *p, const char *label, uint64_t total_bytes);
 
-/* Draw at most ten times a second: bytes, percentage, rate, time left. */
+/* Draw at most ten times a second: a bar, percentage, bytes, rate, time left. */
 void progress_update(struct progress *p, uint64_t done_bytes);
 
 /* The same when the total is known only now. */

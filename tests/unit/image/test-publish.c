@@ -161,6 +161,7 @@ static void second_publication_of_the_same_changes_nothing(void **state)
 	assert_false(res.changed);
 	assert_int_equal(res.counter, 1);
 	assert_int_equal(res.new_parts, 0);
+	assert_int_equal(res.compressed_parts, 0);
 	assert_int_equal(before.st_ino, after.st_ino);
 }
 
@@ -179,6 +180,27 @@ static void counter_grows_when_content_changes_and_old_parts_are_kept(void **sta
 	assert_int_equal(publish_image(&f->spec, f->image_fd, IMAGE_BYTES, &res), 0);
 	assert_int_equal(res.counter, 3);
 	assert_int_equal(res.new_parts, 0);
+}
+
+static void only_what_changed_is_compressed(void **state)
+{
+	struct fixture *f = *state;
+	struct publish_result res;
+	struct verify_result v;
+
+	assert_int_equal(publish_image(&f->spec, f->image_fd, IMAGE_BYTES, &res), 0);
+	assert_int_equal(res.compressed_parts, 8);
+	assert_int_equal(pwrite(f->image_fd, "x", 1, 300000), 1); /* in the second part */
+	assert_int_equal(publish_image(&f->spec, f->image_fd, IMAGE_BYTES, &res), 0);
+	assert_int_equal(res.compressed_parts, 1);
+	assert_int_equal(verify_image(f->dirfd, "a", &f->pub, 1, &v), 0);
+	f->spec.level = 4; /* what another level made is not taken over */
+	assert_int_equal(publish_image(&f->spec, f->image_fd, IMAGE_BYTES, &res), 0);
+	assert_int_equal(res.compressed_parts, 8);
+	f->spec.key = NULL; /* nor what nobody vouches for */
+	assert_int_equal(publish_image(&f->spec, f->image_fd, IMAGE_BYTES, &res), 0);
+	assert_int_equal(publish_image(&f->spec, f->image_fd, IMAGE_BYTES, &res), 0);
+	assert_int_equal(res.compressed_parts, 8);
 }
 
 static void threads_and_repetition_do_not_show_in_the_index(void **state)
@@ -341,6 +363,7 @@ int main(void)
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			counter_grows_when_content_changes_and_old_parts_are_kept, setup, teardown),
+		cmocka_unit_test_setup_teardown(only_what_changed_is_compressed, setup, teardown),
 		cmocka_unit_test_setup_teardown(threads_and_repetition_do_not_show_in_the_index,
 						setup, teardown),
 		cmocka_unit_test_setup_teardown(another_key_signs_again_without_a_new_counter,
