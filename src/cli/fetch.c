@@ -21,6 +21,8 @@
 #include "net/fetch.h"
 #include "net/transfer.h"
 
+#define HELD_BYTES 65536
+
 struct fetch_options {
 	const char *output;
 	uint64_t blksize, windowsize, timeout_s, max;
@@ -34,6 +36,9 @@ struct fetch {
 	uint64_t bytes;
 	int err;
 	char why[TFTP_CLIENT_WHY_MAX];
+	uint64_t held_at; /* where the bytes held belong */
+	size_t n_held;
+	uint8_t held[HELD_BYTES]; /* a write for each block would cost as much as receiving it */
 };
 
 static void on_size(void *ctx, uint64_t bytes)
@@ -53,12 +58,31 @@ static int on_data(void *ctx, const void *p, size_t n)
 	return r;
 }
 
-/* What came before must be what comes now: else the file changed in between. */
-static int is_same(int fd, uint64_t at, const void *p, size_t n)
+static int write_held(struct fetch *f)
 {
-	uint8_t buf[65536];
-	ssize_t r = n <= sizeof(buf) ? pread(fd, buf, n, (off_t)at) : -1;
+	size_t done = 0;
 
+	while (done < f->n_held) {
+		ssize_t r = pwrite(f->fd, f->held + done, f->n_held - done,
+				   (off_t)(f->held_at + done));
+
+		if (r <= 0 && errno != EINTR)
+			return r < 0 ? -errno : -EIO;
+		done += r > 0 ? (size_t)r : 0;
+	}
+	f->n_held = 0;
+	return 0;
+}
+
+/* What came before must be what comes now: else the file changed in between. */
+static int is_same(struct fetch *f, uint64_t at, const void *p, size_t n)
+{
+	uint8_t buf[HELD_BYTES];
+	int err = write_held(f);
+	ssize_t r = err == 0 && n <= sizeof(buf) ? pread(f->fd, buf, n, (off_t)at) : -1;
+
+	if (err < 0)
+		return err;
 	return r == (ssize_t)n && memcmp(buf, p, n) == 0 ? 0 : -ESTALE;
 }
 
@@ -66,11 +90,21 @@ static int on_data_at(void *ctx, uint64_t at, const void *p, size_t n, bool agai
 {
 	struct fetch *f = ctx;
 
+	int r = 0;
+
 	if (again)
-		return is_same(f->fd, at, p, n);
+		return is_same(f, at, p, n);
+	if (at != f->held_at + f->n_held || n > sizeof(f->held) - f->n_held)
+		r = write_held(f);
+	if (r < 0 || n > sizeof(f->held))
+		return r < 0 ? r : -EMSGSIZE; /* a block is shorter */
+	if (f->n_held == 0)
+		f->held_at = at;
+	memcpy(f->held + f->n_held, p, n);
+	f->n_held += n;
 	f->bytes = MAX(f->bytes, at + n);
 	progress_update(&f->progress, f->bytes);
-	return pwrite(f->fd, p, n, (off_t)at) == (ssize_t)n ? 0 : -errno;
+	return 0;
 }
 
 static void on_done(void *ctx, int err, const char *why)
@@ -123,7 +157,7 @@ static int transfer(struct fetch *f, const struct fetch_options *o, const struct
 			 f, &client);
 	if (r == 0) {
 		ev_run(f->loop, 0);
-		r = f->err;
+		r = f->err < 0 ? f->err : write_held(f);
 		if (!*f->why && r < 0)
 			snprintf(f->why, sizeof(f->why), "writing failed: %s", strerror(-r));
 	} else {
@@ -165,12 +199,13 @@ static int resolve(struct fetch_url *u)
 static int run(void *options, int argc, char **argv)
 {
 	const struct fetch_options *o = options;
-	struct fetch f = { .file = NEWFILE(), .fd = FD_NONE };
+	static struct fetch f; /* too large for a stack */
 	struct fetch_url u;
 	const char *why, *to = o->output;
 	uint64_t start = clock_us();
 	int r = fetch_url_parse(argv[0], &u, &why);
 
+	f = (struct fetch){ .file = NEWFILE(), .fd = FD_NONE };
 	if (r < 0) {
 		log_err(0, "'%s' is not a URL to fetch: %s", argv[0], why);
 		return COMMAND_USAGE;

@@ -5,7 +5,7 @@
 
 #define AWAY_FIRST_S	0.25
 #define AWAY_DOUBLINGS	6    /* up to 16 s */
-#define CLEAN_PARTS	8    /* without a loss, before large blocks are tried */
+#define CLEAN_PARTS	4    /* without a loss, before large blocks are tried */
 #define SILENT_S	0.3  /* nothing at all, while another server gives */
 #define SLOW_S		1.0  /* something, but little */
 #define SLOW_FACTOR	4    /* slower than another */

@@ -60,6 +60,7 @@ struct http_client {
 	char etag[HTTP_ETAG_MAX]; /* of the first answer */
 	ev_tstamp new_at;	  /* when something new came last */
 	double stall;		  /* seconds */
+	int expected;		  /* bytes that the socket waits for before it wakes us */
 	size_t n;		  /* bytes of a head that is not complete */
 	uint8_t *buf;		  /* owned; READ_BYTES */
 };
@@ -258,6 +259,19 @@ static bool on_head(struct http_client *c, const struct http_head *h)
 
 /* --- the body --- */
 
+/*
+ * Be woken when so much is here, not at each packet. The timer looks after a slower sender, and the
+ * kernel after one that closes.
+ */
+static void expect(struct http_client *c, uint64_t bytes)
+{
+	int n = (int)MIN(bytes, (uint64_t)READ_BYTES);
+
+	if (n != c->expected &&
+	    setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n)) == 0)
+		c->expected = n;
+}
+
 /* Return: false when the transfer has ended. */
 static bool on_body(struct http_client *c, const uint8_t *p, size_t n)
 {
@@ -287,6 +301,7 @@ static bool on_body(struct http_client *c, const uint8_t *p, size_t n)
 static void complete(struct http_client *c)
 {
 	if (c->keep && c->pool) {
+		expect(c, 1);
 		ev_io_stop(c->loop, &c->io);
 		http_pool_give(c->pool, &c->server, TAKE_FD(c->fd));
 	}
@@ -317,8 +332,10 @@ static bool on_bytes(struct http_client *c, size_t n)
 	}
 	if (!on_body(c, c->buf + head, n))
 		return false;
-	if (c->left > 0)
+	if (c->left > 0) {
+		expect(c, c->left);
 		return true;
+	}
 	complete(c);
 	return false;
 }
@@ -406,7 +423,20 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int revents)
 static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct http_client *c = w->data;
-	double silent = ev_now(loop) - c->new_at;
+	double silent;
+
+	if (c->state == STATE_BODY) { /* less may be here than we are woken for */
+		bool ended = false;
+
+		c->ended = &ended;
+		(void)receive(c);
+		if (ended)
+			return;
+		c->ended = NULL;
+		if (c->state == STATE_CONNECT)
+			return; /* it broke, and begins again */
+	}
+	silent = ev_now(loop) - c->new_at;
 
 	if (silent >= c->stall) {
 		if (c->state == STATE_CONNECT)
@@ -443,6 +473,7 @@ static int connect_to(struct http_client *c)
 		}
 	}
 	c->fd = fd;
+	c->expected = 1;
 	return 0;
 }
 

@@ -12,6 +12,8 @@
 #include <errno.h>
 #include <ev.h>
 #include <fcntl.h>
+#include <malloc.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -159,6 +161,10 @@ int main(int argc, char **argv)
 	int i = parse_args(argc, argv, &t, &output), r;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	(void)mallopt(M_MMAP_THRESHOLD, 4 << 20); /* as init does */
+	(void)mallopt(M_TRIM_THRESHOLD, 4 << 20);
+	if (sodium_init() < 0)
+		return 1;
 	if (i < 0 || i == argc)
 		return 2;
 	for (; i < argc && n < FETCH_SERVERS_MAX; i++, n++) {
