@@ -150,6 +150,12 @@ t "hostile: a connection that breaks is resumed" comes breaks 200000
 t "hostile: resumed without ranges" comes breaks-no-ranges 200000
 t "hostile: a redirection within the server" comes moved 1000
 t "hostile: a kept connection that was closed" comes one-each 1000
+drips() { # slower than a timeout of a second in all, never silent for one
+	rm -f "$SCRATCH/got"
+	timeout 20 "$bpboot" fetch --timeout 1 --output "$SCRATCH/got" http://127.0.0.1:7004/drips/5000 &&
+		head -c 5000 "$SCRATCH/pattern" | cmp - "$SCRATCH/got"
+}
+t "hostile: a slow server is not a silent one" drips
 breaks short 100000 "closes the connection in 'short/100000' after 50000 of 100000 bytes"
 breaks changes 100000 "it changed while it was fetched"
 breaks wrong-range 100000 "another part of the file than was asked for"

@@ -180,6 +180,15 @@ static void silent(const struct ask *a)
 	answer(a, "x", a->n / 2);
 	pause();
 }
+/* 500 bytes, five times a second */
+static void drips(const struct ask *a)
+{
+	answer(a, "x", 0);
+	for (size_t i = 0; i < a->n; i += 500) {
+		usleep(200000);
+		say(a, body + i, a->n - i < 500 ? a->n - i : 500);
+	}
+}
 static void says_nothing(const struct ask *a)
 {
 	_exit(0);
@@ -221,6 +230,7 @@ static const struct {
 	{ "moved", moved },
 	{ "elsewhere", elsewhere },
 	{ "silent", silent },
+	{ "drips", drips },
 	{ "says-nothing", says_nothing },
 	{ "error-503", error_503 },
 	{ "one-each", one_each },
