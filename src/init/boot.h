@@ -77,6 +77,7 @@ struct boot {
 	struct index index;
 	int ramdisk;	    /* or the folder that files are unpacked to; FD_NONE: not there */
 	const char *device; /* that is mounted; NULL: not there */
+	char disk[64];	    /* its path, when the root is a local disk; "": it is an image */
 	bool mounted, overlaid;
 	char init[INDEX_INIT_MAX];
 };
@@ -131,6 +132,8 @@ int network_stage(struct boot *b);  /* link and address */
 int adopt_stage(struct boot *b);    /* the same, as another program brought them up */
 int netconsole_stage(struct boot *b); /* netconsole=; never fails */
 int root_stage(struct boot *b);	    /* where the index is */
+int disk_network_stage(struct boot *b); /* when ip= asks for it */
+int disk_stage(struct boot *b);	       /* the disk that is the root */
 int index_stage(struct boot *b);    /* fetched, signature good */
 int memory_stage(struct boot *b);   /* the image fits */
 int fetch_stage(struct boot *b);    /* parts into the ram disk */
@@ -146,6 +149,12 @@ const char *compose_device(const struct cmdline *c);
 /* Make what bond= and vlan= say, as far as it can be made now, and go on with it. Says. */
 int compose_begin(struct boot *b);
 void compose_undo(struct boot *b);
+
+/* Is root= a local disk? */
+bool disk_is_meant(const char *root);
+
+/* Begin to report to whoever is named, or else serves. */
+void connect_reporter(struct boot *b, bool have_url);
 
 /* --- resolve.c --- */
 

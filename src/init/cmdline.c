@@ -159,9 +159,11 @@ static const struct {
 	{ "rd.shell", take_flag, offsetof(struct cmdline, shell), "" },
 	{ "ro", take_flag, offsetof(struct cmdline, ro), "" },
 	{ "root", take_string, offsetof(struct cmdline, root),
-	  "tftp://SERVER/PATH or http://SERVER/PATH" },
+	  "tftp://SERVER/PATH, http://SERVER/PATH, /dev/NAME, LABEL=NAME or UUID=NUMBER" },
+	{ "rootdelay", take_seconds, offsetof(struct cmdline, disk_s), "seconds" },
 	{ "rootflags", take_string, offsetof(struct cmdline, rootflags), "mount options" },
 	{ "rootfstype", take_string, offsetof(struct cmdline, rootfstype), "a file system" },
+	{ "rootwait", take_flag, offsetof(struct cmdline, rootwait), "" },
 	{ "rw", take_rw, 0, "" },
 	{ "vlan", cmdline_take_vlan, 0,
 	  "NAME:NIC where NAME ends in 1 to 4094, as vlan5 or eth0.5" },
@@ -229,7 +231,7 @@ void cmdline_parse(const char *text, struct cmdline *c)
 			       .link_s = 40,
 			       .dhcp_s = 60,
 			       .dns_s = 20,
-			       .fetch_s = 60 };
+			       .fetch_s = 60, .disk_s = 30 };
 	if (strlen(text) >= sizeof(c->text))
 		warn(c, "the kernel command line is longer than %d bytes: the rest is ignored",
 		     CMDLINE_BYTES_MAX - 1);

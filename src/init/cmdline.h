@@ -67,6 +67,8 @@ struct cmdline {
 	const char *netconsole;
 	bool ro, quiet, debug, shell, have_panic, have_master, have_log, have_bootif;
 	int32_t panic_s; /* 0: never reboot; negative: at once */
+	bool rootwait, ip_given;
+	uint32_t disk_s; /* patience with a disk that is not there yet */
 	enum cmdline_ip ip;
 	struct cmdline_static addr; /* with CMDLINE_IP_STATIC */
 	bool zram;		    /* a compressed ram disk */

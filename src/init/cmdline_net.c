@@ -262,6 +262,7 @@ int cmdline_take_ip(struct cmdline *c, size_t offset, char *value)
 	size_t n = fields_split(value, field);
 	uint32_t mtu = 0;
 
+	c->ip_given = true;
 	if (n == 1 && ip_method(field[0], &method) == 0) {
 		c->ip = method;
 		return 0;

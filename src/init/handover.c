@@ -42,10 +42,14 @@ static int boot_text(const struct boot *b, struct buffer *to)
 {
 	char mac[MAC_STR_MAX], url[FETCH_URL_MAX], master[IP_STR_MAX];
 	const struct cmdline *c = &b->cmdline;
-	int r = buffer_printf(to, "BOOT=%08" PRIx32 "\nMAC=%s\nINTERFACE=%s\nIMAGE=%s\n",
-			      b->reporter.boot, mac_format(&b->link.mac, mac), b->link.name,
-			      b->index.name);
+	int r = buffer_printf(to, "BOOT=%08" PRIx32 "\n", b->reporter.boot);
 
+	if (r == 0 && b->link.ifindex)
+		r = buffer_printf(to, "MAC=%s\nINTERFACE=%s\n", mac_format(&b->link.mac, mac),
+				  b->link.name);
+	if (b->disk[0])
+		return r ? r : buffer_printf(to, "DISK=%s\nINIT=%s\n", b->disk, b->init);
+	r = r ? r : buffer_printf(to, "IMAGE=%s\n", b->index.name);
 	r = r ? r : put_number(to, "COUNTER", b->index.counter);
 	r = r ? r : put(to, "INIT", b->init);
 	if (r == 0 && b->watchdog.seconds)
@@ -131,6 +135,8 @@ int handover_stage(struct boot *b)
 {
 	int r = write_text(b, BOOT_RUN_DIR "/boot", boot_text);
 
+	if (!b->link.ifindex) /* a root that needs no network */
+		return r;
 	resolve_servers(b);
 	r = r ? r : write_text(b, BOOT_RUN_DIR "/lease", lease_text);
 	if (r < 0 || b->adopted) /* another's initrd has its own ways to hand a network over */

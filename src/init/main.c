@@ -21,6 +21,14 @@ static const struct boot_stage sequence[] = {
 	{ "handover", handover_stage },	    { "switch", switch_stage },
 };
 
+/* The same for a root on a local disk. */
+static const struct boot_stage disk_sequence[] = {
+	{ "drivers", drivers_stage },	    { "network", disk_network_stage },
+	{ "netconsole", netconsole_stage }, { "root", disk_stage },
+	{ "mount", mount_stage },	    { "handover", handover_stage },
+	{ "switch", switch_stage },
+};
+
 static void start(struct boot *b)
 {
 	struct utsname u;
@@ -60,7 +68,10 @@ int main(int argc, char **argv, char **envp)
 	}
 	for (b->attempt = 1;; b->attempt++) {
 		/* It never succeeds: the last stage does not return then. What failed is said. */
-		(void)!boot_run(b, sequence, ARRAY_SIZE(sequence), break_before);
+		if (disk_is_meant(b->cmdline.root))
+			(void)!boot_run(b, disk_sequence, ARRAY_SIZE(disk_sequence), break_before);
+		else
+			(void)!boot_run(b, sequence, ARRAY_SIZE(sequence), break_before);
 		failure_handle(b);
 		boot_undo(b);
 	}

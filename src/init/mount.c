@@ -67,11 +67,15 @@ static unsigned long take_options(const struct boot *b, char data[static DATA_MA
 static int mount_at(struct boot *b, const char *device, const char *target, const char *type,
 		    unsigned long f, const char *data)
 {
+	const char *what = b->disk[0]			? b->disk
+			   : !strcmp(type, "overlay") ? "the overlay"
+						      : "the image";
+
 	(void)mkdir(target, 0755); /* the mount says what is wrong */
 	if (mount(device, target, type, f, data) == 0)
 		return 0;
 	return stage_fail(b, REPORT_MOUNT, -errno, "cannot mount %s as %s (%s%s%s): %s",
-			  strcmp(type, "overlay") ? "the image" : "the overlay", type,
+			  what, type,
 			  f & MS_RDONLY ? "ro" : "rw", data[0] ? "," : "", data, strerror(errno));
 }
 
@@ -107,15 +111,22 @@ static int mount_overlaid(struct boot *b, const char *type, unsigned long f, con
 	return r;
 }
 
+/* The driver of ext4 serves ext2 and ext3 too. */
+static const char *root_type(const struct boot *b)
+{
+	if (b->cmdline.rootfstype)
+		return b->cmdline.rootfstype;
+	return b->disk[0] ? "ext4" : index_format_name(b->index.format);
+}
+
 static int mount_root(struct boot *b)
 {
-	const char *type =
-		b->cmdline.rootfstype ? b->cmdline.rootfstype : index_format_name(b->index.format);
+	const char *type = root_type(b);
 	char data[DATA_MAX];
 	unsigned long f = take_options(b, data);
 	int r;
 
-	if (b->index.format == INDEX_SQUASHFS || b->index.format == INDEX_EROFS)
+	if (!b->disk[0] && (b->index.format == INDEX_SQUASHFS || b->index.format == INDEX_EROFS))
 		r = mount_overlaid(b, type, f, data);
 	else
 		r = mount_at(b, b->device, b->target, type, f, data);
@@ -202,7 +213,9 @@ static int check_init(struct boot *b)
 	if (root < 0)
 		return stage_fail(b, REPORT_MOUNT, -errno, "cannot open the root: %s",
 				  strerror(errno));
-	snprintf(b->init, sizeof(b->init), "%s", b->cmdline.init ? b->cmdline.init : b->index.init);
+	snprintf(b->init, sizeof(b->init), "%s", b->cmdline.init ? b->cmdline.init
+							  : b->disk[0]	? "/sbin/init"
+									: b->index.init);
 	r = check_executable(b, root, b->init, "init", interpreter);
 	if (r == 0 && interpreter[0])
 		r = check_executable(b, root, interpreter, "interpreter of init,", further);
@@ -211,14 +224,15 @@ static int check_init(struct boot *b)
 
 int mount_stage(struct boot *b)
 {
-	int r = b->index.format == INDEX_CPIO ? end_files(b) : mount_root(b);
+	bool files = !b->disk[0] && b->index.format == INDEX_CPIO;
+	int r = files ? end_files(b) : mount_root(b);
 
 	b->ramdisk = fd_close(b->ramdisk); /* the mount holds it */
 	if (r == 0)
 		r = check_init(b);
 	if (r == 0)
-		stage_ok(b, REPORT_MOUNT, "%s %s, init %s", index_format_name(b->index.format),
-			 b->cmdline.ro ? "read-only" : "read-write", b->init);
+		stage_ok(b, REPORT_MOUNT, "%s%s%s %s, init %s", b->disk, b->disk[0] ? " as " : "",
+			 root_type(b), b->cmdline.ro ? "read-only" : "read-write", b->init);
 	return r;
 }
 
@@ -233,4 +247,5 @@ void mount_undo(struct boot *b)
 		(void)umount2(BOOT_IMAGE_DIR, 0);
 	}
 	b->mounted = b->overlaid = false;
+	b->disk[0] = 0;
 }

@@ -61,7 +61,9 @@ int root_decide(const char *root, const struct dhcp_lease *lease, struct fetch_u
 	if (!means_nothing(root)) {
 		if (!strstr(root, "://")) {
 			snprintf(why, ROOT_WHY_MAX,
-				 "root=%.100s is not a URL; expected root=tftp://SERVER/NAME.index",
+				 "root=%.100s is neither a URL nor a disk; expected "
+				 "root=tftp://SERVER/NAME.index, /dev/NAME, LABEL=NAME or "
+				 "UUID=NUMBER",
 				 root);
 			return -EINVAL;
 		}
@@ -130,7 +132,7 @@ int root_decide_all(const char *root, const struct dhcp_lease *lease,
 
 /* Who hears of this boot: whom the command line names, else the boot server, else who gave the
  * address. */
-static void connect_reporter(struct boot *b, bool have_url)
+void connect_reporter(struct boot *b, bool have_url)
 {
 	const struct cmdline *c = &b->cmdline;
 	char text[IP_STR_MAX];

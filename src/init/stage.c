@@ -186,7 +186,8 @@ void stage_say_root(struct boot *b, const char *doing)
 
 	stage_ok(b, REPORT_ROOT,
 		 "%s %s; init took %" PRIu64 " ms, peak memory %" PRIu64
-		 " bytes with an image of %s",
+		 " bytes with %s%s",
 		 doing, b->init, (clock_us() - b->start_us) / 1000, peak,
-		 format_size(b->index.image_bytes, image));
+		 b->disk[0] ? "its root on " : "an image of ",
+		 b->disk[0] ? b->disk : format_size(b->index.image_bytes, image));
 }

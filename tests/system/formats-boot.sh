@@ -74,6 +74,13 @@ prepare() {
 		"$bpboot" size --json -f $f all.image >$f.json || return 1
 	done
 	"$bpboot" image -q --level 3 --key keys/sign.key --output boot ext2.image && "$bpboot" size --json ext2.image >ext2.json || return 1
+	"$bpboot" image -q ext2.image --raw other.ext2 && mkdir -p top/bin top/sbin top/dev top/proc top/sys top/run &&
+		cp -a tree top/tree && cp /bin/busybox top/bin/busybox && ln -s busybox top/bin/sh && cp ../report.sh top/ && cp ../init top/sbin/init &&
+		"$bpboot" needs /usr/bin/getfattr | (cd top && while read -r f; do mkdir -p ".${f%/*}" && cp -L "$f" ".$f"; done) &&
+		cp /usr/bin/getfattr top/bin/getfattr && find top/tree -exec touch -hd '2020-01-01 00:00 UTC' {} + && chmod 755 top/sbin/init &&
+		truncate -s 40M disk.ext4 && mke2fs -q -t ext4 -U 11111111-2222-3333-4444-55555555aaaa -L data -d top disk.ext4 &&
+		"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --root disk --key keys/sign.pub --output disk.img --level 3 --quiet ||
+		return 1
 	mkdir -p path && ln -sf "$(command -v busybox)" path/ && PATH=$sets/path:$PATH busybox sh ../report.sh tree >want
 }
 
@@ -141,6 +148,26 @@ case_zram() {
 	t "ext2 on zram: it takes less than the image" eval 'used=$(part memory end | awk "NF >= 8 && /^ *[0-9]/ { print \$3; exit }");
 		echo "used ${used:-?}"; [ "${used:-999999999}" -gt 1000000 ] && [ "$used" -lt $(($(sed -n "s/^size //p" "$sets/boot/ext2.index") * 8 / 10)) ]'
 }
+# A root that is no image: two disks, told apart by their UUIDs; no network is asked for.
+case_disk() {
+	cp --sparse=always "$sets/disk.ext4" "$sets/other.ext2" "$VM"
+	# shellcheck disable=SC2046
+	vm_start "$sets/disk.img" "root=UUID=11111111-2222-3333-4444-55555555AAAA" -m 160 -serial "$(vm_serial)" -serial file:"$VM/report" \
+		-drive file="$VM/other.ext2",format=raw,if=virtio,cache=unsafe -drive file="$VM/disk.ext4",format=raw,if=virtio,cache=unsafe
+	vm_monitor cont
+	seen "ext4 on a local disk, by UUID"
+	t "a local disk: it is mounted by its name" mounted '^/dev/(vdb|root) / ext4 rw'
+}
+case_disk_missing() {
+	cp --sparse=always "$sets/other.ext2" "$VM"
+	# shellcheck disable=SC2046
+	vm_start "$sets/disk.img" "root=LABEL=absent rootdelay=2 bpboot.retry=1" -m 160 -serial "$(vm_serial)" \
+		-drive file="$VM/other.ext2",format=raw,if=virtio,cache=unsafe
+	vm_monitor cont
+	t "a disk that is not there is named, with those that are" vm_says 90 \
+		'mount fail: no disk LABEL=absent after 2 s; there is vda .ext2 LABEL=ext2 UUID=[0-9a-f-]{36}'
+	t "and it is tried again" vm_says 20 'retry begin: trying again'
+}
 # Failures, one machine after the other in one namespace.
 case_missing() {
 	local f
@@ -162,7 +189,7 @@ case_cpio_memory() {
 	t "and nothing was fetched" eval '! grep -aq "fetch begin" "$VM/consoles/$VM_MAC.log"'
 }
 
-cases="squashfs erofs cpio zram missing missing_zram cpio_memory"
+cases="squashfs erofs cpio zram disk disk_missing missing missing_zram cpio_memory"
 if [ "${1-}" = --case ]; then
 	VM=$SCRATCH/$2
 	mkdir -p "$VM" && vm_network || {

@@ -22,7 +22,7 @@ static const struct {
 	  "tftp://10.0.0.9/a.index" },
 	{ "tftp:///d/a.index", "", "10.0.0.1", "", 0, "tftp://10.0.0.1/d/a.index" },
 	{ "tftp:///d/a.index", "", NULL, "", -EDESTADDRREQ, "no boot server" },
-	{ "/dev/sda1", "", "10.0.0.1", "x.index", -EINVAL, "not a URL" },
+	{ "/dev/sda1", "", "10.0.0.1", "x.index", -EINVAL, "neither a URL nor" },
 	{ "nfs://10.0.0.1/x", "", "10.0.0.1", "", -EINVAL, "only tftp://" },
 	{ "tftp://ho$t/x", "", "10.0.0.1", "", -EINVAL, "cannot be used" },
 	{ "tftp://host/x", "", "10.0.0.1", "", 0, "tftp://host/x" },
