@@ -28,6 +28,7 @@
 
 #define BOOT_KEY_DIR	 "/etc/bpboot"
 #define BOOT_MIN_COUNTER BOOT_KEY_DIR "/min-counter"
+#define BOOT_EVENTS_MAX	 (256u << 10) /* bytes of the file of events */
 #define BOOT_RUN_DIR	 "/run/bpboot"
 #define BOOT_ROOT_DIR	 "/sysroot"
 #define BOOT_RAMDISK	 "/dev/ram0"
@@ -55,6 +56,7 @@ struct boot {
 	bool netconsole; /* is set up */
 
 	int console, kmsg, events; /* where events go; FD_NONE while closed */
+	size_t events_bytes;	   /* in the file */
 	int consoles[BOOT_CONSOLES_MAX]; /* of further console= words */
 	size_t n_consoles;
 	enum report_stage stage;   /* that runs */
@@ -173,6 +175,15 @@ void ramdisk_undo(struct boot *b);
 int mount_files(struct boot *b);
 
 void mount_undo(struct boot *b);
+
+/* --- switch.c --- */
+
+/*
+ * May what is below @root be removed and @next become the root? Only when @root is a ramfs or tmpfs
+ * with a regular file /init, and @next another file system. Return: 0, or negative errno with
+ * *ret_why written.
+ */
+_must_check_ int switch_guard(int root, int next, const char **ret_why);
 
 /* --- failure.c: the one way to give up --- */
 

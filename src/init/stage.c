@@ -56,6 +56,30 @@ static bool on_console(struct boot *b, const struct report *e)
 	       e->stage == REPORT_RETRY || e->stage == REPORT_SHELL;
 }
 
+/*
+ * A node that finds no server tries for days, and its record lies in memory: when the file is
+ * full, it begins again with the events that the reporter has kept.
+ */
+static void write_event(struct boot *b, const char *line)
+{
+	char old[REPORT_LINE_MAX];
+
+	if (b->events < 0)
+		return;
+	if (b->events_bytes + strlen(line) + 1 > BOOT_EVENTS_MAX) {
+		b->events_bytes = 0;
+		(void)!ftruncate(b->events, 0); /* else it grows, which the tmpfs bounds */
+		for (size_t i = 0; i + 1 < b->reporter.n_kept; i++) { /* the last is @line */
+			if (report_line_format(&b->reporter.kept[i].e, old, sizeof(old)) < 0)
+				continue;
+			write_line(b->events, "", old, "\n");
+			b->events_bytes += strlen(old) + 1;
+		}
+	}
+	write_line(b->events, "", line, "\n");
+	b->events_bytes += strlen(line) + 1;
+}
+
 static void emit(struct boot *b, struct report *e)
 {
 	char line[REPORT_LINE_MAX];
@@ -68,7 +92,7 @@ static void emit(struct boot *b, struct report *e)
 	if (e->state == REPORT_PROGRESS)
 		return;
 	write_line(b->kmsg, "<7>", line, "\n");
-	write_line(b->events, "", line, "\n");
+	write_event(b, line);
 }
 
 _printf_(4, 0) static void say(struct boot *b, enum report_stage stage, enum report_state state,

@@ -22,20 +22,33 @@
 
 #define DEPTH_MAX 32 /* folders below each other in the initramfs */
 
-static int guard(struct boot *b)
+int switch_guard(int root, int next, const char **ret_why)
 {
-	struct stat root, next, init;
+	struct stat r, n, init;
 	struct statfs fs;
 
-	if (stat("/", &root) < 0 || stat(BOOT_ROOT_DIR, &next) < 0 || lstat("/init", &init) < 0 ||
-	    statfs("/", &fs) < 0)
-		return stage_fail(b, REPORT_ROOT, -errno, "cannot look at the roots: %s",
-				  strerror(errno));
-	if (getpid() != 1 || root.st_dev == next.st_dev || !S_ISREG(init.st_mode) ||
-	    ((uint32_t)fs.f_type != RAMFS_MAGIC && (uint32_t)fs.f_type != TMPFS_MAGIC))
-		return stage_fail(b, REPORT_ROOT, -EPERM,
-				  "this is not an initramfs: refusing to empty it");
-	return 0;
+	*ret_why = "cannot look at the roots";
+	if (fstat(root, &r) < 0 || fstat(next, &n) < 0 || fstatfs(root, &fs) < 0)
+		return -errno;
+	*ret_why = "this is not an initramfs, but a file system that keeps what it holds";
+	if ((uint32_t)fs.f_type != RAMFS_MAGIC && (uint32_t)fs.f_type != TMPFS_MAGIC)
+		return -EPERM;
+	*ret_why = "this is not an initramfs: it has no /init that is a file";
+	if (fstatat(root, "init", &init, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(init.st_mode))
+		return -EPERM;
+	*ret_why = "no file system is mounted where the root should be";
+	return r.st_dev == n.st_dev ? -EPERM : 0;
+}
+
+static int guard(struct boot *b)
+{
+	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_close_ int next = open(BOOT_ROOT_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	const char *why = "we are not PID 1";
+	int r = getpid() == 1 ? switch_guard(root, next, &why) : -EPERM;
+
+	return r < 0 ? stage_fail(b, REPORT_ROOT, r, "refusing to leave the initramfs: %s", why)
+		     : 0;
 }
 
 /* Remove everything below @fd (taken) on device @dev. What cannot be removed stays, and costs
