@@ -25,6 +25,8 @@
 /* In the boot directory, while the image is made; only where files must have a name. */
 #define SCRATCH_NAME ".image"
 
+#define ROWS_MAX 60u /* of the table; 'bpboot size' has them all */
+
 struct options {
 	const char *output, *name, *raw, *key, *kernel, *root, *format;
 	bool no_sign, quiet;
@@ -181,7 +183,8 @@ static int show(const struct options *o, struct build *b)
 	if (b->format == INDEX_EXT2)
 		r = build_plan(b);
 	if (r == 0)
-		r = b->format == INDEX_EXT2 ? size_print(b) : size_print_files(b);
+		r = b->format == INDEX_EXT2 ? size_print(b, ROWS_MAX)
+					      : size_print_files(b, ROWS_MAX);
 	if (r == 0)
 		putchar('\n');
 	return r;

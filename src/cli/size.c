@@ -17,7 +17,9 @@
 #include "cli/where.h"
 #include "image/size.h"
 
-#define PATH_COLUMN 44 /* characters of a path before the reason */
+/* Characters of a path before the reason: as the longest shown needs, within these. */
+#define PATH_COLUMN_MIN 44
+#define PATH_COLUMN_MAX 72
 
 struct options {
 	bool json;
@@ -80,15 +82,35 @@ static char *why(const struct build *b, const struct node *n)
 	return k < 0 ? NULL : s;
 }
 
-static int print_row(const struct build *b, const struct size_row *row)
+static int print_row(const struct build *b, const struct size_row *row, int column)
 {
 	_cleanup_free_ char *path = size_printable(row->path), *reason = why(b, row->node);
 	char size[FORMAT_SIZE_MAX];
 
 	if (!path || !reason)
 		return -ENOMEM;
-	printf("%9s  %-*s  %s\n", format_size(row->bytes, size), PATH_COLUMN, path, reason);
+	printf("%9s  %-*s  %s\n", format_size(row->bytes, size), column, path, reason);
 	return 0;
+}
+
+/* The @most largest files, and what the others come to. */
+static int print_rows(const struct build *b, const struct size_table *t, size_t most)
+{
+	size_t n = MIN(t->n, most), column = PATH_COLUMN_MIN;
+	char size[FORMAT_SIZE_MAX];
+	uint64_t rest = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < n; i++)
+		column = MAX(column, strlen(t->rows[i].path));
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = print_row(b, &t->rows[i], (int)MIN(column, (size_t)PATH_COLUMN_MAX));
+	for (size_t i = n; i < t->n; i++)
+		rest += t->rows[i].bytes;
+	if (r == 0 && n < t->n)
+		printf("%9s  %zu smaller files, which 'bpboot size' lists\n",
+		       format_size(rest, size), t->n - n);
+	return r;
 }
 
 static void print_total(const char *what, uint64_t bytes, const char *more)
@@ -104,8 +126,12 @@ static void print_counts(const struct size_table *t)
 
 	printf("\n%zu files: %s asked for in %zu, ", t->n, format_size(t->asked_bytes, size),
 	       t->asked);
-	printf("%s needed in %zu; %zu folders, %zu symlinks, %zu others\n\n",
-	       format_size(t->needed_bytes, size), t->needed, t->folders, t->links, t->others);
+	printf("%s needed in %zu", format_size(t->needed_bytes, size), t->needed);
+	if (t->libraries > 0)
+		printf("; libraries: %s in %zu", format_size(t->library_bytes, size), t->libraries);
+	if (t->modules > 0)
+		printf("; modules: %s in %zu", format_size(t->module_bytes, size), t->modules);
+	printf("\n%zu folders, %zu symlinks, %zu others\n\n", t->folders, t->links, t->others);
 }
 
 /* What a node spends: on the root, and in all while it boots. */
@@ -129,19 +155,19 @@ static void print_parts(const struct size_table *t)
 	print_total("folders, long symlinks", t->folder_bytes, "");
 	print_total("pointers of large files", t->pointer_bytes, "");
 	print_total("file system", t->meta_bytes, "");
-	snprintf(line, sizeof(line), ", and %" PRIu64 " files more", t->free_inodes);
+	snprintf(line, sizeof(line), ", and inodes for %" PRIu64 " more files", t->free_inodes);
 	print_total("free", t->free_bytes, line);
 	print_total("image", t->image_bytes, "");
 	print_memory(t, INDEX_EXT2);
 }
 
-int size_print(const struct build *b)
+int size_print(const struct build *b, size_t most)
 {
 	_cleanup_size_table_ struct size_table t = { 0 };
 	int r = size_table_make(&b->plan, &t);
 
-	for (size_t i = 0; r == 0 && i < t.n; i++)
-		r = print_row(b, &t.rows[i]);
+	if (r == 0)
+		r = print_rows(b, &t, most);
 	if (r < 0)
 		return log_err(r, "cannot make the table");
 	print_counts(&t);
@@ -149,13 +175,13 @@ int size_print(const struct build *b)
 	return fflush(stdout) == 0 ? 0 : log_err(-errno, "cannot write");
 }
 
-int size_print_files(const struct build *b)
+int size_print_files(const struct build *b, size_t most)
 {
 	_cleanup_size_table_ struct size_table t = { 0 };
 	int r = size_table_of_tree(b->gathered.tree, &t);
 
-	for (size_t i = 0; r == 0 && i < t.n; i++)
-		r = print_row(b, &t.rows[i]);
+	if (r == 0)
+		r = print_rows(b, &t, most);
 	if (r < 0)
 		return log_err(r, "cannot make the table");
 	print_counts(&t);
@@ -213,13 +239,15 @@ static int print_json(const struct build *b, const struct size_table *t)
 	for (size_t i = 0; r == 0 && i < t->n; i++)
 		r = json_array_append_new(files, json_row(b, &t->rows[i])) < 0 ? -ENOMEM : 0;
 	if (r == 0)
-		all = json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I}, s:I, s:I, s:I, s:I}", "name",
-				b->name, "format", index_format_name(b->format), "files", files,
+		all = json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I}, s:I, s:I, s:I, s:I, s:I, s:I}",
+				"name", b->name, "format", index_format_name(b->format), "files", files,
 				"image", json_image(t, b->format), "node", "root",
 				(json_int_t)t->memory_bytes, "boot", (json_int_t)t->boot_bytes,
 				"asked_bytes", (json_int_t)t->asked_bytes, "needed_bytes",
 				(json_int_t)t->needed_bytes, "hole_bytes",
-				(json_int_t)t->hole_bytes, "free_inodes",
+				(json_int_t)t->hole_bytes, "library_bytes",
+				(json_int_t)t->library_bytes, "module_bytes",
+				(json_int_t)t->module_bytes, "free_inodes",
 				(json_int_t)t->free_inodes);
 	else
 		json_decref(files);
@@ -260,7 +288,7 @@ static int tell(const struct options *o, struct build *b)
 	int r;
 
 	if (b->format == INDEX_EXT2 && !o->json)
-		return size_print(b);
+		return size_print(b, SIZE_MAX);
 	if (b->format == INDEX_EXT2) {
 		r = size_table_make(&b->plan, &t);
 		return r < 0 ? log_err(r, "cannot make the table") : print_json(b, &t);
@@ -269,7 +297,7 @@ static int tell(const struct options *o, struct build *b)
 	if (r < 0)
 		return r;
 	if (!o->json) {
-		r = size_print_files(b);
+		r = size_print_files(b, SIZE_MAX);
 		putchar('\n');
 		return r < 0 ? r : size_print_made(b, &made);
 	}

@@ -20,6 +20,14 @@ static uint64_t whole_blocks(uint64_t bytes)
 	return (bytes + BLOCK_BYTES - 1) / BLOCK_BYTES * BLOCK_BYTES;
 }
 
+/* Has the name the suffix, be it with a version or a kind of compression behind it? */
+static bool is_kind(const char *name, const char *suffix)
+{
+	const char *p = strstr(name, suffix);
+
+	return p && (p[strlen(suffix)] == 0 || p[strlen(suffix)] == '.');
+}
+
 static int add_file(struct size_table *t, const struct node *n)
 {
 	struct size_row *row = &t->rows[t->n];
@@ -30,6 +38,13 @@ static int add_file(struct size_table *t, const struct node *n)
 	row->node = n;
 	row->bytes = n->inode->size;
 	t->n++;
+	if (is_kind(row->node->name, ".so")) {
+		t->libraries++;
+		t->library_bytes += row->bytes;
+	} else if (is_kind(row->node->name, ".ko") && strstr(row->path, "/modules/")) {
+		t->modules++;
+		t->module_bytes += row->bytes;
+	}
 	if (n->reason == REASON_NEEDED) {
 		t->needed++;
 		t->needed_bytes += row->bytes;

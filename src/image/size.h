@@ -21,6 +21,8 @@ struct size_table {
 	size_t n;
 	uint64_t asked_bytes, needed_bytes; /* of files, by why they are in */
 	size_t asked, needed;
+	uint64_t library_bytes, module_bytes; /* of these: NAME.so*, and NAME.ko* of a kernel */
+	size_t libraries, modules;
 	size_t folders, links, others;
 
 	/* These add up to an image of ext2, and are 0 for the other formats. */

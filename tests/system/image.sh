@@ -194,6 +194,13 @@ if command -v python3 >/dev/null; then
 	t "the parts of the size table add up to the image" check_sums
 fi
 
+mkdir rows && (cd rows && for i in $(seq 100); do head -c $((i * 10)) /dev/zero >f$i; done; touch libx.so.1)
+printf 'tree rows /\n' >rows.image
+t "image shows the 60 largest files and what the others come to" eval '"$bpboot" image rows.image --raw rows.ext2 >rows.out &&
+	[ "$(grep -c "asked for (line" rows.out)" = 60 ] && grep -q "^ *8.20 kB  41 smaller files" rows.out && grep -q "libraries: 0 B in 1$" rows.out'
+t "size shows all, largest first" eval '"$bpboot" size rows.image >rows.out && [ "$(grep -c "asked for (line" rows.out)" = 101 ] &&
+	head -n 1 rows.out | grep -q "1.00 kB  /f100 "'
+
 # --- the same bytes ---------------------------------------------------------------------------------------------
 
 mkdir copy && cp -r names copy/ && cp -r --sparse=never groups copy/
