@@ -139,8 +139,7 @@ static char *parent_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
-	return !slash ? strdup(".")
-		      : strndup(path, slash == path ? 1 : (size_t)(slash - path));
+	return !slash ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
 /* A file without a name. Return: a descriptor, or a negative errno where there is no such thing. */

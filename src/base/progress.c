@@ -10,7 +10,7 @@
 #include "base/progress.h"
 
 #define PROGRESS_INTERVAL_US 100000
-#define PROGRESS_BAR	     20 /* characters */
+#define PROGRESS_BAR	     20	    /* characters */
 #define PROGRESS_GUESS_US    500000 /* from then on the rate tells how long it will take */
 
 static struct progress *progress_shown; /* the one that may stand on the terminal */
@@ -54,10 +54,9 @@ void progress_update(struct progress *p, uint64_t done_bytes)
 	}
 	left = p->total > done_bytes ? p->total - done_bytes : 0;
 	part = 1 - (double)left / (double)p->total;
-	fprintf(stderr, "\r%s: [%.*s%.*s] %3.0f %%, %s, %s/s", p->label,
-		(int)(part * PROGRESS_BAR), "####################",
-		PROGRESS_BAR - (int)(part * PROGRESS_BAR), "....................", part * 100, done,
-		rate);
+	fprintf(stderr, "\r%s: [%.*s%.*s] %3.0f %%, %s, %s/s", p->label, (int)(part * PROGRESS_BAR),
+		"####################", PROGRESS_BAR - (int)(part * PROGRESS_BAR),
+		"....................", part * 100, done, rate);
 	if (took >= PROGRESS_GUESS_US && per_s > 0)
 		fprintf(stderr, ", %.0f s left", (double)left / per_s);
 	fputs("\033[K", stderr);

@@ -184,7 +184,7 @@ static int show(const struct options *o, struct build *b)
 		r = build_plan(b);
 	if (r == 0)
 		r = b->format == INDEX_EXT2 ? size_print(b, ROWS_MAX)
-					      : size_print_files(b, ROWS_MAX);
+					    : size_print_files(b, ROWS_MAX);
 	if (r == 0)
 		putchar('\n');
 	return r;

@@ -239,16 +239,15 @@ static int print_json(const struct build *b, const struct size_table *t)
 	for (size_t i = 0; r == 0 && i < t->n; i++)
 		r = json_array_append_new(files, json_row(b, &t->rows[i])) < 0 ? -ENOMEM : 0;
 	if (r == 0)
-		all = json_pack("{s:s, s:s, s:o, s:o, s:{s:I, s:I}, s:I, s:I, s:I, s:I, s:I, s:I}",
-				"name", b->name, "format", index_format_name(b->format), "files", files,
-				"image", json_image(t, b->format), "node", "root",
-				(json_int_t)t->memory_bytes, "boot", (json_int_t)t->boot_bytes,
-				"asked_bytes", (json_int_t)t->asked_bytes, "needed_bytes",
-				(json_int_t)t->needed_bytes, "hole_bytes",
-				(json_int_t)t->hole_bytes, "library_bytes",
-				(json_int_t)t->library_bytes, "module_bytes",
-				(json_int_t)t->module_bytes, "free_inodes",
-				(json_int_t)t->free_inodes);
+		all = json_pack(
+			"{s:s, s:s, s:o, s:o, s:{s:I, s:I}, s:I, s:I, s:I, s:I, s:I, s:I}", "name",
+			b->name, "format", index_format_name(b->format), "files", files, "image",
+			json_image(t, b->format), "node", "root", (json_int_t)t->memory_bytes,
+			"boot", (json_int_t)t->boot_bytes, "asked_bytes",
+			(json_int_t)t->asked_bytes, "needed_bytes", (json_int_t)t->needed_bytes,
+			"hole_bytes", (json_int_t)t->hole_bytes, "library_bytes",
+			(json_int_t)t->library_bytes, "module_bytes", (json_int_t)t->module_bytes,
+			"free_inodes", (json_int_t)t->free_inodes);
 	else
 		json_decref(files);
 	if (!all || json_dumpf(all, stdout, JSON_INDENT(1)) < 0)

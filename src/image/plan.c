@@ -157,8 +157,7 @@ static int measure(struct plan *p, const struct node *n)
 static int check_sizes(const struct tree *t)
 {
 	for (const struct node *n = tree_root(t); n; n = tree_next(n)) {
-		if (n->inode->kind == INODE_FILE &&
-		    n->inode->size > BLOCKS_FILE_MAX * BLOCK_BYTES)
+		if (n->inode->kind == INODE_FILE && n->inode->size > BLOCKS_FILE_MAX * BLOCK_BYTES)
 			return fail(-EFBIG, n,
 				    "the file is larger than the 16 GiB that ext2 holds in a file");
 	}

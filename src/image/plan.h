@@ -31,10 +31,10 @@
 #define PLAN_UUID_BYTES	      16
 
 struct plan_spec {
-	uint64_t free_bytes;  /* at least so much is free */
-	uint64_t free_inodes; /* and so many more files can be made */
-	int64_t time_s;	      /* of all files and of the image */
-	const char *label;    /* volume name, up to 16 bytes of it; or NULL */
+	uint64_t free_bytes;	   /* at least so much is free */
+	uint64_t free_inodes;	   /* and so many more files can be made */
+	int64_t time_s;		   /* of all files and of the image */
+	const char *label;	   /* volume name, up to 16 bytes of it; or NULL */
 	scan_progress_fn scanning; /* or NULL */
 	void *user;		   /* of scanning */
 };

@@ -31,8 +31,8 @@
 #include "image/publish.h"
 #include "image/store.h"
 
-#define PUBLISH_NAME_BYTES  (INDEX_NAME_MAX + 32) /* of NAME.index.minisig */
-#define PUBLISH_FILE_MODE   0644
+#define PUBLISH_NAME_BYTES (INDEX_NAME_MAX + 32) /* of NAME.index.minisig */
+#define PUBLISH_FILE_MODE  0644
 
 bool publish_name_ok(const char *name)
 {
@@ -83,8 +83,7 @@ static bool same_content(const struct index *a, const struct index *b)
 {
 	return a->counter > 0 && b->image_bytes == a->image_bytes && a->format == b->format &&
 	       a->arch == b->arch && a->memory_bytes == b->memory_bytes &&
-	       !strcmp(a->init, b->init) &&
-	       !memcmp(a->digest, b->digest, sizeof(a->digest));
+	       !strcmp(a->init, b->init) && !memcmp(a->digest, b->digest, sizeof(a->digest));
 }
 
 /* Is the published index signed by the key of @spec, with the comment that it would get now? */

@@ -41,7 +41,7 @@ struct publish_result {
 	bool changed;	  /* false: this very image was published already, nothing was written */
 	uint64_t counter; /* of the index that now stands */
 	size_t parts, holes;
-	size_t new_parts; /* written now; the others were there */
+	size_t new_parts;	 /* written now; the others were there */
 	size_t compressed_parts; /* the others were taken over from what was published before */
 	uint64_t hole_bytes;
 	uint64_t stored_bytes; /* what a node fetches */

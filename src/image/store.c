@@ -132,8 +132,8 @@ static bool take_over(const struct store *s, struct index_part *p, struct bench 
 	if (fstatat(s->parts_fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
 	    (st.st_mode & 0444) != 0444 || file_read(s->parts_fd, name, &b->stored) < 0 ||
 	    b->stored.len != q->stored_bytes ||
-	    ZSTD_decompressDCtx(b->unpack, b->again, p->raw_bytes, b->stored.data,
-				b->stored.len) != p->raw_bytes ||
+	    ZSTD_decompressDCtx(b->unpack, b->again, p->raw_bytes, b->stored.data, b->stored.len) !=
+		    p->raw_bytes ||
 	    memcmp(b->again, b->raw, p->raw_bytes) != 0)
 		return false;
 	crypto_generichash(hash, sizeof(hash), b->stored.data, b->stored.len, NULL, 0);

@@ -14,11 +14,15 @@
 
 #include "image/ext2_xattr.h"
 
-#define ACL_NOBODY    "\xff\xff\xff\xff"
-#define ACL_ENTRIES   "\1\0\7\0" ACL_NOBODY "\2\0\5\0\x39\5\0\0" "\4\0\5\0" ACL_NOBODY \
-		      "\x10\0\7\0" ACL_NOBODY "\x20\0\4\0" ACL_NOBODY
-#define ACL	      "\2\0\0\0" ACL_ENTRIES
-#define X(name, text) { (char *)(name), (uint8_t *)(text), sizeof(text) - 1 }
+#define ACL_NOBODY "\xff\xff\xff\xff"
+#define ACL_ENTRIES                                \
+	"\1\0\7\0" ACL_NOBODY "\2\0\5\0\x39\5\0\0" \
+	"\4\0\5\0" ACL_NOBODY "\x10\0\7\0" ACL_NOBODY "\x20\0\4\0" ACL_NOBODY
+#define ACL "\2\0\0\0" ACL_ENTRIES
+#define X(name, text)                                               \
+	{                                                           \
+		(char *)(name), (uint8_t *)(text), sizeof(text) - 1 \
+	}
 
 struct seen {
 	const struct inode *i;

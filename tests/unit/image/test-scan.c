@@ -55,9 +55,8 @@ static void make_file(struct fixture *f, unsigned k, bool dense)
 	assert_int_equal(pwrite(fd, "x", 1, 270 * BLOCK_BYTES), 1);
 	assert_int_equal(pwrite(fd, "x", 1, FILE_BYTES - k - 1), 1);
 	close(fd);
-	assert_int_equal(tree_add(f->t, tree_root(f->t), name, strlen(name), INODE_FILE, 0644,
-				  NULL, &n),
-			 0);
+	assert_int_equal(
+		tree_add(f->t, tree_root(f->t), name, strlen(name), INODE_FILE, 0644, NULL, &n), 0);
 	n->inode->size = FILE_BYTES - k;
 	n->inode->source = strdup(name);
 	n->inode->source_dirfd = f->dirfd;

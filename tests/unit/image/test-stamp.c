@@ -149,9 +149,9 @@ static void changes_are_seen_and_nothing_else(void **state)
 		void (*change)(const struct fixture *f);
 		bool same;
 	} table[] = {
-		{ change_nothing, true },   { change_other, true },   { change_content, false },
-		{ change_in_place, false }, { change_name, false },   { change_place, false },
-		{ change_mode, false },	    { change_link, false },   { change_manifest, false },
+		{ change_nothing, true },   { change_other, true }, { change_content, false },
+		{ change_in_place, false }, { change_name, false }, { change_place, false },
+		{ change_mode, false },	    { change_link, false }, { change_manifest, false },
 		{ change_epoch, false },
 	};
 
@@ -204,8 +204,12 @@ static void publish(const struct fixture *f)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(INDEX_BYTES_MAX);
 	struct index_part part = { .raw_bytes = 4096, .stored_bytes = 5 };
-	struct index x = { .name = "a", .counter = 1, .init = "/i", .image_bytes = 4096,
-			   .parts = &part, .n_parts = 1 };
+	struct index x = { .name = "a",
+			   .counter = 1,
+			   .init = "/i",
+			   .image_bytes = 4096,
+			   .parts = &part,
+			   .n_parts = 1 };
 	char path[6 + 2 * INDEX_HASH_BYTES + 1] = "parts/";
 
 	assert_int_equal(index_format(&x, &text), 0);

@@ -42,7 +42,7 @@ static void pieces_are_written_where_they_belong(void **state)
 
 	assert_int_equal(writebehind_new(fd, PIECE, &w), 0);
 	assert_int_equal(writebehind_wait(w), 0); /* nothing on its way */
-	for (unsigned k = 0; k < MANY; k++) { /* from the last place to the first, with gaps */
+	for (unsigned k = 0; k < MANY; k++) {	  /* from the last place to the first, with gaps */
 		assert_int_equal(writebehind_take(w, &p), 0);
 		memset(p, (int)k + 1, PIECE);
 		writebehind_put(w, PIECE - k, (uint64_t)(MANY - 1 - k) * 2 * PIECE);
