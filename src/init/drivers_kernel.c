@@ -22,10 +22,10 @@
 #include "base/reader.h"
 #include "init/drivers_internal.h"
 
-#define BUS_DIR	      "/sys/bus"
-#define UEVENT_MAX    8192
+#define BUS_DIR		"/sys/bus"
+#define UEVENT_MAX	8192
 #define UEVENT_PATH_MAX 1024
-#define UEVENT_RCVBUF (1 << 20)
+#define UEVENT_RCVBUF	(1 << 20)
 
 static int insert(const char *name, const char *params)
 {
@@ -308,17 +308,20 @@ static _printf_(2, 3) void explain(struct explain *x, const char *fmt, ...)
 }
 
 /* A blacklisted module is wanted by nobody, and is the likeliest reason. */
-static const char *missing(const struct drivers *d, int dirfd)
+static void explain_missing(struct explain *x, int dirfd)
 {
 	char alias[DRIVERS_MODALIAS_MAX];
+	const struct drivers *d = x->d;
+	bool known = false;
 
-	if (read_text(dirfd, "modalias", alias, sizeof(alias)) > 0) {
-		for (size_t i = 0; i < d->n_aliases; i++) {
-			if (drivers_glob(d->aliases[i].pattern, alias))
-				return "its driver is blacklisted or failed";
-		}
-	}
-	return "no driver in this initrd";
+	if (read_text(dirfd, "modalias", alias, sizeof(alias)) <= 0)
+		snprintf(alias, sizeof(alias), "?");
+	for (size_t i = 0; i < d->n_aliases && !known; i++)
+		known = drivers_glob(d->aliases[i].pattern, alias);
+	explain(x,
+		known ? " (its driver is blacklisted or failed: %s)"
+		      : " (no driver in this initrd for %s)",
+		alias);
 }
 
 /* Class 0x02 of PCI is a network controller. */
@@ -335,8 +338,9 @@ static void explain_pci(void *ctx, int dirfd, const char *device)
 	if (n > 0 || read_text(dirfd, "vendor", vendor, sizeof(vendor)) < 3 ||
 	    read_text(dirfd, "device", id, sizeof(id)) < 3)
 		return;
-	explain(x, "%snetwork card %s:%s at %s has no driver (%s)", x->len ? "; " : "", vendor + 2,
-		id + 2, device, missing(x->d, dirfd));
+	explain(x, "%snetwork card %s:%s at %s has no driver", x->len ? "; " : "", vendor + 2,
+		id + 2, device);
+	explain_missing(x, dirfd);
 }
 
 /* Device 1 of virtio is a network card. */
@@ -348,8 +352,8 @@ static void explain_virtio(void *ctx, int dirfd, const char *device)
 	if (read_text(dirfd, "device", id, sizeof(id)) < 0 || strcmp(id, "0x0001") ||
 	    readlinkat(dirfd, "driver", driver, sizeof(driver)) > 0)
 		return;
-	explain(x, "%svirtio network card %s has no driver (%s)", x->len ? "; " : "", device,
-		missing(x->d, dirfd));
+	explain(x, "%svirtio network card %s has no driver", x->len ? "; " : "", device);
+	explain_missing(x, dirfd);
 }
 
 void drivers_explain(const struct drivers *d, char *buf, size_t n)

@@ -228,6 +228,8 @@ static void nic_bound(struct nic *n)
 		lease.next_server = n->offer.lease.next_server;
 		memcpy(lease.boot_file, n->offer.lease.boot_file, sizeof(lease.boot_file));
 	}
+	if (!lease.server_id.s_addr)
+		lease.server_id = n->offer.lease.server_id;
 	end(c, n);
 	c->ops->bound(c->ctx, &l, &lease); /* c may be gone now */
 }

@@ -122,9 +122,16 @@ retries() { console "$1: the node says that it tries again" "$retry"; }
 
 case_no_driver() {
 	boot 160 e1000 ""
-	console "no driver for the NIC" 'drivers fail: no network interface: network card 8086:100e at 0000:.* has no driver'
+	console "no driver for the NIC" 'drivers fail: no network interface: network card 8086:100e at 0000:.* has no driver \(no driver in this initrd for pci:v00008086d0000100E'
 	retries "no driver for the NIC"
 	log_console_says "no driver for the NIC" 'drivers +FAIL +no network interface: network card 8086:100e'
+}
+
+case_no_nic() {
+	vm_start "$sets/initrd.img" "$quick" -m 160 -serial "$(vm_serial)"
+	vm_monitor cont
+	console "no NIC" 'drivers fail: no network interface: this machine shows no network card'
+	retries "no NIC"
 }
 
 case_link_down() {
@@ -410,7 +417,7 @@ case_options() {
 	silent "a DHCP answer full of traps: init lives" 'Attempted to kill init|segfault|mount ok'
 }
 
-cases="server_stops several_servers old_counter no_driver link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell
+cases="server_stops several_servers old_counter no_driver no_nic link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell
 	break panic second_nic late_nic memory naks options malformed"
 
 if [ "${1-}" = --case ]; then
