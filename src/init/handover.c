@@ -75,6 +75,8 @@ static int lease_text(const struct boot *b, struct buffer *to)
 			       .address6 = b->lease6.address,
 			       .gateway6 = b->lease6.gateway,
 			       .prefix6 = b->lease6.prefix,
+			       .valid6_s = b->lease6.valid_s,
+			       .renew6_s = MIN(b->lease6.renew_s, b->lease6.valid_s),
 			       .n_dns = b->n_dns };
 
 	memcpy(f.interface, b->link.name, sizeof(f.interface));

@@ -30,6 +30,7 @@
 #include "space/pid1.h"
 #include "space/process.h"
 #include "space/renewal.h"
+#include "space/renewal6.h"
 #include "wire/masterkey.h"
 #include "wire/message.h"
 
@@ -56,7 +57,8 @@ struct node {
 	struct stream stream;
 	struct handshake handshake;
 	struct backoff backoff;
-	struct renewal *renewal; /* or NULL */
+	struct renewal *renewal;   /* or NULL */
+	struct renewal6 *renewal6; /* or NULL */
 	uint32_t silence_ms;
 	char trouble[MESSAGE_WORDS_MAX]; /* of our own start; told to the master */
 	char refusal[256];		 /* the master's words */
@@ -456,6 +458,8 @@ static void keep_lease(struct node *n)
 	const char *path = n->config->lease;
 	int r = path ? renewal_new(n->loop, path, &n->renewal) : 0;
 
+	if (r == -ENOENT)
+		r = renewal6_new(n->loop, path, &n->renewal6);
 	if (r < 0 && r != -ENOENT)
 		log_warn(r, "the lease of this node is not renewed");
 }
@@ -495,6 +499,7 @@ int node_run(const struct node_config *c)
 	ev_run(n.loop, 0);
 	feeder_stop(&n.feeder, n.loop);
 	renewal_free(n.renewal);
+	renewal6_free(n.renewal6);
 	processes_close(&n.processes);
 	stream_deinit(&n.stream);
 	connect_end(&n);

@@ -100,6 +100,12 @@ static int put_ip6(struct buffer *to, const struct leasefile *f)
 	int r = buffer_printf(to, "ADDRESS6=%s/%u\n", ip_format(&a, text), f->prefix6);
 
 	a.v6 = f->gateway6;
+	if (r == 0 && f->valid6_s) {
+		r = put_number(to, "LEASE6_SECONDS", f->valid6_s);
+		r = r ? r : put_number(to, "RENEW6_SECONDS", f->renew6_s);
+		if (r == 0 && !f->leased)
+			r = put_number(to, "OBTAINED_MS", f->obtained_ms);
+	}
 	return r || IN6_IS_ADDR_UNSPECIFIED(&a.v6) ? r : put(to, "GATEWAY6", ip_format(&a, text));
 }
 
@@ -230,6 +236,10 @@ static int take_line(struct leasefile *f, const char *key, char *value)
 		f->leased = true;
 		return take_number(value, &l->lease_s);
 	}
+	if (!strcmp(key, "LEASE6_SECONDS"))
+		return take_number(value, &f->valid6_s);
+	if (!strcmp(key, "RENEW6_SECONDS"))
+		return take_number(value, &f->renew6_s);
 	if (!strcmp(key, "RENEW_SECONDS"))
 		return take_number(value, &l->renew_s);
 	if (!strcmp(key, "REBIND_SECONDS"))
@@ -276,7 +286,8 @@ int leasefile_parse(const char *text, size_t n, struct leasefile *ret, const cha
 	if (!f->interface[0] || (!f->lease.address.s_addr && !f->have6))
 		return -EBADMSG;
 	*ret_why = "its times are not in order";
-	if (f->lease.renew_s > f->lease.rebind_s || f->lease.rebind_s > f->lease.lease_s)
+	if (f->lease.renew_s > f->lease.rebind_s || f->lease.rebind_s > f->lease.lease_s ||
+	    f->renew6_s > f->valid6_s)
 		return -EBADMSG;
 	*ret = *f;
 	return 0;

@@ -29,6 +29,7 @@ struct leasefile {
 	bool have6;
 	struct in6_addr address6, gateway6; /* gateway :: none */
 	uint8_t prefix6;
+	uint32_t valid6_s, renew6_s;	      /* of DHCPv6; valid 0: it was not leased */
 	struct ipaddr dns[LEASEFILE_DNS_MAX]; /* in place of the lease's */
 	size_t n_dns;
 };

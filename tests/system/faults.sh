@@ -134,7 +134,7 @@ one_boot() {
 	} >"$SCRATCH/faults.log" 2>&1 &
 	pids+=($!)
 	# shellcheck disable=SC2086
-	light_node "$SCRATCH/node" "$node" "$SETS/keys/sign.pub" \
+	LIGHT_INIT=$SETS/init.bin light_node "$SCRATCH/node" "$node" "$SETS/keys/sign.pub" \
 		bpboot.retry=1-2 bpboot.link=3 bpboot.dhcp=6 bpboot.fetch=4 bpboot.dns=3 $root
 	while [ $((SECONDS - begun)) -lt $LIMIT ]; do
 		if says '^the root runs'; then
@@ -170,7 +170,7 @@ fi
 SETS=$SCRATCH/sets
 export SETS
 prepare() {
-	mkdir -p "$SETS" && "$bpboot" keygen --dir "$SETS/keys" && "$bpboot" keygen --dir "$SETS/other" || return 1
+	mkdir -p "$SETS" && cp "$BUILD/src/init/init" "$SETS/init.bin" && "$bpboot" keygen --dir "$SETS/keys" && "$bpboot" keygen --dir "$SETS/other" || return 1
 	printf '#!/bin/busybox sh\necho "the root runs" >>/dev/console\nexec /bin/busybox sleep 1000\n' >"$SETS/init"
 	printf 'file %s /bin/busybox\nfile init /sbin/init mode=0755\ndir /dev\ndir /proc\ndir /sys\ndir /run\n' \
 		"$(command -v busybox)" >"$SETS/small.image"

@@ -406,6 +406,15 @@ part_dhcp6() {
 		--dhcp-option=option6:bootfile-url,tftp://[fd77::1]/small.index
 	boots "DHCPv6 gives address, name server and the boot file's URL" 'index ok: small, ' ip=dhcp6
 	t "its address is said" grep -qE 'dhcp ok: eth0: fd77::1[0-9a-f]+/(64|128) by DHCPv6' "$SCRATCH/node/console"
+	# bpslave goes on with it; dnsmasq's shortest lease is two minutes, so the file says that half of one is over
+	light_stop
+	printf 'INTERFACE=nic0\nMAC=%s\nADDRESS6=%s/64\nLEASE6_SECONDS=120\nRENEW6_SECONDS=60\nOBTAINED_MS=%d\n' $mac \
+		"$(grep -oE 'fd77::1[0-9a-f]+' "$SCRATCH/node/console" | head -n 1)" \
+		$(($(cut -d' ' -f1 /proc/uptime | tr -d .) * 10 - 61000)) >"$SCRATCH/lease"
+	printf 'MAC=%s\nMASTER=10.7.0.1\n' $mac >"$SCRATCH/boot-file"
+	slave
+	t "bpslave renews an address of DHCPv6" wait_for 15 grep -qE 'eth0: fd77::1[0-9a-f]+ leased for another [0-9]+ s' "$said.slave"
+	stop $slave_pid
 	boots "the router says that there is DHCPv6: ip=auto6 asks it" 'by DHCPv6' ip=auto6 'root=tftp://[fd77::1]/small.index'
 	stop $server_pid
 	dns_server --enable-ra --dhcp-range=fd77::,ra-stateless,64 --dhcp-option=option6:dns-server,[fd77::1] \
