@@ -239,7 +239,7 @@ static int publish(const struct options *o, struct build *b, const char *dir, in
 	if (r < 0)
 		return r;
 	print_published(o, b, dir, &result);
-	return stamp_write(boot_dirfd, b->name, key != NULL, &stamp);
+	return stamp_write(boot_dirfd, b->name, key != NULL, &stamp, &made_of);
 }
 
 static int load_key(const struct options *o, struct sign_key *ret)
@@ -272,6 +272,29 @@ static int make_published(const struct options *o, struct build *b)
 	return publish(o, b, dir, boot_dirfd, o->no_sign ? NULL : &key);
 }
 
+/*
+ * Is what is published made of the archives that are there now, which need not be unpacked to say
+ * so? Return: 1 when that was said, 0, or negative errno.
+ */
+static int say_unchanged(const struct options *o, const struct build *b)
+{
+	_cleanup_sign_key_ struct sign_key key = { 0 };
+	const char *dir = o->output ? o->output : where_boot_dir();
+	_cleanup_close_ int boot_dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stamp_spec made_of = { .build = b,
+				      .level = (int)o->level,
+				      .part_bytes = (uint32_t)o->part_bytes };
+	int r = o->no_sign ? 0 : load_key(o, &key);
+
+	if (r < 0 || boot_dirfd < 0)
+		return r;
+	made_of.key_id = o->no_sign ? NULL : key.id;
+	if (!stamp_seen(boot_dirfd, !o->no_sign, &made_of))
+		return 0;
+	printf("unchanged in %s: %s; nothing that it is made of has changed\n", dir, b->name);
+	return 1;
+}
+
 static int run(void *opts, int argc, char **argv)
 {
 	const struct options *o = opts;
@@ -290,6 +313,11 @@ static int run(void *opts, int argc, char **argv)
 
 	if (r < 0)
 		return command_usage(&cmd_image, "bpboot ");
+	r = build_open(&b, &spec);
+	if (r == 0 && !o->raw && build_unpacks(&b))
+		r = say_unchanged(o, &b);
+	if (r != 0)
+		return r < 0 ? r : fflush(stdout) == 0 ? 0 : log_err(-errno, "cannot write");
 	r = build_gather(&b, &spec);
 	if (r < 0)
 		return r;

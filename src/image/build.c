@@ -136,6 +136,36 @@ int build_plan(struct build *b)
 	return plan_make(b->gathered.tree, &spec, &b->plan);
 }
 
+int build_open(struct build *b, const struct build_spec *spec)
+{
+	struct timespec now;
+	int r = b->dirfd < 0 ? read_manifest(b, spec) : 0;
+
+	if (r < 0 || b->dirfd >= 0)
+		return r;
+	r = take_name(b, spec);
+	if (r == 0)
+		r = take_time(&b->manifest, &b->time_s);
+	if (r < 0)
+		return r;
+	take_format(b, spec);
+	clock_gettime(CLOCK_REALTIME, &now);
+	b->started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	r = root_open(&b->root, spec->root ? spec->root : "/");
+	if (r < 0)
+		return log_err(r, "cannot open the root '%s'", spec->root ? spec->root : "/");
+	return open_folder(b, spec->manifest);
+}
+
+bool build_unpacks(const struct build *b)
+{
+	for (size_t i = 0; i < b->manifest.n; i++) {
+		if (b->manifest.entries[i].kind == MANIFEST_FROM)
+			return true;
+	}
+	return false;
+}
+
 int build_gather(struct build *b, const struct build_spec *spec)
 {
 	struct gather_spec g = {
@@ -147,23 +177,10 @@ int build_gather(struct build *b, const struct build_spec *spec)
 		.kernel = spec->kernel,
 		.find_program = spec->find_program,
 	};
-	struct timespec now;
-	int r = read_manifest(b, spec);
+	int r = build_open(b, spec);
 
-	if (r == 0)
-		r = take_name(b, spec);
-	if (r == 0)
-		r = open_folder(b, spec->manifest);
-	if (r == 0)
-		r = take_time(&b->manifest, &b->time_s);
 	if (r < 0)
 		return r;
-	take_format(b, spec);
-	clock_gettime(CLOCK_REALTIME, &now);
-	b->started_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-	r = root_open(&b->root, spec->root ? spec->root : "/");
-	if (r < 0)
-		return log_err(r, "cannot open the root '%s'", spec->root ? spec->root : "/");
 	g.dirfd = b->dirfd;
 	g.time_s = b->time_s;
 	return gather(&g, &b->gathered);

@@ -3,6 +3,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "base/lang.h"
 #include "image/format.h"
 #include "image/gather.h"
@@ -53,6 +55,15 @@ void build_clear(struct build *b);
  * which is made here when it was not.
  */
 _must_check_ int build_job(struct build *b, struct format_job *ret);
+
+/*
+ * Read the manifest: its name, time and format. The rest needs it, and does it where it was not
+ * done. Logs.
+ */
+_must_check_ int build_open(struct build *b, const struct build_spec *spec);
+
+/* Does it unpack something, so that it is worth asking first whether anything changed? */
+bool build_unpacks(const struct build *b);
 
 /* Read and gather, and plan what was gathered. Log. Return: 0 or negative errno. */
 _must_check_ int build_gather(struct build *b, const struct build_spec *spec);

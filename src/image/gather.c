@@ -419,6 +419,7 @@ static int open_closures(struct gather *g)
 	g->outside_root = *g->spec->root;
 	if (g->has_from) {
 		g->outside_root.tree = g->tree;
+		g->outside_root.seen = g->seen;
 		g->inside_root = ROOT();
 		g->inside_root.tree = g->tree;
 		r = closure_new(&g->inside_root, &g->inside);
@@ -463,6 +464,7 @@ static int gather_all(struct gather *g, struct gathered *out)
 void gathered_clear(struct gathered *g)
 {
 	tree_free(g->tree);
+	seen_free(g->seen);
 	*g = (struct gathered){ 0 };
 }
 
@@ -482,9 +484,12 @@ int gather(const struct gather_spec *spec, struct gathered *ret)
 	closure_free(g.outside);
 	if (r < 0) {
 		tree_free(g.tree);
+		seen_free(g.seen);
 		return r;
 	}
+	gather_note_sources(&g);
 	out.tree = g.tree;
+	out.seen = g.seen;
 	out.arch = g.arch;
 	if (!g.has_arch && uname(&u) == 0 && !strcmp(u.machine, "aarch64"))
 		out.arch = INDEX_AARCH64; /* nothing to tell by: the machine that builds */

@@ -35,6 +35,7 @@ struct gather_spec {
 
 struct gathered {
 	struct tree *tree; /* owned */
+	struct seen *seen; /* what was looked at, when there is a line "from"; owned; or NULL */
 	const char *init;  /* borrowed from the manifest, or the default */
 	bool has_init;	   /* the image has it */
 	enum index_arch arch;

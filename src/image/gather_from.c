@@ -63,6 +63,7 @@ static int take_stdin(struct from *f, struct span *ret)
 		fd = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
 		*ret = (struct span){ .at = (uint64_t)at,
 				      .bytes = (uint64_t)st.st_size - (uint64_t)at };
+		seen_give_up(f->layer.g->seen); /* nothing says which file it will be */
 		return fd < 0 ? gather_error(f->layer.g, -errno, f->layer.e,
 					     "cannot read standard input")
 			      : blobs_bundle(f->layer.g->tree, fd, f->layer.what, &ret->in);
@@ -267,6 +268,38 @@ static int take_packages(struct from *f)
 	return r;
 }
 
+void gather_note_sources(struct gather *g)
+{
+	static const char *const merged[] = {
+		"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"
+	};
+	const struct bundle *b;
+
+	if (!g->seen)
+		return;
+	for (size_t i = 0; i < ARRAY_SIZE(merged); i++)
+		seen_add(g->seen, SEEN_ROOT, merged[i]);
+	for (size_t i = 0; (b = tree_bundle(g->tree, i)); i++) {
+		if (b->known)
+			seen_add(g->seen, SEEN_SOURCE, b->name);
+		else
+			seen_give_up(g->seen);
+	}
+	for (const struct node *n = tree_root(g->tree); n; n = tree_next(n)) {
+		const struct inode *i = n->inode;
+
+		if (!i->source || i->bundle)
+			continue;
+		/* Below the root, at a canonical path; else as it was named. */
+		seen_add(g->seen, i->source_dirfd == g->spec->root->fd ? SEEN_ROOT : SEEN_SOURCE,
+			 i->source);
+	}
+	for (size_t i = 0; i < g->spec->manifest->n; i++) {
+		if (g->spec->manifest->entries[i].kind == MANIFEST_MODULE)
+			seen_give_up(g->seen); /* a kernel's lists are looked at by libkmod */
+	}
+}
+
 int gather_sources(struct gather *g)
 {
 	const struct manifest *m = g->spec->manifest;
@@ -283,6 +316,10 @@ int gather_sources(struct gather *g)
 			continue;
 		f.layer.spool = &f.spool;
 		g->has_from = true;
+		if (!g->seen)
+			r = seen_new(&g->seen);
+		if (r < 0)
+			return log_err(r, "cannot take '%s'", e->source);
 		r = e->kind == MANIFEST_FROM ? take_source(&f) : take_packages(&f);
 		spool_close(&f.spool);
 	}

@@ -16,6 +16,7 @@ struct gather {
 	struct tree *tree;
 	bool in_layer; /* what is laid over the image does not ask this machine's root */
 	bool has_from; /* lines "from" brought something */
+	struct seen *seen;
 
 	/* Where programs come from now: below, or the image itself (gather_look()). */
 	const struct root *root;
@@ -159,6 +160,9 @@ _must_check_ int gather_folder(struct layer *l, const char *path);
 
 /* ACLs that came as text, for all of the image. Logs. */
 _must_check_ int gather_acls(struct gather *g);
+
+/* Note what all of the image is read from, when there is a line "from". */
+void gather_note_sources(struct gather *g);
 
 /* The lines "from", in their order, before all others. Logs. */
 _must_check_ int gather_sources(struct gather *g);

@@ -262,8 +262,6 @@ static int fill(struct layer *l, struct inode *i, const struct tar_entry *e)
 	else
 		r = 0;
 	if (i->kind == INODE_LINK) {
-		if (!*e->link)
-			return layer_error(l, -EBADMSG, e->path, "is a symlink to nothing");
 		i->target = strdup(e->link);
 		if (!i->target)
 			return log_err(-ENOMEM, "cannot take '%s'", e->path);
@@ -298,6 +296,8 @@ int layer_take(void *arg, const struct tar_entry *e)
 		return layer_error(l, -EBADMSG, e->path, "takes the place of the root");
 	if (e->hard_link)
 		return take_hard_link(l, e, dir, p->name);
+	if (e->kind == INODE_LINK && !*e->link)
+		return layer_error(l, -EBADMSG, e->path, "is a symlink to nothing");
 	if (!*p->name) {
 		n = dir;
 		n->inode->mode = e->mode;

@@ -307,6 +307,7 @@ static int take_folder(struct walk *w, struct node *dir, const char *path, struc
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	int r;
 
+	seen_add(w->g->seen, SEEN_SOURCE, path);
 	if (!d) {
 		r = -errno;
 		(void)fd_close(fd);

@@ -51,6 +51,8 @@ static int open_below(const struct root *r, const char *canonical, int flags)
 
 	if (r->fd < 0)
 		return -ENOENT;
+	if (r->tree)
+		seen_add(r->seen, SEEN_ROOT, canonical);
 	if (!r->tree)
 		fd = openat(r->fd, relative(canonical), flags | O_CLOEXEC | O_NOFOLLOW);
 	else

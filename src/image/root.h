@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/lang.h"
+#include "image/seen.h"
 #include "image/tree.h"
 
 #define ROOT_LINKS_MAX 40 /* symlinks followed for one path, as the kernel does */
@@ -19,6 +20,7 @@
 struct root {
 	int fd;			 /* the directory; owned; FD_NONE when there is none */
 	const struct tree *tree; /* what lies over it; borrowed; or NULL */
+	struct seen *seen;	 /* with a tree: notes what is looked at below; or NULL */
 };
 
 #define ROOT()	       ((struct root){ .fd = FD_NONE })

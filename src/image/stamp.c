@@ -79,26 +79,69 @@ static void add_self(crypto_generichash_state *h)
 	add_u64(h, (uint64_t)st.st_mtim.tv_nsec);
 }
 
-int stamp_make(const struct stamp_spec *spec, struct stamp *ret)
+/* What is known before anything is gathered. */
+static int begin(const struct stamp_spec *spec, crypto_generichash_state *h)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(2 * MANIFEST_BYTES_MAX);
 	const struct build *b = spec->build;
-	crypto_generichash_state h;
-	uint64_t newest = 0;
 	int r = manifest_format(&b->manifest, &text);
 
 	if (r < 0)
 		return r;
-	crypto_generichash_init(&h, NULL, 0, STAMP_HASH_BYTES);
-	add_self(&h);
-	add_string(&h, b->name);
-	add(&h, text.data, text.len);
-	add_u64(&h, (uint64_t)b->time_s);
-	add_u64(&h, b->format);
-	add_u64(&h, (uint64_t)spec->level);
-	add_u64(&h, spec->part_bytes);
+	crypto_generichash_init(h, NULL, 0, STAMP_HASH_BYTES);
+	add_self(h);
+	add_string(h, b->name);
+	add(h, text.data, text.len);
+	add_u64(h, (uint64_t)b->time_s);
+	add_u64(h, b->format);
+	add_u64(h, (uint64_t)spec->level);
+	add_u64(h, spec->part_bytes);
 	if (spec->key_id)
-		add(&h, spec->key_id, MINISIGN_ID_BYTES);
+		add(h, spec->key_id, MINISIGN_ID_BYTES);
+	return 0;
+}
+
+static void add_look(void *arg, const void *p, size_t n)
+{
+	add(arg, p, n);
+}
+
+/* The hash of all names of a list and of what they are now. Return: 0; -EBADMSG, -EAGAIN (fresh).
+ */
+static int look_again(const struct stamp_spec *spec, const uint8_t *list, size_t n,
+		      char ret[static 2 * STAMP_HASH_BYTES + 1])
+{
+	const struct build *b = spec->build;
+	uint8_t hash[STAMP_HASH_BYTES];
+	crypto_generichash_state h;
+	uint64_t newest = 0;
+	struct stat root;
+	int r = begin(spec, &h);
+
+	if (r == 0 && fstat(b->root.fd, &root) < 0)
+		r = -errno;
+	if (r < 0)
+		return r;
+	add_u64(&h, root.st_dev);
+	add_u64(&h, root.st_ino);
+	add(&h, list, n);
+	r = seen_again(list, n, b->dirfd, b->root.fd, add_look, &h, &newest);
+	if (r < 0)
+		return r;
+	crypto_generichash_final(&h, hash, sizeof(hash));
+	sodium_bin2hex(ret, 2 * STAMP_HASH_BYTES + 1, hash, sizeof(hash));
+	return newest + STAMP_RACY_NS > b->started_ns ? -EAGAIN : 0;
+}
+
+int stamp_make(const struct stamp_spec *spec, struct stamp *ret)
+{
+	const struct build *b = spec->build;
+	crypto_generichash_state h;
+	uint64_t newest = 0;
+	int r = begin(spec, &h);
+
+	if (r < 0)
+		return r;
 	tree_sort(b->gathered.tree);
 	for (const struct node *n = tree_root(b->gathered.tree); n; n = tree_next(n))
 		add_node(&h, n, &newest);
@@ -168,15 +211,59 @@ bool stamp_matches(int boot_dirfd, const char *name, bool is_signed, const struc
 	if (is_signed && read_published(boot_dirfd, name, ".index.minisig", &both) < 0)
 		return false;
 	want = text_of(s, &both);
-	if (!want || strcmp(want, buffer_str(&noted)) != 0)
+	if (!want || strncmp(want, buffer_str(&noted), strlen(want)) != 0)
 		return false;
 	both.len = n;
 	return has_parts(boot_dirfd, &both);
 }
 
-int stamp_write(int boot_dirfd, const char *name, bool is_signed, const struct stamp *s)
+bool stamp_seen(int boot_dirfd, bool is_signed, const struct stamp_spec *spec)
 {
-	_cleanup_buffer_ struct buffer both = BUFFER(2 * INDEX_BYTES_MAX);
+	_cleanup_buffer_ struct buffer noted = BUFFER(STAMP_TEXT_BYTES),
+				       both = BUFFER(2 * INDEX_BYTES_MAX);
+	const size_t line = 2 * STAMP_HASH_BYTES + 1, head = strlen(MAGIC) + 3 * line;
+	const char *name = spec->build->name;
+	char now[2 * STAMP_HASH_BYTES + 1], index_is[2 * STAMP_HASH_BYTES + 1];
+	uint8_t hash[STAMP_HASH_BYTES];
+	size_t n;
+
+	if (read_published(boot_dirfd, name, ".stamp", &noted) < 0 || noted.len <= head ||
+	    read_published(boot_dirfd, name, ".index", &both) < 0)
+		return false;
+	n = both.len;
+	if (is_signed && read_published(boot_dirfd, name, ".index.minisig", &both) < 0)
+		return false;
+	crypto_generichash(hash, sizeof(hash), both.data, both.len, NULL, 0);
+	sodium_bin2hex(index_is, sizeof(index_is), hash, sizeof(hash));
+	if (memcmp(noted.data, MAGIC, strlen(MAGIC)) ||
+	    memcmp(noted.data + strlen(MAGIC) + line, index_is, line - 1) ||
+	    look_again(spec, noted.data + head, noted.len - head, now) < 0 ||
+	    memcmp(noted.data + strlen(MAGIC) + 2 * line, now, line - 1))
+		return false;
+	both.len = n;
+	return has_parts(boot_dirfd, &both);
+}
+
+/* The stamp's text, and what was looked at, when that is known and old enough. */
+static int whole_text(const char *text, const struct stamp_spec *spec, struct buffer *to)
+{
+	char now[2 * STAMP_HASH_BYTES + 1];
+	const uint8_t *list;
+	size_t n;
+	int r = buffer_append(to, text, strlen(text));
+
+	if (r < 0 || !spec || !seen_list(spec->build->gathered.seen, &list, &n) ||
+	    look_again(spec, list, n, now) < 0)
+		return r;
+	r = buffer_printf(to, "%s\n", now);
+	return r < 0 ? r : buffer_append(to, list, n);
+}
+
+int stamp_write(int boot_dirfd, const char *name, bool is_signed, const struct stamp *s,
+		const struct stamp_spec *spec)
+{
+	_cleanup_buffer_ struct buffer both = BUFFER(2 * INDEX_BYTES_MAX),
+				       whole = BUFFER(STAMP_TEXT_BYTES);
 	_cleanup_free_ char *text = NULL, *path = NULL;
 	int r = read_published(boot_dirfd, name, ".index", &both);
 
@@ -193,6 +280,8 @@ int stamp_write(int boot_dirfd, const char *name, bool is_signed, const struct s
 		(void)unlinkat(boot_dirfd, path, 0); /* an old one matches nothing any more */
 		return 0;
 	}
-	r = file_write(boot_dirfd, path, text, strlen(text), 0644);
+	r = whole_text(text, spec, &whole);
+	if (r == 0)
+		r = file_write(boot_dirfd, path, whole.data, whole.len, 0644);
 	return r < 0 ? log_err(r, "cannot write '%s' in the boot directory", path) : 0;
 }

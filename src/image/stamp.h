@@ -15,7 +15,7 @@
 #include "image/build.h"
 
 #define STAMP_HASH_BYTES 32
-#define STAMP_TEXT_BYTES 4096 /* most of the file */
+#define STAMP_TEXT_BYTES (SEEN_BYTES_MAX + 4096) /* most of the file */
 
 /* A source that changed so shortly before it was looked at may change again and look the same. */
 #define STAMP_RACY_NS 50000000
@@ -37,6 +37,15 @@ _must_check_ int stamp_make(const struct stamp_spec *spec, struct stamp *ret);
 /* Is what is published as @name made of @s? In doubt: no. */
 bool stamp_matches(int boot_dirfd, const char *name, bool is_signed, const struct stamp *s);
 
-/* Note that what is published is made of @s; a racy one is not noted. Logs. */
+/*
+ * Before anything is gathered (@spec's build need only be open): is all that was looked at for what
+ * is published as it was then? That is known for images of archives (seen.h). In doubt: no.
+ */
+bool stamp_seen(int boot_dirfd, bool is_signed, const struct stamp_spec *spec);
+
+/*
+ * Note that what is published is made of @s; a racy one is not noted. With @spec, which may be
+ * NULL, what was looked at is noted too. Logs.
+ */
 _must_check_ int stamp_write(int boot_dirfd, const char *name, bool is_signed,
-			     const struct stamp *s);
+			     const struct stamp *s, const struct stamp_spec *spec);

@@ -273,6 +273,11 @@ int tree_hold(struct tree *t, struct bundle *b)
 	return 0;
 }
 
+const struct bundle *tree_bundle(const struct tree *t, size_t i)
+{
+	return i < t->n_bundles ? t->bundles[i] : NULL;
+}
+
 static int compare_nodes(const void *a, const void *b)
 {
 	const struct node *x = *(struct node *const *)a, *y = *(struct node *const *)b;

@@ -145,6 +145,9 @@ const char *tree_origin(const struct tree *t, uint16_t origin);
 _must_check_ int tree_hold(struct tree *t, struct bundle *b);
 void bundle_free(struct bundle *b);
 
+/* Number @i of those that it keeps. Return: NULL behind the last. */
+const struct bundle *tree_bundle(const struct tree *t, size_t i);
+
 /* Sort all children by the bytes of their names. */
 void tree_sort(struct tree *t);
 

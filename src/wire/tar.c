@@ -234,10 +234,10 @@ int tar_header_parse(const uint8_t block[static TAR_BLOCK_BYTES], struct tar_hea
 	reader_copy(&r, magic, sizeof(magic));
 	if (!memcmp(magic, "ustar  ", MAGIC_BYTES))
 		e = take_gnu(&r, &h);
+	else if (h.type == TAR_SPARSE)
+		return -EOPNOTSUPP; /* another's, with a map elsewhere */
 	else if (!memcmp(magic, "ustar", 6))
 		e = take_ustar(&r, &h);
-	else if (h.type == TAR_SPARSE)
-		e = -EBADMSG;
 	if (e < 0 || r.err)
 		return -EBADMSG;
 	mark_folder(&h);

@@ -457,6 +457,9 @@ printf 'from pax.tar.zst\nfrom oci\nfile mine /mine\nprogram bash\ninit /bin/bas
 zstd -q pax.tar -o pax.tar.zst && sleep 0.1
 t_says "published" 0 "published in" publish
 t_says "nothing changed" 0 "nothing that it is made of has changed" publish
+t "nothing changed: nothing is unpacked to see that" env TMPDIR=/nowhere "$bpboot" image -q stamp.image
+touch oci/index.json && sleep 0.1
+t_says "nothing changed in what a touched source holds" 0 "unchanged in" publish
 zstd -q -f -1 pax.tar -o pax.tar.zst && sleep 0.1
 t "a source changed: built again" eval "! publish | grep -q 'nothing that it is made of'"
 t_says "nothing changed again" 0 "nothing that it is made of has changed" publish

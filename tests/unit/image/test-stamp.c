@@ -255,7 +255,7 @@ static void what_is_published_must_be_there(void **state)
 	assert_false(stamp_matches(f->dirfd, "a", true, &s));
 	for (size_t k = 0; k < ARRAY_SIZE(harm); k++) {
 		publish(f);
-		assert_int_equal(stamp_write(f->dirfd, "a", true, &s), 0);
+		assert_int_equal(stamp_write(f->dirfd, "a", true, &s, NULL), 0);
 		assert_true(stamp_matches(f->dirfd, "a", true, &s));
 		assert_false(stamp_matches(f->dirfd, "a", false, &s));
 		assert_false(stamp_matches(f->dirfd, "b", true, &s));
@@ -265,8 +265,8 @@ static void what_is_published_must_be_there(void **state)
 		assert_false(stamp_matches(f->dirfd, "a", true, &s));
 	}
 	publish(f);
-	assert_int_equal(stamp_write(f->dirfd, "a", true, &s), 0);
-	assert_int_equal(stamp_write(f->dirfd, "a", true, &racy), 0); /* takes the old one away */
+	assert_int_equal(stamp_write(f->dirfd, "a", true, &s, NULL), 0);
+	assert_int_equal(stamp_write(f->dirfd, "a", true, &racy, NULL), 0);
 	assert_int_equal(faccessat(f->dirfd, "a.stamp", F_OK, 0), -1);
 }
 
