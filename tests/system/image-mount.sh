@@ -9,7 +9,7 @@ bpboot=$BUILD/src/cli/bpboot
 cd "$SCRATCH" || exit 1
 vm=
 trap '[ -z "$vm" ] || kill "$vm" 2>/dev/null' EXIT
-for tool in qemu-system-x86_64 busybox cpio setfattr getfattr setfacl getfacl setcap e2fsck; do
+for tool in qemu-system-x86_64 busybox cpio python3 setfattr getfattr setfacl getfacl setcap e2fsck; do
 	if ! command -v $tool >/dev/null || [ ! -d "${KERNEL_CLOUD-}/lib/modules" ]; then
 		echo "skip the kernel mounts an image - needs KERNEL_CLOUD, $tool"
 		exit 0
@@ -32,6 +32,7 @@ done
 ln tree/middle tree/deep/linked && ln -s ../small tree/deep/short && ln -s "$(printf 't%.0s' {1..200})" tree/deep/long
 (cd tree/many && seq -f 'file-%g' 2000 | xargs touch)
 touch "tree/x/$(printf '\377\376\001%.0s' {1..85})" tree/x/$'two\nlines'
+python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("tree/deep/socket")'
 mkfifo tree/deep/fifo && mknod tree/deep/char c 300 70000 && mknod tree/deep/block b 8 1
 chmod 4751 tree/small && chmod 1777 tree/deep && chown 70000:80000 tree/empty tree/deep/a && chmod 700 tree/deep/a
 cp /usr/bin/true tree/capable && setcap cap_net_raw,cap_net_admin+ep tree/capable
