@@ -187,11 +187,13 @@ static void nonsense_is_ignored_with_a_warning(void **state)
 static void blacklist_takes_lists_and_dashes(void **state)
 {
 	struct cmdline *c =
-		parse("rd.driver.blacklist=a-b,c modprobe.blacklist=d virtio_net.napi_tx=0");
+		parse("rd.driver.blacklist=a-b,c modprobe.blacklist=d module_blacklist=e,f "
+		      "virtio_net.napi_tx=0");
 
 	assert_true(cmdline_blacklisted(c, "a_b"));
 	assert_true(cmdline_blacklisted(c, "c"));
 	assert_true(cmdline_blacklisted(c, "d"));
+	assert_true(cmdline_blacklisted(c, "e") && cmdline_blacklisted(c, "f"));
 	assert_false(cmdline_blacklisted(c, "a"));
 	assert_false(cmdline_blacklisted(c, "a_bc"));
 	assert_int_equal(c->n_module_words, 1);

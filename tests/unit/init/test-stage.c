@@ -47,9 +47,66 @@ static void the_record_is_bounded_and_ends_with_the_last_event(void **state)
 	free(b);
 }
 
+static int temporary(void)
+{
+	char path[] = "/tmp/bpboot-console-XXXXXX";
+	int fd = mkostemp(path, O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	assert_int_equal(unlink(path), 0);
+	return fd;
+}
+
+/* What was written, without the times. */
+static const char *text_of(int fd, char *buf, size_t size)
+{
+	ssize_t n = pread(fd, buf, size - 1, 0);
+	char *to = buf;
+
+	assert_true(n >= 0);
+	buf[n] = 0;
+	for (char *p = buf; *p; p++) {
+		if (*p != '.' && (*p < '0' || *p > '9'))
+			*to++ = *p;
+	}
+	*to = 0;
+	return buf;
+}
+
+static void every_console_shows_the_same_and_quiet_what_goes_wrong(void **state)
+{
+	static const char all[] = "bpboot:  link ok: eth up\nbpboot:  dhcp warn: slow\n"
+				  "bpboot:  dhcp fail: none\nbpboot:  retry begin: soon\n";
+	static const char wrong[] = "bpboot:  dhcp warn: slow\nbpboot:  dhcp fail: none\n"
+				    "bpboot:  retry begin: soon\n";
+	char got[512];
+
+	for (int quiet = 0; quiet < 2; quiet++) {
+		struct boot *b = calloc(1, sizeof(*b));
+
+		assert_non_null(b);
+		b->kmsg = b->events = FD_NONE;
+		b->console = temporary();
+		b->consoles[b->n_consoles++] = temporary();
+		b->cmdline.quiet = quiet;
+		reporter_init(&b->reporter, 1);
+		stage_ok(b, REPORT_LINK, "eth0 up");
+		stage_warn(b, REPORT_DHCP, "slow");
+		assert_int_equal(stage_fail(b, REPORT_DHCP, -7, "none"), -7);
+		stage_begin(b, REPORT_RETRY, "soon");
+		assert_string_equal(text_of(b->console, got, sizeof(got)), quiet ? wrong : all);
+		assert_string_equal(text_of(b->consoles[0], got, sizeof(got)), quiet ? wrong : all);
+		fd_close(b->console);
+		fd_close(b->consoles[0]);
+		reporter_deinit(&b->reporter);
+		free(b);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_console_shows_the_same_and_quiet_what_goes_wrong),
 		cmocka_unit_test(the_record_is_bounded_and_ends_with_the_last_event),
 	};
 
