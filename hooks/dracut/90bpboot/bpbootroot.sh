@@ -27,9 +27,19 @@ if ! why=$(/usr/libexec/bpboot/bpboot-root "$@" --obtained "${uptime%%.*}" "$NEW
 fi
 rm -f /run/bpboot/failed
 
-# dracut executes init= of what it takes for the kernel command line.
+# What is executed is the image's init, unless init= says otherwise: dracut takes it for a word of the kernel command
+# line; systemd, where that runs the initramfs, has to be told unless it is systemd again.
 while IFS='=' read -r key value; do
-	[ "$key" != INIT ] || echo "init=$value" >/etc/cmdline.d/99-bpboot.conf
+	[ "$key" = INIT ] || continue
+	echo "init=$value" >/etc/cmdline.d/99-bpboot.conf
+	case $value in
+	/sbin/init | /usr/sbin/init | */systemd/systemd) continue ;;
+	esac
+	[ -d /run/systemd/system ] || continue
+	mkdir -p /run/systemd/system/initrd-switch-root.service.d
+	printf '[Service]\nExecStart=\nExecStart=systemctl --no-block switch-root /sysroot %s\n' "$value" \
+		>/run/systemd/system/initrd-switch-root.service.d/bpboot.conf
+	systemctl daemon-reload
 done </run/bpboot/boot
 [ -e /dev/root ] || ln -s ram0 /dev/root
 exit 0
