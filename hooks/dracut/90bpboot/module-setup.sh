@@ -19,8 +19,8 @@ depends() {
 }
 
 installkernel() {
-	# The ram disk, and ext2, which ext4 serves.
-	hostonly='' instmods brd ext4 af_packet
+	# The ram disk and ext2 (served by ext4), both also for bpboot.zram; the other formats; and what dhclient asks through.
+	hostonly='' instmods brd ext4 zram lz4 loop squashfs erofs overlay af_packet
 }
 
 install() {
