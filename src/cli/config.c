@@ -19,6 +19,7 @@
 #include "serve/cluster.h"
 #include "serve/dnsmasq.h"
 #include "serve/ipxe.h"
+#include "serve/isc_dhcpd.h"
 #include "serve/nodes.h"
 
 #define CLUSTER_FILE "/etc/bpboot/cluster.conf"
@@ -64,8 +65,20 @@ static int format_ipxe_proxy(const struct site_text *s, struct buffer *to)
 	return ipxe_format(&s->cluster, &s->nodes, true, to);
 }
 
+static int format_isc_dhcpd(const struct site_text *s, struct buffer *to)
+{
+	return isc_dhcpd_format(&s->cluster, &s->nodes, to);
+}
+
 /* Every part that we write configuration for. */
-enum { KIND_DNSMASQ, KIND_DNSMASQ_PROXY, KIND_IPXE, KIND_IPXE_PROXY, KIND_MAX_ };
+enum {
+	KIND_DNSMASQ,
+	KIND_DNSMASQ_PROXY,
+	KIND_IPXE,
+	KIND_IPXE_PROXY,
+	KIND_ISC_DHCPD,
+	KIND_MAX_
+};
 static const struct {
 	const char *name;
 	int (*format)(const struct site_text *s, struct buffer *to);
@@ -74,6 +87,7 @@ static const struct {
 	[KIND_DNSMASQ_PROXY] = { "dnsmasq-proxy", format_dnsmasq_proxy },
 	[KIND_IPXE] = { "ipxe", format_ipxe },
 	[KIND_IPXE_PROXY] = { "ipxe-proxy", format_ipxe_proxy },
+	[KIND_ISC_DHCPD] = { "isc-dhcpd", format_isc_dhcpd },
 };
 
 static int format(const struct site_text *s, size_t kind, struct buffer *to)
@@ -215,7 +229,7 @@ static int config_run(void *options, int argc, char **argv)
 	if (kind == KIND_MAX_ && !is_install) {
 		log_err(0,
 			"unknown kind of configuration '%s'; expected dnsmasq, dnsmasq-proxy, "
-			"ipxe, ipxe-proxy or install",
+			"ipxe, ipxe-proxy, isc-dhcpd or install",
 			argv[0]);
 		return COMMAND_USAGE;
 	}
@@ -250,10 +264,11 @@ static const struct option_row config_options[] = {
 const struct command cmd_config = {
 	.name = "config",
 	.args = "KIND",
-	.summary = "the configuration of stock parts: dnsmasq, iPXE",
+	.summary = "the configuration of stock parts: dnsmasq, ISC dhcpd, iPXE",
 	.details =
 		"Kinds:\n"
 		"  dnsmasq   print that of the DHCP and TFTP server for the cluster's nodes\n"
+		"  isc-dhcpd print that of ISC's DHCP server, where TFTP is another's\n"
 		"  ipxe      print boot.ipxe, the script that loads kernel and initrd\n"
 		"  dnsmasq-proxy, ipxe-proxy   the same beside a DHCP server that is not touched\n"
 		"  install   put dnsmasq's and iPXE's where they belong, and iPXE's boot programs "

@@ -21,18 +21,7 @@
 #include "base/addr.h"
 #include "base/log.h"
 #include "serve/dnsmasq.h"
-
-/* Network boot programs, as Debian's package ipxe names them. Loaders that are iPXE already never
- * ask for them. */
-static const struct {
-	const char *tag, *file;
-	int arch; /* RFC 4578, option 93 */
-} firmwares[] = {
-	{ "bios", "undionly.kpxe", 0 },
-	{ "efi-x64", "snponly.efi", 7 },
-	{ "efi-x64", "snponly.efi", 9 },
-	{ "efi-arm64", "snponly-arm64.efi", 11 },
-};
+#include "serve/firmware.h"
 
 /* "KEY=PATH", in quotes, in which nothing but a backslash and a quote means anything. */
 static int put_path(struct buffer *to, const char *key, const char *path, const char *behind)
@@ -98,11 +87,11 @@ static int put_ranges(const struct cluster *c, struct buffer *to)
 
 const char *dnsmasq_boot_program(size_t number)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(firmwares); i++) {
-		if (i > 0 && !strcmp(firmwares[i].file, firmwares[i - 1].file))
+	for (size_t i = 0; i < FIRMWARE_ROWS; i++) {
+		if (i > 0 && !strcmp(firmware_table[i].file, firmware_table[i - 1].file))
 			continue;
 		if (number-- == 0)
-			return firmwares[i].file;
+			return firmware_table[i].file;
 	}
 	return NULL;
 }
@@ -112,18 +101,18 @@ static int put_boot_files(const struct cluster *c, struct buffer *to)
 {
 	int r = buffer_printf(to, "# who asks: firmware by architecture, iPXE, bpboot's init\n");
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(firmwares); i++)
-		r = buffer_printf(to, "dhcp-match=set:%s,option:client-arch,%d\n", firmwares[i].tag,
-				  firmwares[i].arch);
+	for (size_t i = 0; r == 0 && i < FIRMWARE_ROWS; i++)
+		r = buffer_printf(to, "dhcp-match=set:%s,option:client-arch,%d\n",
+				  firmware_table[i].tag, firmware_table[i].arch);
 	if (r == 0)
 		r = buffer_printf(to, "dhcp-match=set:ipxe,175\ndhcp-userclass=set:ipxe,iPXE\n"
 				      "dhcp-vendorclass=set:bpboot," DNSMASQ_VENDOR_CLASS "\n\n"
 				      "# what it loads\n");
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(firmwares); i++) {
-		if (i > 0 && !strcmp(firmwares[i].tag, firmwares[i - 1].tag))
+	for (size_t i = 0; r == 0 && i < FIRMWARE_ROWS; i++) {
+		if (i > 0 && !strcmp(firmware_table[i].tag, firmware_table[i - 1].tag))
 			continue;
 		r = buffer_printf(to, "dhcp-boot=tag:%s,tag:!ipxe,tag:!bpboot,%s\n",
-				  firmwares[i].tag, firmwares[i].file);
+				  firmware_table[i].tag, firmware_table[i].file);
 	}
 	if (r == 0)
 		r = buffer_printf(to, "dhcp-boot=tag:ipxe,tag:!bpboot," DNSMASQ_SCRIPT "\n"
@@ -166,27 +155,34 @@ static int put_root_paths(const struct cluster *c, const struct nodes *t, struct
 	return r < 0 ? r : buffer_append(to, "\n", 1);
 }
 
-/* The address that a node is to have: "10.1.1.0,", or "" when it comes from the range. */
-static int take_address(const struct cluster *c, const struct node *n,
-			char ret[static INET_ADDRSTRLEN + 1])
+int dnsmasq_check_address(const struct cluster *c, const struct node *n)
 {
 	char address[INET_ADDRSTRLEN];
 
-	*ret = 0;
 	if (!n->address.s_addr && !c->range_first.s_addr)
 		return log_err(-EINVAL,
 			       "node %u has no address, and the cluster file has no [dhcp] range= "
 			       "to give it one",
 			       n->number);
-	if (!n->address.s_addr)
-		return 0;
-	ipv4_format(n->address, address);
-	if (!cluster_holds(c, n->address) || n->address.s_addr == c->address.s_addr)
+	if (n->address.s_addr &&
+	    (!cluster_holds(c, n->address) || n->address.s_addr == c->address.s_addr))
 		return log_err(-EINVAL,
 			       "node %u: address %s is not one for a node in the cluster's network",
-			       n->number, address);
-	snprintf(ret, INET_ADDRSTRLEN + 1, "%s,", address);
+			       n->number, ipv4_format(n->address, address));
 	return 0;
+}
+
+/* The address that a node is to have: "10.1.1.0,", or "" when it comes from the range. */
+static int take_address(const struct cluster *c, const struct node *n,
+			char ret[static INET_ADDRSTRLEN + 1])
+{
+	char address[INET_ADDRSTRLEN];
+	int r = dnsmasq_check_address(c, n);
+
+	*ret = 0;
+	if (r == 0 && n->address.s_addr)
+		snprintf(ret, INET_ADDRSTRLEN + 1, "%s,", ipv4_format(n->address, address));
+	return r;
 }
 
 static int put_nodes(const struct cluster *c, const struct nodes *t, bool proxy, struct buffer *to)
@@ -222,11 +218,12 @@ static int put_proxy(const struct cluster *c, struct buffer *to)
 			      ipv4_format(ipv4_mask(c->prefix), (char[INET_ADDRSTRLEN]){ 0 }),
 			      c->unknown == CLUSTER_REFUSE ? "dhcp-ignore=tag:!known\n" : "");
 
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(firmwares); i++)
+	for (size_t i = 0; r == 0 && i < FIRMWARE_ROWS; i++)
 		r = buffer_printf(to,
 				  "pxe-service=tag:!ipxe,%d,\"bpboot\",%s\n"
 				  "pxe-service=tag:ipxe,%d,\"bpboot\"," DNSMASQ_SCRIPT "\n",
-				  firmwares[i].arch, firmwares[i].file, firmwares[i].arch);
+				  firmware_table[i].arch, firmware_table[i].file,
+				  firmware_table[i].arch);
 	return r < 0 ? r : buffer_append(to, "\n", 1);
 }
 

@@ -19,6 +19,9 @@
 /* The network boot programs that firmware is told to load, 0 and up; NULL behind the last. */
 const char *dnsmasq_boot_program(size_t number);
 
+/* Can the node get an address? Return: 0, or -EINVAL, logged. */
+_must_check_ int dnsmasq_check_address(const struct cluster *c, const struct node *n);
+
 /*
  * Append the configuration: of the DHCP and TFTP server of the nodes' network, or, as @proxy, of
  * one beside another DHCP server. Return: 0; -EINVAL when a node can get no address (logged);
