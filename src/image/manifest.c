@@ -17,6 +17,8 @@
 #include "image/tree.h"
 #include "wire/index.h"
 
+#define BYTE_ORDER_MARK "\xef\xbb\xbf"
+
 struct parser {
 	struct lines lines;
 	struct manifest m;
@@ -164,7 +166,9 @@ static int take_program(struct parser *p, struct manifest_entry *e, char **words
 
 static int take_module(struct parser *p, struct manifest_entry *e, char **words, size_t n)
 {
-	if (!*words[0] || strchr(words[0], '/'))
+	size_t len = strlen(words[0]);
+
+	if (len == 0 || strchr(words[0], '/') || (len > 3 && !strcmp(words[0] + len - 3, ".ko")))
 		return fail(p, "'%s' is not the name of a module (no path, no .ko)", words[0]);
 	return take_source(p, words[0], &e->source);
 }
@@ -356,26 +360,46 @@ static int take_attribute(struct parser *p, struct manifest_entry *e, const char
 
 static int find_kind(struct parser *p, const char *word, enum manifest_kind *ret)
 {
+	char known[MANIFEST_ERROR_MAX / 2] = "";
+	size_t len = 0;
+
 	for (unsigned k = 0; k < MANIFEST_KIND_MAX_; k++) {
 		if (!strcmp(kinds[k].name, word)) {
 			*ret = (enum manifest_kind)k;
 			return 0;
 		}
 	}
-	return fail(p,
-		    "unknown line '%.64s'; expected from, packages, file, tree, dir, link, node, "
-		    "program, "
-		    "module, "
-		    "bpslave, "
-		    "needs, gconv, init, name, free or time",
-		    word);
+	for (unsigned k = 0; k < MANIFEST_KIND_MAX_ && len < sizeof(known); k++)
+		len += (size_t)snprintf(known + len, sizeof(known) - len, "%s%s",
+					k == 0			     ? ""
+					: k + 1 < MANIFEST_KIND_MAX_ ? ", "
+								     : " or ",
+					kinds[k].name);
+	return fail(p, "unknown line '%.64s'; expected %s", word, known);
+}
+
+/* Say what a line takes, and which word is too many. */
+static int fail_words(struct parser *p, enum manifest_kind kind, char **words, size_t n)
+{
+	__typeof__(&kinds[0]) k = &kinds[kind];
+	char what[128] = "; that is too little";
+
+	if (n > k->max)
+		snprintf(what, sizeof(what),
+			 "; '%.40s' is too much (what holds blanks stands in double quotes)",
+			 words[k->max]);
+	return fail(p, "'%s' takes %s%s%s%s%s%s%s", k->name, k->args,
+		    k->attributes & MODE ? " [mode=MODE]" : "",
+		    k->attributes & OWNER ? " [owner=USER[:GROUP]]" : "",
+		    k->attributes & INODES ? " [inodes=N]" : "",
+		    k->attributes & CHOICE ? " [image=NAME] [platform=OS/ARCH]" : "",
+		    k->attributes & SYSTEM ? " [variant=NAME] [mirror=URL]" : "", what);
 }
 
 static int take_line(struct parser *p, struct manifest_entry *e)
 {
 	char **words = p->lines.words + 1;
 	size_t n = p->lines.n_words - 1;
-	__typeof__(&kinds[0]) k;
 	int r = find_kind(p, p->lines.words[0], &e->kind);
 
 	if (r < 0)
@@ -389,14 +413,8 @@ static int take_line(struct parser *p, struct manifest_entry *e)
 			break;
 		n--;
 	}
-	k = &kinds[e->kind];
-	if (n < k->min || n > k->max)
-		return fail(p, "'%s' takes %s%s%s%s%s%s", k->name, k->args,
-			    k->attributes & MODE ? " [mode=MODE]" : "",
-			    k->attributes & OWNER ? " [owner=USER[:GROUP]]" : "",
-			    k->attributes & INODES ? " [inodes=N]" : "",
-			    k->attributes & CHOICE ? " [image=NAME] [platform=OS/ARCH]" : "",
-			    k->attributes & SYSTEM ? " [variant=NAME] [mirror=URL]" : "");
+	if (n < kinds[e->kind].min || n > kinds[e->kind].max)
+		return fail_words(p, e->kind, words, n);
 	if (e->kind >= MANIFEST_INIT && p->seen[e->kind])
 		return fail(p, "a second '%s'; there is one for an image", kinds[e->kind].name);
 	p->seen[e->kind] = true;
@@ -450,6 +468,7 @@ int manifest_parse(const void *text, size_t n, struct manifest *ret, unsigned *r
 		   char ret_error[static MANIFEST_ERROR_MAX])
 {
 	_cleanup_free_ struct parser *p = calloc(1, sizeof(*p));
+	size_t skip = 0;
 	int r;
 
 	*ret_line = 0;
@@ -459,7 +478,9 @@ int manifest_parse(const void *text, size_t n, struct manifest *ret, unsigned *r
 	p->error = ret_error;
 	if (n > MANIFEST_BYTES_MAX)
 		return -E2BIG;
-	lines_init(&p->lines, NULL, text, n);
+	if (n >= strlen(BYTE_ORDER_MARK) && !memcmp(text, BYTE_ORDER_MARK, strlen(BYTE_ORDER_MARK)))
+		skip = strlen(BYTE_ORDER_MARK); /* as editors of another system put there */
+	lines_init(&p->lines, NULL, (const char *)text + skip, n - skip);
 	while ((r = lines_next(&p->lines)) == 1) {
 		r = add_line(p);
 		if (r < 0)

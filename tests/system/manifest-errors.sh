@@ -23,13 +23,14 @@ while IFS='|' read -r what line says; do
 done <<'EOT'
 a word in capitals|File one /one|unknown line 'File'; expected
 a word of another program|mknod /dev/x c 1 3|unknown line 'mknod'; expected
+every word is known to the message|ln a b|node, program, module, bpslave, needs, gconv,
 an equals sign|file=one|unknown line 'file=one'; expected
 a section|[files]|unknown line '[files]'; expected
 JSON|{"file": 1}|unknown line '{"file":'; expected
 nothing behind the word|file|'file' takes SOURCE TARGET
-no target|file one|'file' takes SOURCE TARGET
-a word too many|file one /one two|'file' takes SOURCE TARGET
-a name with a blank|file one /my one|'file' takes SOURCE TARGET
+no target|file one|'file' takes SOURCE TARGET [mode=MODE] [owner=USER[:GROUP]]; that is too little
+a word too many|file one /one two|'file' takes SOURCE TARGET [mode=MODE] [owner=USER[:GROUP]]; 'two' is too much
+a name with a blank|file one /my one|'one' is too much (what holds blanks stands in double quotes)
 a target that is not absolute|file one one|target 'one' has to be an absolute path
 a target from here|file one ./one|target './one' has to be an absolute path
 a target with dots|file one /a/../b|must not contain '..'
@@ -46,7 +47,7 @@ an empty owner|file one /one owner=|owner=USER:GROUP
 an owner with two colons|file one /one owner=a:b:c|owner=USER:GROUP
 an owner nobody knows|file one /one owner=nobody-here|is not in the image's /etc/passwd
 an owner with blanks|file one /one owner = root|'file' takes SOURCE TARGET
-an attribute that is none|file one /one perm=0644|'file' takes SOURCE TARGET
+an attribute that is none|file one /one perm=0644|'perm=0644' is too much
 an attribute of another line|tree tr /etc inodes=5|'tree' takes SOURCE TARGET
 a mode for a symlink|link /a b mode=0777|'link' takes TARGET DESTINATION
 a quote that is not closed|file "one /one|quote is not closed
@@ -74,6 +75,7 @@ a program that is a folder|program /bin|'/bin' is not a regular file
 a program that is text|program /etc/passwd|is neither an ELF file nor a script
 two programs in a line|program bash ls|target 'ls' has to be an absolute path
 a module by its path|module kernel/net/x.ko|is not the name of a module
+a module with its suffix|module virtio_net.ko|is not the name of a module (no path, no .ko)
 a module of no kernel|module virtio_net|is of which kernel?
 a library by half a path|needs lib/libm.so|expected the name of a library or an absolute path
 a library that is not there|needs libnone.so.3|library 'libnone.so.3' is not found
@@ -100,6 +102,6 @@ t_says "a NUL" 1 "wrong.image:1: line holds a NUL byte" "$bp" size wrong.image
 t_says "a line without an end" 1 "wrong.image:2: line is longer than 8191 bytes" "$bp" size wrong.image
 printf 'file one /%0300d\n' 7 >wrong.image
 t_says "a name that no file system holds" 1 "has a name of 300 bytes; 255 is the most" "$bp" size wrong.image
-printf 'file one /one\r\n' >wrong.image
-t "lines of another system are taken" "$bp" size wrong.image
+printf '\357\273\277file one /one\r\n' >wrong.image
+t "lines of another system are taken, and a byte order mark" "$bp" size wrong.image
 done_testing
