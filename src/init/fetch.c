@@ -109,7 +109,8 @@ static uint32_t sessions(const struct boot *b)
 		return MIN(b->cmdline.sessions, (uint32_t)FETCH_SESSIONS_MAX);
 	for (size_t i = 0; i < b->index.n_parts; i++)
 		largest = MAX(largest, b->index.parts[i].stored_bytes);
-	return MIN(MAX(FLIGHT_BYTES / largest, (uint32_t)SESSIONS_MIN), (uint32_t)FETCH_SESSIONS);
+	return MIN(MAX(FLIGHT_BYTES / largest, (uint32_t)SESSIONS_MIN),
+		   fetch_parts_sessions(b->urls, b->n_urls));
 }
 
 int fetch_stage(struct boot *b)

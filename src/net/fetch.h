@@ -76,6 +76,9 @@ struct fetch_tuning {
 #define FETCH_SESSIONS	    12
 #define FETCH_SESSIONS_HTTP 4
 
+/* How many parts at once these servers are best asked for. */
+uint32_t fetch_parts_sessions(const struct fetch_url *bases, size_t n);
+
 /* --- one file --- */
 
 struct fetch_blob_ops {

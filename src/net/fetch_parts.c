@@ -473,7 +473,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int revents)
 }
 
 /* One TCP connection is as fast as the link; a second one works while the first is asked anew. */
-static uint32_t sessions_default(const struct fetch_url *bases, size_t n)
+uint32_t fetch_parts_sessions(const struct fetch_url *bases, size_t n)
 {
 	uint32_t sum = 0;
 
@@ -519,7 +519,7 @@ int fetch_parts_new(struct ev_loop *loop, const struct index *index, const struc
 	f->ctx = ctx;
 	f->tuning = tuning ? *tuning : (struct fetch_tuning){ 0 };
 	if (f->tuning.sessions == 0)
-		f->tuning.sessions = sessions_default(bases, n_bases);
+		f->tuning.sessions = fetch_parts_sessions(bases, n_bases);
 	f->tuning.sessions = MIN(f->tuning.sessions, (uint32_t)FETCH_SESSIONS_MAX);
 	for (size_t i = 0; i < n_bases; i++)
 		f->servers.server[i].base = bases[i];

@@ -31,6 +31,7 @@
 #define BREAKS_MAX    3	  /* in a row, without a new byte of the body */
 #define REDIRECTS_MAX 3
 #define READ_BYTES    (64u << 10) /* at once; holds a whole head */
+#define WAKE_AT_BYTES (16u << 10)
 #define WAKE_BYTES    (1u << 20)  /* then others have their turn */
 
 enum state { STATE_CONNECT, STATE_HEAD, STATE_BODY, STATE_DONE };
@@ -265,7 +266,7 @@ static bool on_head(struct http_client *c, const struct http_head *h)
  */
 static void expect(struct http_client *c, uint64_t bytes)
 {
-	int n = (int)MIN(bytes, (uint64_t)READ_BYTES);
+	int n = (int)MIN(bytes, (uint64_t)WAKE_AT_BYTES);
 
 	if (n != c->expected &&
 	    setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n)) == 0)
