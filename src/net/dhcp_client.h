@@ -43,7 +43,7 @@ struct dhcp_client_config {
 			       for 3 s */
 	const char *vendor_class; /* NULL: "bpboot:x86_64". Borrowed */
 	const char *hostname;	  /* told to the server; NULL: none. Borrowed */
-	uint32_t probe_ms; /* for the ARP probe of the address, from the request on; 0: 100 */
+	uint32_t probe_ms; /* for the ARP probe of the address, from the request on; 0: 40 */
 };
 
 struct dhcp_client_ops {
