@@ -18,6 +18,7 @@
 #include "cli/commands.h"
 #include "serve/cluster.h"
 #include "serve/dnsmasq.h"
+#include "serve/file_servers.h"
 #include "serve/ipxe.h"
 #include "serve/isc_dhcpd.h"
 #include "serve/nodes.h"
@@ -70,6 +71,21 @@ static int format_isc_dhcpd(const struct site_text *s, struct buffer *to)
 	return isc_dhcpd_format(&s->cluster, &s->nodes, to);
 }
 
+static int format_tftpd_hpa(const struct site_text *s, struct buffer *to)
+{
+	return tftpd_hpa_format(&s->cluster, to);
+}
+
+static int format_atftpd(const struct site_text *s, struct buffer *to)
+{
+	return atftpd_format(&s->cluster, to);
+}
+
+static int format_nginx(const struct site_text *s, struct buffer *to)
+{
+	return nginx_format(&s->cluster, to);
+}
+
 /* Every part that we write configuration for. */
 enum {
 	KIND_DNSMASQ,
@@ -77,6 +93,9 @@ enum {
 	KIND_IPXE,
 	KIND_IPXE_PROXY,
 	KIND_ISC_DHCPD,
+	KIND_TFTPD_HPA,
+	KIND_ATFTPD,
+	KIND_NGINX,
 	KIND_MAX_
 };
 static const struct {
@@ -88,6 +107,9 @@ static const struct {
 	[KIND_IPXE] = { "ipxe", format_ipxe },
 	[KIND_IPXE_PROXY] = { "ipxe-proxy", format_ipxe_proxy },
 	[KIND_ISC_DHCPD] = { "isc-dhcpd", format_isc_dhcpd },
+	[KIND_TFTPD_HPA] = { "tftpd-hpa", format_tftpd_hpa },
+	[KIND_ATFTPD] = { "atftpd", format_atftpd },
+	[KIND_NGINX] = { "nginx", format_nginx },
 };
 
 static int format(const struct site_text *s, size_t kind, struct buffer *to)
@@ -229,7 +251,7 @@ static int config_run(void *options, int argc, char **argv)
 	if (kind == KIND_MAX_ && !is_install) {
 		log_err(0,
 			"unknown kind of configuration '%s'; expected dnsmasq, dnsmasq-proxy, "
-			"ipxe, ipxe-proxy, isc-dhcpd or install",
+			"ipxe, ipxe-proxy, isc-dhcpd, tftpd-hpa, atftpd, nginx or install",
 			argv[0]);
 		return COMMAND_USAGE;
 	}
@@ -264,11 +286,12 @@ static const struct option_row config_options[] = {
 const struct command cmd_config = {
 	.name = "config",
 	.args = "KIND",
-	.summary = "the configuration of stock parts: dnsmasq, ISC dhcpd, iPXE",
+	.summary = "the configuration of stock parts: servers of DHCP and of files, iPXE",
 	.details =
 		"Kinds:\n"
 		"  dnsmasq   print that of the DHCP and TFTP server for the cluster's nodes\n"
 		"  isc-dhcpd print that of ISC's DHCP server, where TFTP is another's\n"
+		"  tftpd-hpa, atftpd, nginx    that of a server of the boot directory's files\n"
 		"  ipxe      print boot.ipxe, the script that loads kernel and initrd\n"
 		"  dnsmasq-proxy, ipxe-proxy   the same beside a DHCP server that is not touched\n"
 		"  install   put dnsmasq's and iPXE's where they belong, and iPXE's boot programs "
