@@ -63,13 +63,13 @@ static const struct option_row rows[] = {
 	  .letter = 'c',
 	  .type = OPTION_STRING,
 	  .arg = "KIND",
-	  .help = "zstd, gzip or none (zstd)",
+	  .help = "zstd, xz, gzip or none (zstd)",
 	  .offset = offsetof(struct options, compress) },
 	{ .name = "level",
 	  .letter = 'l',
 	  .type = OPTION_U64,
 	  .arg = "N",
-	  .help = "level of compression (zstd 18, gzip 9)",
+	  .help = "level of compression (zstd 18, xz 6, gzip 9)",
 	  .min = 1,
 	  .max = 19,
 	  .offset = offsetof(struct options, level) },
@@ -326,7 +326,7 @@ static int run(void *opts, int argc, char **argv)
 	int r = source_date(&spec.mtime);
 
 	if (o->compress && compress_parse(o->compress, &kind) < 0) {
-		log_err(0, "--compress '%s': expected zstd, gzip or none", o->compress);
+		log_err(0, "--compress '%s': expected zstd, xz, gzip or none", o->compress);
 		return command_usage(&cmd_initrd, "bpboot ");
 	}
 	if (r == 0)

@@ -6,10 +6,9 @@
 #include "base/buffer.h"
 #include "base/lang.h"
 
-enum compress_kind { COMPRESS_ZSTD, COMPRESS_GZIP, COMPRESS_NONE, COMPRESS_KIND_MAX_ };
+enum compress_kind { COMPRESS_ZSTD, COMPRESS_GZIP, COMPRESS_XZ, COMPRESS_NONE, COMPRESS_KIND_MAX_ };
 
-#define COMPRESS_WINDOW_LOG 23 /* of zstd: 8 MiB, which is what unpacking costs a node in memory \
-				*/
+#define COMPRESS_WINDOW_LOG 23 /* of zstd and xz: 8 MiB, a node's memory for unpacking */
 
 const char *compress_name(enum compress_kind k); /* "zstd" */
 
@@ -17,8 +16,8 @@ const char *compress_name(enum compress_kind k); /* "zstd" */
 _must_check_ int compress_parse(const char *name, enum compress_kind *ret);
 
 /*
- * Append @from to @to, compressed. @level: of zstd or gzip; 0 is the default, 18 and 9. Processors
- * are used side by side; the bytes do not depend on their number. Logs.
+ * Append @from to @to, compressed. @level: of zstd, gzip or xz; 0 is the default, 18, 9 and 6.
+ * Processors are used side by side by zstd; the bytes do not depend on their number. Logs.
  */
 _must_check_ int compress_buffer(enum compress_kind kind, int level, const struct buffer *from,
 				 struct buffer *to);

@@ -39,7 +39,7 @@ wait_for 120 linked 0a 0b 0c 0d
 t "e1000e, RTL8139, virtio and USB cards are driven and have a link" linked 0a 0b 0c 0d
 t "no module failed to load" test -z "$(grep -a 'cannot load module' "$log")"
 kill $qemu && wait $qemu 2>/dev/null
-for kind in gzip none; do
+for kind in gzip xz none; do
 	boot virtual $kind
 	wait_for 120 grep -aq 'bpboot: .* start ok' "$log"
 	t "the kernel unpacks $kind" grep -aq 'bpboot: .* start ok' "$log"

@@ -56,11 +56,13 @@ if file -L /bin/busybox 2>/dev/null | grep -q 'statically' || [ -n "$(dpkg -l bu
 else
 	echo "skip the shell is in - no static busybox"
 fi
-for kind in gzip none; do
+for kind in gzip xz none; do
 	"$bp" initrd -q --kernel "$kernel" --modules virtual --compress $kind --output "$SCRATCH/$kind.img"
 done
 t "gzip holds the same archive as zstd" cmp <(zstdcat -q <"$img") <(gzip -dc "$SCRATCH/gzip.img")
 t "none is the same archive" cmp <(zstdcat -q <"$img") "$SCRATCH/none.img"
+t "xz holds the same archive as zstd" cmp <(zstdcat -q <"$img") <(xz -dc "$SCRATCH/xz.img")
+t "xz has the check that the kernel knows" test "$(xz --robot --list "$SCRATCH/xz.img" | awk '$1 == "file" { print $7 }')" = CRC32
 t "gzip carries no name and no time" test "$(od -An -tx1 -j 3 -N 5 "$SCRATCH/gzip.img" | tr -d ' ')" = 0000000000
 window=$(zstd -lv "$img" 2>/dev/null | sed -nE 's/^Window Size: .*\(([0-9]+) B\)/\1/p')
 t "the kernel needs at most 8 MiB to unpack it (window $window)" test "${window:-0}" -le 8388608 -a "${window:-0}" -gt 0
@@ -69,7 +71,7 @@ t_says "an unknown kernel is refused" 1 "no kernel '9.9'" "$bp" initrd --kernel 
 t_says "a directory without a kernel is refused" 1 "is no kernel" "$bp" initrd --kernel "$SCRATCH/keys/" -o "$SCRATCH/x"
 t_says "a missing public key is refused" 1 "bpboot keygen" "$bp" initrd --kernel "$kernel" --key "$SCRATCH/none.pub" -o "$SCRATCH/x"
 t_says "a dynamic init is refused" 1 "linked dynamically" "$bp" initrd --kernel "$kernel" --init /bin/bash -o "$SCRATCH/x"
-t_says "a compression that is none is refused" 2 "expected zstd, gzip or none" "$bp" initrd --compress lzo -o "$SCRATCH/x"
+t_says "a compression that is none is refused" 2 "expected zstd, xz, gzip or none" "$bp" initrd --compress lzo -o "$SCRATCH/x"
 [ ! -e "$SCRATCH/x" ]
 t "a refusal leaves no file" test $? = 0
 t_says "where it cannot write is said" 1 "/proc/nowhere" "$bp" initrd -q --kernel "$kernel" --modules brd -o /proc/nowhere/x
