@@ -55,6 +55,24 @@ static int put_dep(const struct module_list *l, struct buffer *to)
 	return r < 0 ? r : buffer_append(to, "\n", 1);
 }
 
+/* Did a "from" line bring all of them? */
+static bool all_from(struct gather *g, struct modules *kernel, const struct module_list *all)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		_cleanup_free_ char *path = NULL;
+		struct node *n;
+
+		if (asprintf(&path, "/lib/modules/%s/%s", modules_version(kernel),
+			     all->items[i]->rel) < 0) {
+			path = NULL;
+			return false;
+		}
+		if (tree_lookup(g->tree, path, &n) < 0 || !n->origin)
+			return false;
+	}
+	return true;
+}
+
 /* modules.dep of all modules in @all. */
 static int bring_dep(struct gather *g, struct modules *kernel, const struct module_list *all)
 {
@@ -63,6 +81,12 @@ static int bring_dep(struct gather *g, struct modules *kernel, const struct modu
 	struct node *n;
 	int r = 0;
 
+	if (asprintf(&path, "/lib/modules/%s/modules.dep", modules_version(kernel)) < 0) {
+		path = NULL;
+		return log_err(-ENOMEM, "cannot make modules.dep");
+	}
+	if (tree_lookup(g->tree, path, &n) == 0 && gather_gives_way(n) && all_from(g, kernel, all))
+		return 0; /* the list of a whole kernel, which has these too */
 	for (size_t i = 0; r == 0 && i < all->n; i++) {
 		_cleanup_module_list_ struct module_list one = { 0 };
 
@@ -72,10 +96,6 @@ static int bring_dep(struct gather *g, struct modules *kernel, const struct modu
 	}
 	if (r < 0)
 		return r;
-	if (asprintf(&path, "/lib/modules/%s/modules.dep", modules_version(kernel)) < 0) {
-		path = NULL;
-		return log_err(-ENOMEM, "cannot make modules.dep");
-	}
 	r = gather_new(g, NULL, path, INODE_FILE, 0644, &n);
 	if (r < 0)
 		return r;
