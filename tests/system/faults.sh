@@ -23,7 +23,6 @@ end_all() {
 	done
 	wait 2>/dev/null
 }
-below() { echo $((RANDOM % $1)); } # a number below N
 node_at() { nsenter -t "$node" -n "$@"; }
 
 files_start() {
@@ -40,31 +39,31 @@ files_stop() {
 	kill "$files_pid" "$http_pid" 2>/dev/null
 	wait "$files_pid" "$http_pid" 2>/dev/null
 }
-a_part() { # one of the image's parts
-	find "$SCRATCH/boot/parts" -type f | sort | sed -n "$((1 + $(below 8)))p"
+a_part() { # NUMBER: one of the image's parts
+	find "$SCRATCH/boot/parts" -type f | sort | sed -n "$((1 + $1 % 8))p"
 }
 heal_files() { cp -r "$SETS/boot/." "$SCRATCH/boot/"; }
 
-# Each fault: what it does at once, and (after its time) how it ends. dhcp collects options of the DHCP server.
+# What is random is drawn in this shell: a subshell would draw anew, and a seed not tell the boot. Each fault: what it does at once, and (after its time) how it ends. dhcp collects options of the DHCP server.
 dhcp=()
 dhcp_late= files_late=
 declare -A faults=(
-	[dhcp_late]='dhcp_late=$time' [dhcp_deaf]='dhcp+=(deaf=$time)' [dhcp_naks]='dhcp+=(nak=$((1 + $(below 3))))'
-	[dhcp_rubbish]='dhcp+=(garbage=$((50 + $(below 400))) seed=$RANDOM)'
+	[dhcp_late]='dhcp_late=$time' [dhcp_deaf]='dhcp+=(deaf=$time)' [dhcp_naks]='dhcp+=(nak=$((1 + RANDOM % 3)))'
+	[dhcp_rubbish]='dhcp+=(garbage=$((50 + RANDOM % 400)) seed=$RANDOM)'
 	[conflict]='ip address add 10.7.0.50/24 dev s0; dhcp+=(second=10.7.0.51)'
 	[overload]='[ -z "$root" ] || dhcp+=(overload=1)' [files_late]='files_late=$time'
 	[files_restart]=: [unplugged]='ip link set s0 down' [flapping]=:
-	[part_flipped]='printf X | dd of="$(a_part)" bs=1 seek=$(below 900) conv=notrunc status=none'
-	[part_short]='truncate -s $(below 900) "$(a_part)"' [part_longer]='head -c 5000 /dev/zero >>"$(a_part)"'
-	[part_missing]='rm -f "$(a_part)"' [index_missing]='rm -f "$SCRATCH/boot/small.index"'
+	[part_flipped]='printf X | dd of="$(a_part $part)" bs=1 seek=$((RANDOM % 900)) conv=notrunc status=none'
+	[part_short]='truncate -s $((RANDOM % 900)) "$(a_part $part)"' [part_longer]='head -c 5000 /dev/zero >>"$(a_part $part)"'
+	[part_missing]='rm -f "$(a_part $part)"' [index_missing]='rm -f "$SCRATCH/boot/small.index"'
 	[other_key]='cp "$SETS"/foreign/small.index* "$SCRATCH/boot/"'
 	[signature_cut]='truncate -s 40 "$SCRATCH/boot/small.index.minisig"'
 	[index_garbage]='head -c 3000 /dev/urandom >"$SCRATCH/boot/small.index"'
 )
 declare -A ends=(
-	[files_restart]='files_stop; sleep 0.$(below 9); files_start'
+	[files_restart]='files_stop; sleep 0.$((RANDOM % 9)); files_start'
 	[unplugged]='ip link set s0 up'
-	[flapping]='for i in 1 2 3 4 5 6; do ip link set s0 down; sleep 0.$(below 5); ip link set s0 up; sleep 0.$(below 8); done'
+	[flapping]='for i in 1 2 3 4 5 6; do ip link set s0 down; sleep 0.$((RANDOM % 5)); ip link set s0 up; sleep 0.$((RANDOM % 8)); done'
 	[part_flipped]=heal_files [part_short]=heal_files [part_longer]=heal_files [part_missing]=heal_files
 	[index_missing]=heal_files [other_key]=heal_files [signature_cut]=heal_files [index_garbage]=heal_files
 )
@@ -75,14 +74,14 @@ draw() {
 	# shellcheck disable=SC2207
 	names=($(printf '%s\n' "${!faults[@]}" | sort))
 	drawn=() times=()
-	n=$((1 + $(below 3)))
+	n=$((1 + RANDOM % 3))
 	for ((i = 0; i < n; i++)); do
-		drawn+=("${names[$(below ${#names[@]})]}")
-		times+=("$(below 5).$(below 10)")
+		drawn+=("${names[$((RANDOM % ${#names[@]}))]}")
+		times+=("$((RANDOM % 5)).$((RANDOM % 10))")
 	done
 	staying=
-	[ "$(below 5)" != 0 ] || staying=${stay[$(below ${#stay[@]})]}
-	case $(below 4) in
+	[ "$((RANDOM % 5))" != 0 ] || staying=${stay[$((RANDOM % ${#stay[@]}))]}
+	case $((RANDOM % 4)) in
 	0) root= ;;
 	1) root=root=http://$server/small.index ;;
 	2) root=root=tftp://$server/small.index ;;
@@ -95,7 +94,7 @@ verdict() { # SEED RESULT
 }
 
 one_boot() {
-	local i time name # time is for the faults' code
+	local i time name part # time is for the faults' code
 
 	RANDOM=$1
 	mkdir -p "$SCRATCH" && cp -r "$SETS/boot" "$SCRATCH/boot" && ip link set lo up
@@ -106,7 +105,7 @@ one_boot() {
 	ip link add s0 type veth peer name eth0 netns $node && ip link set s0 up && ip address add $server/24 dev s0
 	draw
 	for i in "${!drawn[@]}"; do
-		time=${times[$i]}
+		time=${times[$i]} part=$RANDOM
 		eval "${faults[${drawn[$i]}]}"
 	done
 	case $staying in
