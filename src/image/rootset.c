@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "image/rootset.h"
 
-/* Modules after a bar are those of hardware and services that some kernels do not have. */
+/* Modules after a bar are those of hardware that some kernels do not have. */
 static const struct {
 	const char *kind, *modules;
 } roots[] = {
@@ -22,7 +22,6 @@ static const struct {
 	{ "zram", "zram,lz4,loop" },
 	{ "disk", "ext4|virtio_blk,virtio_scsi,xen-blkfront,hv_storvsc,nvme,ahci,ata_piix,sd_mod,"
 		  "mptspi,vmw_pvscsi,megaraid_sas,mpt3sas,usb-storage,uas" },
-	{ "nfs", "nfs|nfsv3,nfsv4" },
 };
 
 static int add_modules(struct modules *m, const char *kind, const char *names, struct buffer *to)
