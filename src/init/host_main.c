@@ -24,8 +24,8 @@
 #define ROOT_PREFIX "bpboot:" /* as dracut's root= has it */
 
 static const struct boot_stage sequence[] = {
-	{ "network", adopt_stage }, { "root", root_stage },   { "index", index_stage },
-	{ "memory", memory_stage }, { "fetch", fetch_stage }, { "mount", mount_stage },
+	{ "network", adopt_stage },	{ "root", root_stage },	  { "index", index_stage },
+	{ "memory", memory_stage },	{ "fetch", fetch_stage }, { "mount", mount_stage },
 	{ "handover", handover_stage },
 };
 

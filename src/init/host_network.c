@@ -15,7 +15,7 @@
 #include "base/fd.h"
 #include "init/boot.h"
 
-#define HINT                                                                             \
+#define HINT                                                                               \
 	"the distribution's initrd brings the network up, not bpboot: set ip=dhcp on the " \
 	"kernel command line"
 

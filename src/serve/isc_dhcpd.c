@@ -40,8 +40,7 @@ static int put_root_path(const struct cluster *c, const char *image, struct buff
 			     "if substring(option vendor-class-identifier, 0, %zu) = "
 			     "\"" DNSMASQ_VENDOR_CLASS
 			     "\" { option root-path \"tftp://%s/%s.index\"; }",
-			     strlen(DNSMASQ_VENDOR_CLASS), ipv4_format(c->address, server),
-			     image);
+			     strlen(DNSMASQ_VENDOR_CLASS), ipv4_format(c->address, server), image);
 }
 
 /* Who asks, and what it is to load. */
@@ -67,10 +66,9 @@ static int put_subnet(const struct cluster *c, struct buffer *to)
 	char network[INET_ADDRSTRLEN], mask[INET_ADDRSTRLEN], server[INET_ADDRSTRLEN],
 		first[INET_ADDRSTRLEN], last[INET_ADDRSTRLEN];
 	const char *known = c->unknown == CLUSTER_ACCEPT ? "" : " deny unknown-clients;";
-	int r = buffer_printf(to, "subnet %s netmask %s {\n\tnext-server %s;\n",
-			      ipv4_format(c->network, network),
-			      ipv4_format(ipv4_mask(c->prefix), mask),
-			      ipv4_format(c->address, server));
+	int r = buffer_printf(
+		to, "subnet %s netmask %s {\n\tnext-server %s;\n", ipv4_format(c->network, network),
+		ipv4_format(ipv4_mask(c->prefix), mask), ipv4_format(c->address, server));
 
 	if (r == 0 && c->range_first.s_addr)
 		r = buffer_printf(to, "\tpool { range %s %s;%s }\n",
