@@ -25,15 +25,21 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/reader.h"
 #include "image/format.h"
 #include "image/source.h"
 
-#define LEVEL	    15
-#define IN_BYTES    (256u << 10)
-#define BACKLOG	    16 /* blocks a thread, being compressed or waiting for their turn */
-#define THREADS_MAX 16
-#define NO_XATTR    0xffffffffu
-#define ALIGN_BYTES 4096u
+#define LEVEL	       15
+#define IN_BYTES       (256u << 10)
+#define BACKLOG	       16 /* blocks a thread, being compressed or waiting for their turn */
+#define THREADS_MAX    16
+#define ACL_ACCESS     "system.posix_acl_access"
+#define ACL_DEFAULT    "system.posix_acl_default"
+#define ACL_HEAD_BYTES 4 /* version */
+#define ACL_ID_BYTES   4
+#define ACL_GROUP      4 /* tag of the file's own group */
+#define NO_XATTR       0xffffffffu
+#define ALIGN_BYTES    4096u
 
 struct item {
 	const struct node *node;
@@ -51,6 +57,8 @@ struct pass {
 	uint32_t n_items;
 	uint64_t done_bytes;
 	uint8_t *in;
+	size_t n_acls; /* inodes whose access control list is left out */
+	const struct node *first_acl;
 
 	sqfs_super_t super;
 	sqfs_compressor_t *packer, *unpacker;
@@ -145,11 +153,15 @@ static int fail(const struct pass *s, int sqfs)
 	return log_err(err, "cannot write the image");
 }
 
-static int fail_node(int err, const struct node *n, const char *what)
+static void tell_acls(const struct pass *s)
 {
-	_cleanup_free_ char *path = tree_path(n);
+	_cleanup_free_ char *path = s->n_acls ? tree_path(s->first_acl) : NULL;
 
-	return log_err(err, "'%s': %s", path ? path : n->name, what);
+	if (s->n_acls)
+		log_warn(0,
+			 "squashfs has no access control lists: leaving out those of %zu files, "
+			 "the first is '%s'; ext2 and erofs keep them",
+			 s->n_acls, path ? path : s->first_acl->name);
 }
 
 /* --- data --- */
@@ -194,22 +206,59 @@ static int put_file(struct pass *s, struct item *x)
 
 /* --- inodes and folders --- */
 
+/* Has the inode an access control list? */
+static bool has_acl(const struct inode *i)
+{
+	for (size_t k = 0; k < i->n_xattrs; k++) {
+		if (!strcmp(i->xattrs[k].name, ACL_ACCESS) ||
+		    !strcmp(i->xattrs[k].name, ACL_DEFAULT))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * squashfs has no access control lists. With one, the group's bits of the mode are the mask of all
+ * whom it names; without it, they would be the group's own, and might let more in than before. So
+ * they become what the list gives to the group itself.
+ */
+static uint16_t mode_without_acl(const struct inode *i)
+{
+	uint16_t mode = format_mode(i);
+
+	for (size_t k = 0; k < i->n_xattrs; k++) {
+		struct reader r = READER(i->xattrs[k].value, i->xattrs[k].bytes);
+
+		if (strcmp(i->xattrs[k].name, ACL_ACCESS) != 0)
+			continue;
+		reader_skip(&r, ACL_HEAD_BYTES);
+		while (r.left > 0 && !r.err) {
+			uint16_t tag = reader_le16(&r), may = reader_le16(&r);
+
+			reader_skip(&r, ACL_ID_BYTES);
+			if (tag == ACL_GROUP)
+				mode &= (uint16_t)(~0070u | (may & 7u) << 3);
+		}
+	}
+	return mode;
+}
+
 static int put_xattrs(struct pass *s, const struct node *n, sqfs_u32 *ret)
 {
 	const struct inode *i = n->inode;
 	int r = 0;
 
 	*ret = NO_XATTR;
+	if (has_acl(i) && s->n_acls++ == 0)
+		s->first_acl = n;
 	if (i->n_xattrs == 0)
 		return 0;
 	r = sqfs_xattr_writer_begin(s->xattrs, 0);
 	for (size_t k = 0; r == 0 && k < i->n_xattrs; k++) {
 		const struct inode_xattr *x = &i->xattrs[k];
 
-		if (!strncmp(x->name, "system.", 7))
-			return fail_node(-EOPNOTSUPP, n,
-					 "squashfs has no access control lists; ext2 and erofs do, "
-					 "and mode= in the manifest leaves them out");
+		if (!strcmp(x->name, ACL_ACCESS) || !strcmp(x->name, ACL_DEFAULT))
+			continue;
 		r = sqfs_xattr_writer_add(s->xattrs, x->name, x->value, x->bytes);
 	}
 	if (r == 0)
@@ -259,7 +308,7 @@ static int put_entries(struct pass *s, const struct node *n, sqfs_u32 xattr,
 		const struct inode *i = n->children[k]->inode;
 
 		r = sqfs_dir_writer_add_entry(s->entries, n->children[k]->name, i->number,
-					      s->items[i->number].where, format_mode(i));
+					      s->items[i->number].where, mode_without_acl(i));
 	}
 	if (r == 0)
 		r = sqfs_dir_writer_end(s->entries);
@@ -313,7 +362,7 @@ static int put_inode(struct pass *s, struct item *x)
 		r = sqfs_id_table_id_to_index(s->ids, i->gid, &g->base.gid_idx);
 	if (r != 0)
 		return fail(s, r);
-	g->base.mode = format_mode(i);
+	g->base.mode = mode_without_acl(i);
 	g->base.mod_time = (sqfs_u32)s->job->time_s;
 	g->base.inode_number = i->number;
 	sqfs_meta_writer_get_position(s->inodes, &block, &offset);
@@ -489,6 +538,7 @@ int squashfs_write(const struct format_job *job, int fd, struct format_result *r
 	r = put_all(s, (unsigned)MIN(MAX(processors, 1L), (long)THREADS_MAX));
 	if (r == 0)
 		*ret = (struct format_result){ .image_bytes = s->size };
+	tell_acls(s);
 	drop_parts(s);
 	free(s);
 	return r;
