@@ -41,8 +41,22 @@ prepare() {
 	cp -r "$sets/boot/." "$sets/flipped"
 	flip_a_bit
 	several_servers
+	foreign_machine || return 1
 	"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --key "$sets/keys/sign.pub" --min-counter 7 \
 		--output "$sets/counter.img" --quiet
+}
+
+# An image for another architecture: its init is an ELF header that says AArch64, and one segment.
+foreign_machine() {
+	{
+		printf '\177ELF\2\1\1\0\0\0\0\0\0\0\0\0\2\0\267\0\1\0\0\0\0\0@\0\0\0\0\0@\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0'
+		printf '\0\0\0\0@\0008\0\1\0@\0\0\0\0\0\1\0\0\0\5\0\0\0\0\0\0\0\0\0\0\0\0\0@\0\0\0\0\0\0\0@\0\0\0\0\0'
+		printf 'x\0\0\0\0\0\0\0x\0\0\0\0\0\0\0\0\20\0\0\0\0\0\0'
+	} >"$sets/arm-init"
+	chmod 755 "$sets/arm-init"
+	echo "program $(readlink -f "$sets/arm-init") /sbin/init" >"$sets/arm.image"
+	"$bpboot" image --quiet --key "$sets/keys/sign.key" --output "$sets/boot" "$sets/arm.image" &&
+		grep -q '^arch aarch64' "$sets/boot/arm.index"
 }
 
 # What servers give that are not up to date: one has the index, and an older image's parts alone (none of this one's but
@@ -252,6 +266,17 @@ case_old_counter() {
 	log_says "an index older than this initrd accepts" 'index +FAIL +.*its counter is 1'
 }
 
+case_other_machine() {
+	master
+	vm_dnsmasq "$sets/boot" --dhcp-boot=arm.index
+	boot 160 virtio-net-pci ""
+	console "an image for another architecture" \
+		'index fail: arm.index: the image is for aarch64, this machine is x86_64'
+	retries "an image for another architecture"
+	silent "an image for another architecture: nothing was fetched" 'fetch begin|mount ok'
+	log_says "an image for another architecture" 'index +FAIL +.*the image is for aarch64'
+}
+
 case_bit_flipped() {
 	master
 	vm_dnsmasq "$sets/flipped" --dhcp-boot=small.index
@@ -417,7 +442,7 @@ case_options() {
 	silent "a DHCP answer full of traps: init lives" 'Attempted to kill init|segfault|mount ok'
 }
 
-cases="server_stops several_servers old_counter no_driver no_nic link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell
+cases="server_stops several_servers old_counter other_machine no_driver no_nic link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell
 	break panic second_nic late_nic memory naks options malformed"
 
 if [ "${1-}" = --case ]; then
