@@ -2,7 +2,6 @@
  * tftp_linger.c - the socket of a TFTP transfer after its end
  */
 #include <ev.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "base/fd.h"
@@ -17,11 +16,12 @@
 struct lingerer {
 	struct ev_io io;
 	struct ev_timer timer;
-	int fd;
+	int fd; /* 0: this place is free */
 	unsigned answers;
 };
 
-static unsigned n_lingering;
+/* Nobody's memory: transfers and their owners are gone by now. */
+static struct lingerer lingering[LINGER_MAX];
 
 static void on_readable(struct ev_loop *loop, struct ev_io *io, int revents)
 {
@@ -53,20 +53,23 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *timer, int revents)
 	ev_io_stop(loop, &l->io);
 	ev_timer_stop(loop, &l->timer);
 	fd_close(l->fd);
-	free(l);
-	n_lingering--;
+	l->fd = 0;
 }
 
 void tftp_linger(struct ev_loop *loop, int fd)
 {
-	struct lingerer *l = n_lingering < LINGER_MAX ? calloc(1, sizeof(*l)) : NULL;
+	struct lingerer *l = NULL;
 
+	for (size_t i = 0; i < LINGER_MAX && !l; i++) {
+		if (lingering[i].fd == 0)
+			l = &lingering[i];
+	}
 	if (!l) {
 		fd_close(fd);
 		return;
 	}
-	n_lingering++;
 	l->fd = fd;
+	l->answers = 0;
 	ev_io_init(&l->io, on_readable, fd, EV_READ);
 	ev_timer_init(&l->timer, on_timer, LINGER_S, 0.);
 	l->io.data = l->timer.data = l;
