@@ -21,10 +21,10 @@ boot() { # KIND COMPRESSION
 	"$bp" initrd -q --kernel "$KERNEL_FULL" --modules "$1" --compress "$2" --level 3 --output "$SCRATCH/initrd.img" || return 1
 	qemu-system-x86_64 -accel tcg -m 512 -nodefaults -display none -no-reboot -serial "file:$log" \
 		-kernel "$KERNEL_FULL"/boot/vmlinuz-* -initrd "$SCRATCH/initrd.img" -append "console=ttyS0 no_timer_check" \
-		-netdev user,id=a,restrict=on -device e1000e,netdev=a,mac=52:54:00:00:00:0a \
-		-netdev user,id=b,restrict=on -device rtl8139,netdev=b,mac=52:54:00:00:00:0b \
-		-netdev user,id=c,restrict=on -device virtio-net-pci,netdev=c,mac=52:54:00:00:00:0c \
-		-netdev user,id=d,restrict=on -device qemu-xhci -device usb-net,netdev=d,mac=52:54:00:00:00:0d \
+		-netdev hubport,id=a,hubid=1 -device e1000e,netdev=a,mac=52:54:00:00:00:0a \
+		-netdev hubport,id=b,hubid=1 -device rtl8139,netdev=b,mac=52:54:00:00:00:0b \
+		-netdev hubport,id=c,hubid=1 -device virtio-net-pci,netdev=c,mac=52:54:00:00:00:0c \
+		-netdev hubport,id=d,hubid=1 -device qemu-xhci -device usb-net,netdev=d,mac=52:54:00:00:00:0d \
 		</dev/null >/dev/null 2>&1 &
 	qemu=$!
 }
