@@ -186,7 +186,7 @@ for ((seed = first; seed < first + boots; seed++)); do
 		wait -n
 		running=$((running - 1))
 	fi
-	unshare --net --mount --propagation private bash "$0" --boot $seed >"$SCRATCH/$seed.out" 2>&1 &&
+	unshare --net --mount --pid --fork --kill-child --mount-proc bash "$0" --boot $seed >"$SCRATCH/$seed.out" 2>&1 &&
 		rm -rf "${SCRATCH:?}/$seed" &
 	running=$((running + 1))
 done
