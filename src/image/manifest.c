@@ -100,6 +100,8 @@ static int take_packages(struct parser *p, struct manifest_entry *e, char **word
 		if (k == 0 || strspn(words[i], allowed) != k || words[i][0] == '-')
 			return fail(p, "'%.64s' is not the name of a %s", words[i],
 				    i ? "package" : "suite");
+		if (!strncmp(words[i], "variant=", 8) || !strncmp(words[i], "mirror=", 7))
+			return fail(p, "'%.64s' stands behind the packages' names", words[i]);
 		if (i == 0)
 			continue;
 		if (len + k + 2 > sizeof(names))

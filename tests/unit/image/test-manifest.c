@@ -46,6 +46,7 @@ static void mistakes_are_found_in_their_line(void **state)
 		{ "packages\n", 1, "'packages' takes SUITE [PACKAGE...] [variant=NAME]" },
 		{ "packages --hook\n", 1, "is not the name of a suite" },
 		{ "packages s $(x)\n", 1, "is not the name of a package" },
+		{ "packages s variant=a b\n", 1, "stands behind the packages' names" },
 		{ "packages s\npackages t\n", 2, "a second 'packages'; name all in line 1" },
 		{ "file a b\n", 1, "target 'b' has to be an absolute path" },
 		{ "file a /x/../y\n", 1, "must not contain '..'" },
