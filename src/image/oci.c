@@ -153,18 +153,11 @@ int oci_add_layer(struct blobs *s, struct oci_image *i, const struct oci_layer *
 	return 0;
 }
 
-/* What the configuration says of the machine that the image is for. */
-static int take_config(struct blobs *s, const json_t *manifest, const char *platform,
-		       struct oci_image *to)
+int oci_take_config(const struct blobs *s, const json_t *config, const char *platform,
+		    struct oci_image *to)
 {
-	_cleanup_json_ json_t *config = NULL;
-	const char *os, *architecture;
-	int r = oci_blob_json(s, json_object_get(manifest, "config"), &config);
+	const char *os = oci_text(config, "os"), *architecture = oci_text(config, "architecture");
 
-	if (r < 0)
-		return r;
-	os = oci_text(config, "os");
-	architecture = oci_text(config, "architecture");
 	if (platform && os && architecture &&
 	    !oci_platform_is(platform, os, architecture, oci_text(config, "variant")))
 		return blobs_error(-ENOENT, "'%s' is for %s/%s, not for %s", s->what, os,
@@ -172,6 +165,15 @@ static int take_config(struct blobs *s, const json_t *manifest, const char *plat
 	snprintf(to->architecture, sizeof(to->architecture), "%s",
 		 architecture ? architecture : "");
 	return 0;
+}
+
+static int take_config(struct blobs *s, const json_t *manifest, const char *platform,
+		       struct oci_image *to)
+{
+	_cleanup_json_ json_t *config = NULL;
+	int r = oci_blob_json(s, json_object_get(manifest, "config"), &config);
+
+	return r < 0 ? r : oci_take_config(s, config, platform, to);
 }
 
 static int take_layers(struct blobs *s, const json_t *manifest, struct oci_image *to)

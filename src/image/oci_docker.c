@@ -112,7 +112,7 @@ static int take_layers(struct blobs *s, const json_t *image, const json_t *confi
 int oci_docker(struct blobs *s, const char *name, const char *platform, struct oci_image *ret)
 {
 	_cleanup_json_ json_t *images = NULL, *config = NULL;
-	const char *file, *os, *architecture;
+	const char *file;
 	char digest[OCI_DIGEST_MAX];
 	json_t *image = NULL;
 	int r = oci_json(s, "manifest.json", NULL, &images);
@@ -127,15 +127,7 @@ int oci_docker(struct blobs *s, const char *name, const char *platform, struct o
 	r = digest_of(s, file, digest, sizeof(digest));
 	if (r == 0)
 		r = oci_json(s, file, digest, &config);
-	if (r < 0)
-		return r;
-	os = oci_text(config, "os");
-	architecture = oci_text(config, "architecture");
-	if (platform && os && architecture &&
-	    !oci_platform_is(platform, os, architecture, oci_text(config, "variant")))
-		return blobs_error(-ENOENT, "'%s' is for %s/%s, not for %s", s->what, os,
-				   architecture, platform);
-	snprintf(ret->architecture, sizeof(ret->architecture), "%s",
-		 architecture ? architecture : "");
-	return take_layers(s, image, config, ret);
+	if (r == 0)
+		r = oci_take_config(s, config, platform, ret);
+	return r < 0 ? r : take_layers(s, image, config, ret);
 }

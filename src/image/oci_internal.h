@@ -27,6 +27,13 @@ const char *oci_text(const json_t *object, const char *key);
 bool oci_platform_is(const char *platform, const char *os, const char *architecture,
 		     const char *variant);
 
+/*
+ * What the configuration says of the machine that the image is for. Return: 0, or -ENOENT when it
+ * is not @platform; logs.
+ */
+_must_check_ int oci_take_config(const struct blobs *s, const json_t *config, const char *platform,
+				 struct oci_image *to);
+
 /* Append to a list for a message, up to its size. */
 void oci_list(char *to, size_t n, const char *fmt, ...) _printf_(3, 4);
 
