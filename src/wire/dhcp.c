@@ -220,7 +220,7 @@ static void text_copy(char *to, size_t max, const uint8_t *s, size_t n)
 		to[len] = s[len] >= 0x20 && s[len] < 0x7f ? (char)s[len] : '?';
 		len++;
 	}
-	to[len] = 0;
+	memset(to + len, 0, max - len); /* nothing of what stood there before stays */
 }
 
 static void option_text(const struct options *o, uint8_t code, char *to, size_t max)

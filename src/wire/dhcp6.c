@@ -85,6 +85,7 @@ static void take_dns(struct reader r, struct dhcp6_reply *p)
 {
 	if (r.left % sizeof(p->dns[0]) != 0)
 		return;
+	memset(p->dns, 0, sizeof(p->dns));
 	for (p->n_dns = 0; r.left > 0 && p->n_dns < DHCP6_DNS_MAX; p->n_dns++)
 		reader_copy(&r, &p->dns[p->n_dns], sizeof(p->dns[0]));
 }
