@@ -38,7 +38,8 @@ ask() {
 #  lacks:    ldd finds not all libraries (a JDK's libjvm.so, libsystemd-shared of libsystemd-core: the program that opens
 #            them has them loaded already). We have to fail and name one of those that ldd does not find.
 #  foreign:  the interpreter is not glibc's, so that ldd says "not a dynamic executable" (klibc, musl, x32 without its
-#            loader). We have to name that very interpreter, or to say that it is not found.
+#            loader), or the object is of another machine. We have to name that very interpreter, or to say that it,
+#            or a library of that machine, is not found.
 judge() {
 	cat >judge.py <<'EOT'
 import os, re, subprocess, sys
@@ -50,6 +51,9 @@ def interpreter(path):
     out = subprocess.run(["readelf", "-lW", path], capture_output=True, text=True).stdout
     m = re.search(r"Requesting program interpreter: (.*)\]", out)
     return m.group(1) if m else None
+def machine(path):
+    with open(path, "rb") as f:
+        return f.read(20)[18:20]
 def verdict(path, ldd, we):
     lost = re.findall(r"^\s*(\S+) => not found", ldd, re.M)
     failed = we.startswith("bpboot: ")
@@ -57,6 +61,9 @@ def verdict(path, ldd, we):
         return "lacks" if failed and any("library '%s' is not found" % x in we for x in lost) else None
     if "not a dynamic executable" in ldd:
         i = interpreter(path)
+        if i is None and machine(path) != machine(sys.executable):
+            named = we.split("\n") if we else []
+            return "foreign" if "is not found" in we or all(machine(x) == machine(path) for x in named) else None
         if i is None:
             return "same" if not we else None
         if "library '" in we and "is not found" in we:
