@@ -226,6 +226,7 @@ case_server_stops() {
 case_several_servers() {
 	local name="several servers, most of them useless" a at
 
+	echo 0 >/proc/sys/net/ipv4/icmp_ratelimit # of this namespace: every refusal is sent
 	master
 	vm_dnsmasq "$sets/boot"
 	wait_for 10 sh -c "ss -Hlun 'sport = :69' | grep -q ." # it does not take the addresses that come now
@@ -249,7 +250,7 @@ case_several_servers() {
 	console "$name: the boot succeeds" 'the root runs' 120
 	silent "$name: in the first attempt" 'retry begin'
 	log_says "$name: the silent one is named" 'index +warn +.*no answer from .*10.77.0.99.*; asking 10.77.0.2'
-	log_says "$name: the one that is not there is named" 'index +warn +.*no (TFTP server at|answer from the TFTP server) 10.77.0.2.*; asking 10.77.0.3'
+	log_says "$name: the one that is not there is named" 'index +warn +.*no TFTP server at 10.77.0.2.*; asking 10.77.0.3'
 	log_says "$name: the wrong key is named" 'index +warn +.*signed by another key.*; asking 10.77.0.4'
 }
 
