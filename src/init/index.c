@@ -29,36 +29,42 @@ _Static_assert(FETCH_WHY_MAX >= VERIFY_WHY_MAX, "one buffer serves both");
 struct wait {
 	struct boot *b;
 	int pending;
+	bool over; /* nothing that is still to come would change the outcome */
 	int err;
 	char why[FETCH_WHY_MAX];
 };
 
 struct file {
 	struct wait *w;
+	bool is_index;
 	struct fetch_blob *blob;
 	struct buffer data;
 };
 
+/* What became of the index says more than what became of its signature, whose failure waits. */
 static void on_done(void *ctx, int err, const char *why, struct buffer *data)
 {
 	struct file *f = ctx;
+	struct wait *w = f->w;
 
-	if (err < 0 && f->w->err == 0) {
-		f->w->err = err;
-		snprintf(f->w->why, sizeof(f->w->why), "%s", why);
+	if (err < 0 && (w->err == 0 || f->is_index)) {
+		w->err = err;
+		snprintf(w->why, sizeof(w->why), "%s", why);
 	}
 	if (err == 0) {
 		f->data = *data;
 		*data = BUFFER(data->max);
 	}
-	if (--f->w->pending == 0 || err < 0)
-		ev_break(f->w->b->loop, EVBREAK_ONE);
+	w->over = --w->pending == 0 || (err < 0 && f->is_index);
+	if (w->over)
+		ev_break(w->b->loop, EVBREAK_ONE);
 }
 
 static void on_slow(struct ev_loop *loop, struct ev_timer *t, int events)
 {
 	struct wait *w = t->data;
 
+	w->over = true;
 	w->err = -ETIMEDOUT;
 	snprintf(w->why, sizeof(w->why), "the server is too slow with the index");
 	ev_break(loop, EVBREAK_ONE);
@@ -82,6 +88,7 @@ static int fetch_both(struct boot *b, const struct fetch_url *url, uint32_t pati
 	else
 		memcpy(sig_url.path + n, SIGNATURE_SUFFIX, sizeof(SIGNATURE_SUFFIX));
 	index->w = sig->w = &w;
+	index->is_index = true;
 	if (r == 0)
 		r = fetch_blob_new(b->loop, url, INDEX_BYTES_MAX, &tuning, &ops, index,
 				   &index->blob);
@@ -94,7 +101,7 @@ static int fetch_both(struct boot *b, const struct fetch_url *url, uint32_t pati
 	slow.data = &w;
 	if (b->n_urls > 1)
 		ev_timer_start(b->loop, &slow);
-	while (r == 0 && w.pending > 0 && w.err == 0)
+	while (r == 0 && !w.over)
 		ev_run(b->loop, 0);
 	ev_timer_stop(b->loop, &slow);
 	fetch_blob_free(index->blob);
