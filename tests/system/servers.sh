@@ -50,12 +50,13 @@ serve() {
 	pids+=($!)
 	wait_for 5 sh -c "ss -Hlun 'src $1 and sport = :69' | grep -q ."
 }
-# relay PORT OPTION...: in front of 127.0.0.1
-relay() {
-	"$BUILD/tests/tools/udp-relay" 127.0.0.1:"$1" 127.0.0.1:69 "${@:2}" >"$SCRATCH/relay.$1" 2>&1 &
+# relay_to SERVER PORT OPTION...: in front of that one
+relay_to() {
+	"$BUILD/tests/tools/udp-relay" 127.0.0.1:"$2" "$1":69 "${@:3}" >"$SCRATCH/relay.$2" 2>&1 &
 	pids+=($!)
-	wait_for 5 grep -q ready "$SCRATCH/relay.$1"
+	wait_for 5 grep -q ready "$SCRATCH/relay.$2"
 }
+relay() { relay_to 127.0.0.1 "$@"; }
 stop_last() {
 	kill "${pids[-1]}" 2>/dev/null
 	wait "${pids[-1]}" 2>/dev/null
@@ -71,12 +72,17 @@ at=tftp://127.0.0.1/image.index
 
 serve 127.0.0.1 all || not_ok "dnsmasq starts" "$(cat "$SCRATCH"/log.*)"
 serve 127.0.0.2 all
+# As fast as each other, whichever gets more of this machine's processors.
 spread() {
-	parts 20 $at tftp://127.0.0.2/image.index || return 1
+	parts 20 tftp://127.0.0.1:6905/image.index tftp://127.0.0.1:6906/image.index || return 1
 	echo "$(served 127.0.0.1) and $(served 127.0.0.2) parts"
 	[ "$(served 127.0.0.1)" -ge 8 ] && [ "$(served 127.0.0.2)" -ge 8 ]
 }
+relay_to 127.0.0.1 6905 --rate 4000000
+relay_to 127.0.0.2 6906 --rate 4000000
 t "two servers share the parts" spread
+stop_last
+stop_last
 
 relay 6901 --rate 1000
 t "a server of 1 KB/s: its parts come from the other" parts 6 $at tftp://127.0.0.1:6901/image.index
