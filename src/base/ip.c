@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/addr.h"
+#include "base/fd.h"
 #include "base/ip.h"
 #include "base/parse.h"
 
@@ -101,7 +102,10 @@ struct ipaddr ip_sock_host(const union ip_sock *s)
 {
 	struct ipaddr a = { .family = s->sa.sa_family };
 
-	if (a.family == AF_INET6) {
+	if (a.family == AF_INET6 && IN6_IS_ADDR_V4MAPPED(&s->in6.sin6_addr)) {
+		a.family = AF_INET;
+		memcpy(&a.v4, s->in6.sin6_addr.s6_addr + 12, sizeof(a.v4));
+	} else if (a.family == AF_INET6) {
 		a.v6 = s->in6.sin6_addr;
 		a.scope = s->in6.sin6_scope_id;
 	} else {
@@ -120,4 +124,32 @@ bool ip_sock_same_host(const union ip_sock *a, const union ip_sock *b)
 	struct ipaddr x = ip_sock_host(a), y = ip_sock_host(b);
 
 	return ip_equal(&x, &y);
+}
+
+static int bind_one(const union ip_sock *at, int type, int *ret_fd)
+{
+	_cleanup_close_ int fd = socket(at->sa.sa_family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int on = 1, off = 0;
+
+	if (fd < 0 ||
+	    (type == SOCK_STREAM &&
+	     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0) ||
+	    (at->sa.sa_family == AF_INET6 &&
+	     setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) < 0) ||
+	    bind(fd, &at->sa, ip_sock_bytes(at)) < 0)
+		return -errno;
+	*ret_fd = TAKE_FD(fd);
+	return 0;
+}
+
+int ip_bind(const struct ipaddr *at, uint16_t port, int type, int *ret_fd)
+{
+	const struct ipaddr all4 = { .family = AF_INET }, all6 = { .family = AF_INET6 };
+	union ip_sock s = ip_sock(ip_is_set(at) ? at : &all6, port);
+	int r = bind_one(&s, type, ret_fd);
+
+	if (ip_is_set(at) || (r != -EAFNOSUPPORT && r != -EADDRNOTAVAIL))
+		return r;
+	s = ip_sock(&all4, port);
+	return bind_one(&s, type, ret_fd);
 }

@@ -56,6 +56,12 @@ static inline bool ip_is_set(const struct ipaddr *a)
 /* The socket address of @a and @port (host order). */
 union ip_sock ip_sock(const struct ipaddr *a, uint16_t port);
 socklen_t ip_sock_bytes(const union ip_sock *s);
-struct ipaddr ip_sock_host(const union ip_sock *s);
+struct ipaddr ip_sock_host(const union ip_sock *s); /* an IPv4-mapped one as IPv4 */
 uint16_t ip_sock_port(const union ip_sock *s); /* host order */
 bool ip_sock_same_host(const union ip_sock *a, const union ip_sock *b);
+
+/*
+ * A bound socket of @type (SOCK_STREAM, SOCK_DGRAM) that does not block; @at not set: on all
+ * addresses of both families, or of IPv4 where the kernel has no IPv6. Return: 0 or negative errno.
+ */
+_must_check_ int ip_bind(const struct ipaddr *at, uint16_t port, int type, int *ret_fd);

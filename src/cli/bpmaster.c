@@ -190,7 +190,7 @@ static int configure(struct running *run, struct master_config *c)
 		if (r < 0)
 			return r;
 		run->has_cluster = true;
-		c->address = run->cluster.master_address;
+		c->address = ip_from_v4(run->cluster.master_address);
 		c->port = (uint16_t)run->cluster.master_port;
 		c->log_port = (uint16_t)run->cluster.master_log_port;
 		c->state = run->cluster.master_state;
@@ -198,8 +198,9 @@ static int configure(struct running *run, struct master_config *c)
 		c->key = run->cluster.master_key;
 		accept = run->cluster.unknown == CLUSTER_ACCEPT;
 	}
-	if (o->address && ipv4_parse(o->address, &c->address) < 0)
-		return log_err(-EINVAL, "--address '%s'", o->address);
+	if (o->address && ip_parse(o->address, &c->address) < 0)
+		return log_err(-EINVAL, "--address '%s': expected an address, like 10.0.0.1 or ::",
+			       o->address);
 	if (o->unknown && strcmp(o->unknown, "accept") && strcmp(o->unknown, "refuse"))
 		return log_err(-EINVAL, "--unknown '%s': expected refuse or accept", o->unknown);
 	c->accept_unknown = o->unknown ? !strcmp(o->unknown, "accept") : accept;

@@ -1,7 +1,6 @@
 /*
  * bpstat.c - the program `bpstat`: what the nodes are doing
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <jansson.h>
 #include <netdb.h>
@@ -97,11 +96,11 @@ static int print_long(const struct caller_nodes *known, const struct nodeset *ch
 	       "Address", "Since", "Mode", "Jobs", "Kernel");
 	for (size_t i = 0; i < chosen->n; i++) {
 		const struct message_node *n = caller_node(known, chosen->numbers[i]);
-		char mode[11], mac[MAC_STR_MAX], address[INET_ADDRSTRLEN], since[SINCE_MAX];
+		char mode[11], mac[MAC_STR_MAX], address[IP_STR_MAX], since[SINCE_MAX];
 
 		printf("%-6u %-8s %-15s %-17s %-15s %-19s %-10s %4u %s\n", n->number, n->state,
 		       *n->name ? n->name : "-", mac_format(&n->mac, mac),
-		       n->address.s_addr ? ipv4_format(n->address, address) : "-",
+		       ip_is_set(&n->address) ? ip_format(&n->address, address) : "-",
 		       since_text(n->since_ms, since), mode_text(n->mode, mode), n->jobs,
 		       *n->release ? n->release : "-");
 		if (*n->words)
@@ -117,7 +116,7 @@ static int print_json(const struct caller_nodes *known, const struct nodeset *ch
 
 	for (size_t i = 0; list && i < chosen->n; i++) {
 		const struct message_node *n = caller_node(known, chosen->numbers[i]);
-		char mac[MAC_STR_MAX], address[INET_ADDRSTRLEN], boot[9];
+		char mac[MAC_STR_MAX], address[IP_STR_MAX], boot[9];
 
 		snprintf(boot, sizeof(boot), "%08x", n->boot);
 		if (json_array_append_new(
@@ -125,7 +124,7 @@ static int print_json(const struct caller_nodes *known, const struct nodeset *ch
 			    json_pack("{si ss ss ss ss ss si si si si sI ss ss sb}", "node",
 				      (int)n->number, "status", n->state, "name", n->name, "mac",
 				      mac_format(&n->mac, mac), "address",
-				      n->address.s_addr ? ipv4_format(n->address, address) : "",
+				      ip_format(&n->address, address),
 				      "boot", boot, "mode", (int)n->mode, "user", (int)n->uid,
 				      "group", (int)n->gid, "jobs", (int)n->jobs, "since_ms",
 				      (json_int_t)n->since_ms, "kernel", n->release, "words",
@@ -140,32 +139,46 @@ static int print_json(const struct caller_nodes *known, const struct nodeset *ch
 	return r;
 }
 
+/* Is it one of these? */
+static bool has_address(const struct message_node *n, const struct addrinfo *found)
+{
+	for (; found && ip_is_set(&n->address); found = found->ai_next) {
+		struct ipaddr a = ip_sock_host((const union ip_sock *)(const void *)found->ai_addr);
+
+		if (ip_equal(&a, &n->address))
+			return true;
+	}
+	return false;
+}
+
 /* The node at @host: a number, a node's name, or a host's address. */
 static int print_address(const struct caller_nodes *known, const char *host)
 {
-	const struct addrinfo hints = { .ai_family = AF_INET, .ai_socktype = SOCK_STREAM };
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *found = NULL;
-	struct in_addr a = { 0 };
-	char text[INET_ADDRSTRLEN];
+	char text[IP_STR_MAX];
 	uint32_t number = UINT32_MAX;
+	size_t i;
+	int r = 0;
 
 	(void)!parse_u32(host, 0, NODE_NUMBER_MAX, &number); /* then it is a name */
-	if (number == UINT32_MAX && getaddrinfo(host, NULL, &hints, &found) == 0) {
-		a = ((const struct sockaddr_in *)(const void *)found->ai_addr)->sin_addr;
-		freeaddrinfo(found);
-	}
-	for (size_t i = 0; i < known->n; i++) {
+	if (number == UINT32_MAX && getaddrinfo(host, NULL, &hints, &found) != 0)
+		found = NULL;
+	for (i = 0; i < known->n; i++) {
 		const struct message_node *n = &known->list[i];
 
-		if (n->number != number && strcmp(n->name, host) != 0 &&
-		    (a.s_addr == 0 || n->address.s_addr != a.s_addr))
+		if (n->number != number && strcmp(n->name, host) != 0 && !has_address(n, found))
 			continue;
-		if (n->address.s_addr == 0)
-			return log_err(0, "the address of node %u is not known", n->number),
-			       -ENODATA;
-		printf("%s\n", ipv4_format(n->address, text));
-		return 0;
+		if (ip_is_set(&n->address))
+			printf("%s\n", ip_format(&n->address, text));
+		else
+			r = log_err(-ENODATA, "the address of node %u is not known", n->number);
+		break;
 	}
+	if (found)
+		freeaddrinfo(found);
+	if (i < known->n)
+		return r;
 	return log_err(0, "'%s' is no node", host), -ENODEV;
 }
 
@@ -174,10 +187,11 @@ static int print_chosen(const struct options *o, const struct caller_nodes *know
 {
 	for (size_t i = 0; i < chosen->n && (o->addresses || o->states || o->numbers); i++) {
 		const struct message_node *n = caller_node(known, chosen->numbers[i]);
-		char address[INET_ADDRSTRLEN];
+		char address[IP_STR_MAX];
 
 		if (o->addresses)
-			printf("%s\n", n->address.s_addr ? ipv4_format(n->address, address) : "-");
+			printf("%s\n",
+			       ip_is_set(&n->address) ? ip_format(&n->address, address) : "-");
 		else if (o->states)
 			printf("%s\n", n->state);
 		else

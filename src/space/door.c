@@ -125,7 +125,7 @@ static int take_list(void *owner, struct reader *r)
 		struct message_node node = {
 			.number = n->node.number,
 			.mac = n->node.mac,
-			.address = n->seen.s_addr ? n->seen : n->node.address,
+			.address = ip_is_set(&n->seen) ? n->seen : ip_from_v4(n->node.address),
 			.mode = n->mode,
 			.uid = n->uid,
 			.gid = n->gid,

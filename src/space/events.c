@@ -263,10 +263,11 @@ static void on_log(struct ev_loop *loop, struct ev_io *w, int events)
 	uint8_t buf[REPORT_DATAGRAM_MAX + 1];
 
 	for (int i = 0; i < DATAGRAMS_TURN; i++) {
-		struct sockaddr_in from = { 0 };
+		union ip_sock from = { .in6 = { 0 } };
+		struct ipaddr host;
 		socklen_t from_n = sizeof(from);
 		ssize_t n = recvfrom(m->log_fd, buf, sizeof(buf), MSG_DONTWAIT,
-				     (struct sockaddr *)&from, &from_n);
+				     &from.sa, &from_n);
 		struct member *node;
 		struct report e;
 
@@ -275,8 +276,9 @@ static void on_log(struct ev_loop *loop, struct ev_io *w, int events)
 		if ((size_t)n > REPORT_DATAGRAM_MAX || report_parse(buf, (size_t)n, &e) < 0)
 			continue; /* some other syslog line */
 		node = member_by_mac(m, &e.mac);
+		host = ip_sock_host(&from);
 		if (take_event(m, &e, !node) == 0 && node)
-			member_reported(m, node, &e, from.sin_addr);
+			member_reported(m, node, &e, &host);
 	}
 }
 
@@ -366,22 +368,15 @@ static int open_directory(struct master *m)
 
 int events_open(struct master *m)
 {
-	struct sockaddr_in at = {
-		.sin_family = AF_INET,
-		.sin_port = htons(m->config->log_port),
-		.sin_addr = m->config->address,
-	};
-	_cleanup_close_ int fd = FD_NONE;
 	int r = open_directory(m);
 
 	if (r < 0)
 		return r;
-	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0)
-		return log_err(-errno, "cannot listen for boot events on UDP port %u%s",
+	r = ip_bind(&m->config->address, m->config->log_port, SOCK_DGRAM, &m->log_fd);
+	if (r < 0)
+		return log_err(r, "cannot listen for boot events on UDP port %u%s",
 			       m->config->log_port,
-			       errno == EADDRINUSE ? " (another syslog server? see log_port)" : "");
-	m->log_fd = TAKE_FD(fd);
+			       r == -EADDRINUSE ? " (another syslog server? see log_port)" : "");
 	ev_io_init(&m->log, on_log, m->log_fd, EV_READ);
 	m->log.data = m;
 	ev_io_start(m->loop, &m->log);

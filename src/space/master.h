@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/addr.h"
+#include "base/ip.h"
 #include "base/lang.h"
 
 #define MASTER_PORT	    2223
@@ -50,7 +51,7 @@ struct master_nodes {
 };
 
 struct master_config {
-	struct in_addr address; /* to listen on */
+	struct ipaddr address; /* to listen on; not set: on all */
 	uint16_t port, log_port;
 	const char *state;   /* directory */
 	const char *socket;  /* path of the door */

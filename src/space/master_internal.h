@@ -31,7 +31,7 @@ struct member {
 	uint32_t boot;		/* number of the boot that registered, or 0 */
 	uint64_t up_ms;		/* its kernel's time when it registered */
 	uint32_t reported_boot; /* of the last boot event that moved its state */
-	struct in_addr seen;	/* address of its last connection or event */
+	struct ipaddr seen;	/* address of its last connection or event */
 	struct slave *slave;	/* its connection, or NULL */
 	struct complaints changes;
 };
@@ -51,7 +51,7 @@ struct slave {
 	enum slave_state state;
 	struct member *member; /* once registered */
 	struct slave *rival;   /* up: who wants its place; rival: who has it */
-	struct in_addr from;
+	struct ipaddr from;
 	struct ev_timer timer; /* deadline of the registration, then keepalive */
 	uint64_t asked;	       /* token of the ping that decides about the rival */
 	uint64_t pinged_ms, registered_ms;
@@ -103,7 +103,7 @@ struct member *member_by_mac(const struct master *m, const struct mac *mac);
 void member_set_state(struct member *n, const char *state, const char *words);
 /* An event of the node's boot came. */
 void member_reported(struct master *m, struct member *n, const struct report *e,
-		     struct in_addr from);
+		     const struct ipaddr *from);
 /* The next free number for a machine that nobody listed. Return: NULL when there is none or no
  * memory. */
 struct member *member_accept(struct master *m, const struct mac *mac);

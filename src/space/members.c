@@ -197,7 +197,7 @@ void members_close(struct master *m)
  * off and on shows as booting at once.
  */
 void member_reported(struct master *m, struct member *n, const struct report *e,
-		     struct in_addr from)
+		     const struct ipaddr *from)
 {
 	bool bad = e->state == REPORT_FAIL || e->stage == REPORT_RETRY || e->stage == REPORT_SHELL;
 
@@ -208,7 +208,7 @@ void member_reported(struct master *m, struct member *n, const struct report *e,
 		return;
 	}
 	n->reported_boot = e->boot;
-	n->seen = from;
+	n->seen = *from;
 	if (bad && e->stage == REPORT_RETRY && !strcmp(n->state, "error"))
 		return; /* the words of the failure say more */
 	if (bad) {

@@ -6,7 +6,6 @@
  * five seconds each, and a few hundred bytes of message. The oldest unfinished connection gives way
  * to a new one, so that those who hold places open keep nobody out.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <netinet/tcp.h>
@@ -58,10 +57,10 @@ static void send_words(struct slave *s, enum message_type type, const char *word
 
 static int refuse(struct slave *s, const char *words)
 {
-	char from[INET_ADDRSTRLEN];
+	char from[IP_STR_MAX];
 
 	if (complaints_allow(&s->master->strangers, STRANGERS))
-		log_warn(0, "refusing a node from %s: %s", ipv4_format(s->from, from), words);
+		log_warn(0, "refusing a node from %s: %s", ip_format(&s->from, from), words);
 	send_words(s, MESSAGE_REFUSED, words);
 	stream_flush(&s->stream);
 	stream_fail(&s->stream, 0, NULL);
@@ -114,13 +113,13 @@ static int admit(struct slave *s, struct member *n)
 		.name = n->node.name,
 	};
 	struct slave *old = n->slave;
-	char from[INET_ADDRSTRLEN];
+	char from[IP_STR_MAX];
 
 	part(s);
 	if (old) {
 		if (complaints_allow(&n->changes, "nodes that change"))
 			log_warn(0, "node %u registers again, from %s: ending its older connection",
-				 n->node.number, ipv4_format(s->from, from));
+				 n->node.number, ip_format(&s->from, from));
 		old->member = NULL;
 		jobs_slave_lost(old, "the node registered anew");
 		stream_fail(&old->stream, 0, "replaced by a newer connection");
@@ -167,15 +166,15 @@ static void refuse_rival(struct slave *s)
 {
 	struct slave *rival = s->rival;
 	struct member *n = s->member;
-	char words[MESSAGE_WORDS_MAX], mac[MAC_STR_MAX], at[INET_ADDRSTRLEN], from[INET_ADDRSTRLEN];
+	char words[MESSAGE_WORDS_MAX], mac[MAC_STR_MAX], at[IP_STR_MAX], from[IP_STR_MAX];
 
 	part(s);
 	snprintf(words, sizeof(words),
 		 "node %u (%s) is up at %s and answers: another machine has that MAC",
-		 n->node.number, mac_format(&n->node.mac, mac), ipv4_format(s->from, at));
+		 n->node.number, mac_format(&n->node.mac, mac), ip_format(&s->from, at));
 	(void)refuse(rival, words); /* it is closed */
 	snprintf(words, sizeof(words), "a machine at %s claims this node's MAC and was refused",
-		 ipv4_format(rival->from, from));
+		 ip_format(&rival->from, from));
 	if (strcmp(n->words, words) != 0)
 		events_add(s->master, n, REPORT_UP, REPORT_WARN, words);
 	member_set_state(n, n->state, words);
@@ -217,7 +216,8 @@ static struct member *enrol(struct slave *s, const struct message_hello *h)
 {
 	struct master *m = s->master;
 	struct member *n = member_by_mac(m, &h->mac);
-	char mac[MAC_STR_MAX], want[INET_ADDRSTRLEN], words[MESSAGE_WORDS_MAX];
+	char mac[MAC_STR_MAX], text[IP_STR_MAX], words[MESSAGE_WORDS_MAX];
+	struct ipaddr want;
 
 	mac_format(&h->mac, mac);
 	if (h->version != MESSAGE_VERSION) {
@@ -239,9 +239,10 @@ static struct member *enrol(struct slave *s, const struct message_hello *h)
 		}
 		log_info("%s was unknown and is node %u now", mac, n->node.number);
 	}
-	if (n->node.address.s_addr != 0 && n->node.address.s_addr != s->from.s_addr) {
+	want = ip_from_v4(n->node.address);
+	if (ip_is_set(&want) && !ip_equal(&want, &s->from)) {
 		snprintf(words, sizeof(words), "node %u (%s) must come from %s", n->node.number,
-			 mac, ipv4_format(n->node.address, want));
+			 mac, ip_format(&want, text));
 		(void)refuse(s, words);
 		return NULL;
 	}
@@ -344,7 +345,7 @@ static void on_close(struct stream *st, int err, const char *why)
 	struct slave *s = st->owner, *rival = s->state == SLAVE_UP ? s->rival : NULL;
 	struct member *n = s->member;
 	struct master *m = s->master;
-	char from[INET_ADDRSTRLEN];
+	char from[IP_STR_MAX];
 
 	if (!why)
 		why = err < 0 ? strerror(-err) : "closed";
@@ -358,7 +359,7 @@ static void on_close(struct stream *st, int err, const char *why)
 	} else if (s->state != SLAVE_UP && err != -EACCES && (err < 0 || s->state == SLAVE_NEW) &&
 		   complaints_allow(&m->strangers, STRANGERS)) {
 		log_warn(0, "a connection from %s ended before it registered: %s",
-			 ipv4_format(s->from, from), why);
+			 ip_format(&s->from, from), why);
 	}
 	part(s);
 	slave_free(s);
@@ -379,20 +380,28 @@ static const struct stream_calls slave_calls = {
 	.close = on_close,
 };
 
+/* The same machine, as far as one can tell: who has an IPv6 address has all 2^64 of its network. */
+static bool same_network(const struct ipaddr *a, const struct ipaddr *b)
+{
+	if (a->family == AF_INET6 && b->family == AF_INET6)
+		return memcmp(&a->v6, &b->v6, 8) == 0;
+	return ip_equal(a, b);
+}
+
 /* Make room for one more stranger. Return: false when its address has its share already. */
-static bool pending_room(struct master *m, struct in_addr from)
+static bool pending_room(struct master *m, const struct ipaddr *from)
 {
 	struct slave *oldest = NULL;
 	size_t same = 0;
 
 	for (struct slave *s = m->pending; s; s = s->next_pending) {
-		same += s->from.s_addr == from.s_addr;
+		same += same_network(&s->from, from);
 		if (!s->stream.over)
 			oldest = s;
 	}
 	if (same >= MASTER_PENDING_HOST) {
 		for (struct slave *s = m->pending; s; s = s->next_pending) {
-			if (s->from.s_addr == from.s_addr && !s->stream.over)
+			if (same_network(&s->from, from) && !s->stream.over)
 				oldest = s;
 		}
 	} else if (m->n_pending < MASTER_PENDING_MAX) {
@@ -403,7 +412,7 @@ static bool pending_room(struct master *m, struct in_addr from)
 	return oldest != NULL;
 }
 
-static void accept_one(struct master *m, int fd, struct in_addr from)
+static void accept_one(struct master *m, int fd, const struct ipaddr *from)
 {
 	struct slave *s = pending_room(m, from) ? calloc(1, sizeof(*s)) : NULL;
 	const int on = 1;
@@ -414,7 +423,7 @@ static void accept_one(struct master *m, int fd, struct in_addr from)
 	}
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)); /* only slower without */
 	s->master = m;
-	s->from = from;
+	s->from = *from;
 	s->state = SLAVE_GREETING;
 	stream_init(&s->stream, m->loop, fd, &slave_calls, s, MESSAGE_SMALL_MAX);
 	s->stream.greeting = true;
@@ -432,29 +441,28 @@ static void accept_one(struct master *m, int fd, struct in_addr from)
 static void on_accept(struct ev_loop *loop, struct ev_io *w, int events)
 {
 	struct master *m = w->data;
-	struct sockaddr_in from = { 0 };
+	union ip_sock from = { .in6 = { 0 } };
 	socklen_t n = sizeof(from);
 	int fd = master_accept(m, m->listen_fd, &from, &n);
+	struct ipaddr host = ip_sock_host(&from);
 
 	if (fd >= 0)
-		accept_one(m, fd, from.sin_addr);
+		accept_one(m, fd, &host);
 }
 
 int slaves_open(struct master *m)
 {
-	struct sockaddr_in at = {
-		.sin_family = AF_INET,
-		.sin_port = htons(m->config->port),
-		.sin_addr = m->config->address,
-	};
-	_cleanup_close_ int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	char text[INET_ADDRSTRLEN];
-	const int on = 1;
+	const struct ipaddr *at = &m->config->address;
+	_cleanup_close_ int fd = FD_NONE;
+	char text[IP_STR_MAX];
+	int r = ip_bind(at, m->config->port, SOCK_STREAM, &fd);
 
-	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
-	    bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
-		return log_err(-errno, "cannot listen for nodes on %s, TCP port %u",
-			       ipv4_format(at.sin_addr, text), m->config->port);
+	if (r == 0 && listen(fd, LISTEN_BACKLOG) < 0)
+		r = -errno;
+	if (r < 0)
+		return log_err(r, "cannot listen for nodes on %s, TCP port %u",
+			       ip_is_set(at) ? ip_format(at, text) : "all addresses",
+			       m->config->port);
 	m->listen_fd = TAKE_FD(fd);
 	ev_io_init(&m->listening, on_accept, m->listen_fd, EV_READ);
 	m->listening.data = m;

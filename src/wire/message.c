@@ -182,11 +182,34 @@ int message_credentials_read(struct reader *r, struct message_credentials *ret)
 	return 0;
 }
 
+/* 16 bytes: IPv6, IPv4 mapped into it, or zeros for no address. */
+static void write_address(struct writer *w, const struct ipaddr *a)
+{
+	static const uint8_t none[16], mapped[12] = { [10] = 0xff, [11] = 0xff };
+
+	if (a->family == AF_INET6) {
+		writer_bytes(w, &a->v6, sizeof(a->v6));
+	} else if (a->family == AF_INET) {
+		writer_bytes(w, mapped, sizeof(mapped));
+		writer_bytes(w, &a->v4.s_addr, 4);
+	} else {
+		writer_bytes(w, none, sizeof(none));
+	}
+}
+
+static struct ipaddr read_address(struct reader *r)
+{
+	union ip_sock s = { .in6 = { .sin6_family = AF_INET6 } };
+
+	reader_copy(r, &s.in6.sin6_addr, sizeof(s.in6.sin6_addr));
+	return IN6_IS_ADDR_UNSPECIFIED(&s.in6.sin6_addr) ? (struct ipaddr){ 0 } : ip_sock_host(&s);
+}
+
 void message_node_write(struct writer *w, const struct message_node *m)
 {
 	writer_be32(w, m->number);
 	writer_bytes(w, m->mac.b, MAC_BYTES);
-	writer_bytes(w, &m->address.s_addr, 4);
+	write_address(w, &m->address);
 	writer_be32(w, m->mode);
 	writer_be32(w, m->uid);
 	writer_be32(w, m->gid);
@@ -206,7 +229,7 @@ int message_node_read(struct reader *r, struct message_node *ret)
 	int e;
 
 	reader_copy(r, m.mac.b, MAC_BYTES);
-	reader_copy(r, &m.address.s_addr, 4);
+	m.address = read_address(r);
 	m.mode = reader_be32(r);
 	m.uid = reader_be32(r);
 	m.gid = reader_be32(r);

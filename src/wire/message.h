@@ -21,6 +21,7 @@
 
 #include "base/addr.h"
 #include "base/buffer.h"
+#include "base/ip.h"
 #include "base/lang.h"
 #include "base/reader.h"
 #include "base/writer.h"
@@ -187,7 +188,7 @@ enum message_set {
 struct message_node {
 	uint32_t number;
 	struct mac mac;
-	struct in_addr address; /* last known; 0 when none */
+	struct ipaddr address; /* last known; not set when none */
 	uint32_t mode, uid, gid;
 	uint32_t boot;
 	uint32_t jobs;

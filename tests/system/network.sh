@@ -364,6 +364,32 @@ part_init() {
 	stop $server_pid
 }
 
+# A front end that has no IPv4 address, and a node that joins it.
+ip6_master() {
+	nsenter -t "$server" -n "$BUILD/src/cli/bpmaster" --foreground --state "$SCRATCH/state" --socket "$SCRATCH/master.sock" \
+		--key "$SCRATCH/keys/master.key" --unknown accept </dev/null >"$SCRATCH/master.log" 2>&1 &
+	pids+=($!)
+	wait_for 10 test -S "$SCRATCH/master.sock"
+}
+ip6_joined() { [ "$("$BUILD/src/cli/bpstat" --socket "$SCRATCH/master.sock" -a 2>&1)" = fd77::9 ]; }
+ip6_event() { grep -rq 'fd77::9/64 static' "$SCRATCH/state"; }
+ip6_member() {
+	t "boot events come to bpmaster over IPv6" wait_for 5 ip6_event
+	at "$node" ip address replace fd77::9/64 dev eth0 nodad
+	at "$node" ip link set eth0 up
+	printf 'MAC=%s\nMASTER=[fd77::1]\n' $mac >"$SCRATCH/boot-file"
+	nsenter -t "$node" -n "$BUILD/src/cli/bpslave" --boot-file "$SCRATCH/boot-file" --key "$SCRATCH/keys/master.pub" \
+		>"$said.slave" 2>&1 &
+	slave_pid=$!
+	pids+=($!)
+	if wait_for 15 ip6_joined; then
+		ok "a node without an IPv4 address joins, and bpstat tells its address"
+	else
+		not_ok "a node without an IPv4 address joins, and bpstat tells its address" "$(cat "$SCRATCH/master.log" "$said.slave")"
+	fi
+	t_says "it runs a command" 0 ran "$BUILD/src/cli/bpsh" --socket "$SCRATCH/master.sock" 0 /bin/echo ran
+	stop $slave_pid
+}
 part_ip6() {
 	image || {
 		not_ok "an image is built"
@@ -383,8 +409,10 @@ part_ip6() {
 	(cd "$SCRATCH/boot" && exec nsenter -t "$server" -n python3 -m http.server --bind fd77::1 80) >/dev/null 2>&1 &
 	pids+=($!)
 	wait_for 10 at "$server" bash -c 'ss -Hltn "sport = :80" | grep -q .'
+	ip6_master
 	boots "a static IPv6 address: root=http://[IPv6]" 'index ok: small, ' \
 		'ip=[fd77::9]::[fd77::1]:64:n9:eth0:none' 'root=http://[fd77::1]/small.index'
+	ip6_member
 	t "bpboot fetch http://[IPv6]" at "$server" "$bpboot" fetch --output "$SCRATCH/got" 'http://[fd77::1]/small.index'
 	cat >"$SCRATCH/radvd.conf" <<-EOT
 		interface s0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4;
