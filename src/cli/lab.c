@@ -20,13 +20,14 @@
 #include "cli/commands.h"
 #include "cli/where.h"
 #include "lab/lab.h"
+#include "lab/light.h"
 
 enum {
 	STATUS_INTERRUPTED = 130, /* as a shell says it */
 };
 
 struct lab_options {
-	uint64_t nodes, memory, timeout, until_pid;
+	uint64_t nodes, light, memory, timeout, until_pid;
 	const char *name, *boot, *keys, *image, *append, *nic, *firmware, *accel;
 };
 
@@ -56,9 +57,11 @@ static int check_choice(const char *option, const char *value, const char *const
 	return log_err(0, "unknown --%s '%s'; see 'bpboot lab --help'", option, value), -EINVAL;
 }
 
-/* A program of ours that may not be built: NULL then. Caller frees. */
+/* A program of ours, beside this one or in sbin beside our bin: NULL when it is not there. Caller
+ * frees. */
 static char *find_own(const char *name)
 {
+	static const char *const at[] = { "", "../sbin/" };
 	char self[PATH_MAX], *path;
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
@@ -66,11 +69,13 @@ static char *find_own(const char *name)
 		return NULL;
 	self[n] = 0;
 	*strrchr(self, '/') = 0;
-	if (path_join(self, name, &path) < 0)
-		return NULL;
-	if (access(path, X_OK) == 0)
-		return path;
-	free(path);
+	for (size_t i = 0; i < ARRAY_SIZE(at); i++) {
+		if (asprintf(&path, "%s/%s%s", self, at[i], name) < 0)
+			return NULL;
+		if (access(path, X_OK) == 0)
+			return path;
+		free(path);
+	}
 	return NULL;
 }
 
@@ -81,6 +86,54 @@ static bool has_master_key(const char *dir)
 	return path_join(dir, "master.key", &path) == 0 && access(path, R_OK) == 0;
 }
 
+/* Start it and wait. Return: exit status. */
+static int come_up(struct lab_up *u, pid_t until)
+{
+	_cleanup_close_ int until_fd = FD_NONE;
+	int r;
+
+	if (until) {
+		until_fd = pidfd_open(until, 0);
+		if (until_fd < 0)
+			return log_err(-errno, "--until-pid %d: cannot watch this process", until);
+		u->site.until_fd = until_fd;
+	}
+	catch_interrupts();
+	r = lab_up(u, &interrupted);
+	if (r == -EINTR)
+		return STATUS_INTERRUPTED;
+	return r < 0 ? COMMAND_FAILED : COMMAND_OK;
+}
+
+/* Nodes without machines need our own programs and nothing else. */
+static int up_light(const struct lab_options *o, pid_t until)
+{
+	_cleanup_free_ char *bpmaster = find_own("bpmaster"), *bpslave = find_own("bpslave"),
+			    *bpstat = find_own("bpstat"), *bpboot = find_own("bpboot");
+	struct lab_up u = {
+		.name = o->name,
+		.timeout_s = o->timeout ? o->timeout : 60 + o->light / 4,
+		.site = {
+			.light = true,
+			.n_nodes = o->light,
+			.bpmaster = bpmaster,
+			.bpslave = bpslave,
+			.bpstat = bpstat,
+			.bpboot = bpboot,
+			.until_fd = FD_NONE,
+		},
+	};
+
+	if (!bpmaster || !bpslave || !bpstat || !bpboot)
+		return log_err(0, "no %s beside this program",
+			       !bpmaster  ? "bpmaster"
+			       : !bpslave ? "bpslave"
+			       : !bpstat  ? "bpstat"
+					  : "bpboot"),
+		       COMMAND_FAILED;
+	return come_up(&u, until);
+}
+
 /* The lab ends with process @until; with 0 it runs until it is taken down. */
 static int up(const struct lab_options *o, pid_t until)
 {
@@ -88,7 +141,6 @@ static int up(const struct lab_options *o, pid_t until)
 	static const char *const accels[] = { "auto", "kvm", "tcg", NULL };
 	_cleanup_free_ char *bpmaster = find_own("bpmaster"), *boot = realpath(o->boot, NULL),
 			    *keys = realpath(o->keys, NULL);
-	_cleanup_close_ int until_fd = FD_NONE;
 	struct lab_up u = {
 		.name = o->name,
 		.accel = o->accel,
@@ -106,7 +158,11 @@ static int up(const struct lab_options *o, pid_t until)
 			.until_fd = FD_NONE,
 		},
 	};
-	int r = check_choice("firmware", o->firmware, firmwares);
+	int r;
+
+	if (o->light)
+		return up_light(o, until);
+	r = check_choice("firmware", o->firmware, firmwares);
 
 	if (r == 0)
 		r = check_choice("accel", o->accel, accels);
@@ -127,17 +183,7 @@ static int up(const struct lab_options *o, pid_t until)
 		u.site.keys = o->keys;
 		u.site.bpmaster = NULL;
 	}
-	if (until) {
-		until_fd = pidfd_open(until, 0);
-		if (until_fd < 0)
-			return log_err(-errno, "--until-pid %d: cannot watch this process", until);
-		u.site.until_fd = until_fd;
-	}
-	catch_interrupts();
-	r = lab_up(&u, &interrupted);
-	if (r == -EINTR)
-		return STATUS_INTERRUPTED;
-	return r < 0 ? COMMAND_FAILED : COMMAND_OK;
+	return come_up(&u, until);
 }
 
 static int down(const struct lab_options *o)
@@ -185,7 +231,9 @@ static int do_down(const struct lab_options *o, int argc, char **argv)
 
 static int do_status(const struct lab_options *o, int argc, char **argv)
 {
-	return lab_status(o->name) < 0 ? COMMAND_FAILED : COMMAND_OK;
+	_cleanup_free_ char *bpstat = find_own("bpstat");
+
+	return lab_status(o->name, bpstat) < 0 ? COMMAND_FAILED : COMMAND_OK;
 }
 
 static int do_console(const struct lab_options *o, int argc, char **argv)
@@ -308,6 +356,9 @@ static void lab_defaults(void *options)
 static const struct option_row lab_options[] = {
 #define AT(field) offsetof(struct lab_options, field)
 	{ "nodes", 'n', OPTION_U64, "N", "number of nodes (2)", AT(nodes), 1, SITE_NODES_MAX },
+	{ "light", 0, OPTION_U64, "N",
+	  "in place of machines, N nodes that are namespaces with a bpslave", AT(light), 1,
+	  LIGHT_NODES_MAX },
 	{ "memory", 'm', OPTION_SIZE, "SIZE", "memory of each node (256M)", AT(memory),
 	  SITE_MEMORY_MIN, SITE_MEMORY_MAX },
 	{ "boot", 'b', OPTION_STRING, "DIR", "boot directory (/srv/bpboot; BPBOOT_DIR overrides)",
@@ -325,7 +376,7 @@ static const struct option_row lab_options[] = {
 	  AT(nic) },
 	{ "accel", 0, OPTION_STRING, "KIND",
 	  "auto, kvm or tcg; auto boots a probe to find out (auto)", AT(accel) },
-	{ "timeout", 't', OPTION_U64, "SECONDS", "how long up waits (120, and 30 a node)",
+	{ "timeout", 't', OPTION_U64, "SECONDS", "how long up waits (120, and 30 a machine)",
 	  AT(timeout), 1, 86400 },
 	{ "until-pid", 0, OPTION_U64, "PID", "end the lab when this process ends", AT(until_pid), 1,
 	  INT32_MAX },

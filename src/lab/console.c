@@ -32,11 +32,18 @@ static int connect_to(const struct place *p, uint32_t number, int *ret)
 {
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char log[32];
 
 	if (fd < 0)
 		return log_err(-errno, "cannot open a socket");
 	snprintf(at.sun_path, sizeof(at.sun_path), "%s/consoles/%u.sock", p->path, number);
 	if (connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
+		snprintf(log, sizeof(log), "consoles/%u.log", number);
+		if (errno == ENOENT && faccessat(p->dir, log, F_OK, 0) == 0)
+			return log_err(-ENOENT,
+				       "node %u is light and has no console; its bpslave writes "
+				       "to %s/%s",
+				       number, p->path, log);
 		if (errno == ENOENT)
 			return log_err(-ENOENT, "lab '%s' has no node %u", p->name, number);
 		if (errno == ECONNREFUSED)

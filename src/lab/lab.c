@@ -24,6 +24,7 @@
 #include "base/process.h"
 #include "lab/accel.h"
 #include "lab/lab.h"
+#include "lab/light.h"
 #include "lab/supervisor.h"
 #include "lab/view.h"
 #include "lab/watch.h"
@@ -41,6 +42,7 @@ struct lab_pid {
 	uint32_t pid;
 	uint32_t n_nodes;
 	enum watch_stage goal; /* the stage that a node of its image ends in */
+	uint32_t light;	       /* 1: no machines */
 };
 
 /* A node whose image runs another init than bpslave never registers: executing it is the goal. */
@@ -65,7 +67,8 @@ static enum watch_stage find_goal(const struct site *s)
 static int write_pid(const struct place *p, const struct lab_pid *l)
 {
 	char text[PID_FILE_MAX];
-	int n = snprintf(text, sizeof(text), "%u %u %u\n", l->pid, l->n_nodes, (unsigned)l->goal),
+	int n = snprintf(text, sizeof(text), "%u %u %u %u\n", l->pid, l->n_nodes, (unsigned)l->goal,
+			 l->light),
 	    r;
 
 	r = file_write(p->dir, "pid", text, (size_t)n, 0644);
@@ -75,7 +78,7 @@ static int write_pid(const struct place *p, const struct lab_pid *l)
 static int read_pid(const struct place *p, struct lab_pid *ret)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(PID_FILE_MAX);
-	char *word[3], *save;
+	char *word[4], *save;
 	uint32_t goal;
 	struct lab_pid l;
 	int r = file_read(p->dir, "pid", &text);
@@ -84,8 +87,9 @@ static int read_pid(const struct place *p, struct lab_pid *ret)
 		save = (char *)text.data;
 		for (size_t i = 0; i < ARRAY_SIZE(word); i++)
 			word[i] = save ? strsep(&save, " \n") : NULL;
-		if (!word[2] || parse_u32(word[0], 2, INT32_MAX, &l.pid) < 0 ||
-		    parse_u32(word[1], 0, SITE_NODES_MAX, &l.n_nodes) < 0 ||
+		if (!word[3] || parse_u32(word[0], 2, INT32_MAX, &l.pid) < 0 ||
+		    parse_u32(word[1], 0, LIGHT_NODES_MAX, &l.n_nodes) < 0 ||
+		    parse_u32(word[3], 0, 1, &l.light) < 0 ||
 		    parse_u32(word[2], 0, WATCH_STAGE_MAX_ - 1, &goal) < 0)
 			r = -EBADMSG;
 	}
@@ -184,6 +188,31 @@ static int wait_up(const struct lab_up *u, const struct place *p, enum watch_sta
 	return 0;
 }
 
+/* Light nodes have no boot to watch: bpmaster says how many are up. Return: as wait_up(). */
+static int wait_light(const struct lab_up *u, const struct place *p, uint64_t begin,
+		      const volatile int *interrupted)
+{
+	uint64_t deadline = begin + u->timeout_s * 1000;
+	size_t up = 0;
+
+	while (light_count(p, u->site.bpstat, &up) < 0 || up < u->site.n_nodes) {
+		if (*interrupted)
+			return -EINTR;
+		if (!place_is_running(p))
+			return log_err(-ECHILD,
+				       "the lab was ended before all of its nodes were up");
+		if (clock_ms() >= deadline)
+			return log_err(-ETIMEDOUT,
+				       "%zu of %" PRIu64 " nodes are up after %" PRIu64
+				       " s; see %s/lab.log, consoles/ and master.log",
+				       up, u->site.n_nodes, u->timeout_s, p->path);
+		(void)usleep(POLL_US / 4); /* an interrupt ends it early, which is what we want */
+	}
+	printf("%zu of %zu nodes up in %.1f s\n", up, up, (double)(clock_ms() - begin) / 1000);
+	fflush(stdout);
+	return 0;
+}
+
 /* Ask the supervisor to end, and insist. Then nothing of the lab is left but perhaps its directory.
  */
 static int end_supervisor(struct place *p, pid_t pid)
@@ -204,13 +233,17 @@ int lab_up(const struct lab_up *u, const volatile int *interrupted)
 {
 	_cleanup_place_ struct place p = PLACE();
 	struct lab_up up = *u;
-	struct lab_pid l = { .n_nodes = (uint32_t)u->site.n_nodes, .goal = find_goal(&u->site) };
+	struct lab_pid l = { .n_nodes = (uint32_t)u->site.n_nodes,
+			     .goal = u->site.light ? WATCH_UP : find_goal(&u->site),
+			     .light = u->site.light };
+	uint64_t begin = clock_ms();
 	pid_t pid;
 	int r = place_take(u->name, &p);
 
 	if (r < 0)
 		return r;
-	r = choose_accel(u, &p, &up.site.kvm);
+	if (!u->site.light)
+		r = choose_accel(u, &p, &up.site.kvm);
 	if (r == 0 && *interrupted)
 		r = -EINTR;
 	if (r == 0)
@@ -223,7 +256,8 @@ int lab_up(const struct lab_up *u, const volatile int *interrupted)
 	l.pid = (uint32_t)pid;
 	r = write_pid(&p, &l);
 	if (r == 0)
-		r = wait_up(u, &p, l.goal, interrupted);
+		r = u->site.light ? wait_light(u, &p, begin, interrupted)
+				  : wait_up(u, &p, l.goal, interrupted);
 	if (r == -EINTR || (r < 0 && r != -EIO && r != -ETIMEDOUT))
 		(void)!end_supervisor(&p, pid); /* said already */
 	return r;
@@ -238,7 +272,7 @@ static void power_off(const struct place *p, const struct lab_pid *l, const char
 	uint64_t deadline;
 	int status;
 
-	if (l->goal != WATCH_UP || watch_new(p, l->n_nodes, &w) < 0)
+	if (l->light || l->goal != WATCH_UP || watch_new(p, l->n_nodes, &w) < 0)
 		return;
 	watch_poll(w);
 	status = 1;
@@ -278,7 +312,7 @@ int lab_down(const char *name, const char *bpctl)
 	return end_supervisor(&p, (pid_t)l.pid);
 }
 
-int lab_status(const char *name)
+int lab_status(const char *name, const char *bpstat)
 {
 	_cleanup_place_ struct place p = PLACE();
 	_cleanup_(watch_freep) struct watch *w = NULL;
@@ -288,13 +322,21 @@ int lab_status(const char *name)
 
 	if (r == 0)
 		r = read_pid(&p, &l);
-	if (r == 0)
-		r = watch_new(&p, l.n_nodes, &w);
+	if (r < 0)
+		return r;
+	printf("lab '%s': %u %snodes, directory %s, supervisor process %u\n", name, l.n_nodes,
+	       l.light ? "light " : "", p.path, l.pid);
+	if (l.light) {
+		size_t up = 0;
+
+		if (bpstat && light_count(&p, bpstat, &up) == 0)
+			printf("  %zu up; bpboot lab exec -- bpstat says more\n", up);
+		return 0;
+	}
+	r = watch_new(&p, l.n_nodes, &w);
 	if (r < 0)
 		return r;
 	watch_poll(w);
-	printf("lab '%s': %u nodes, directory %s, supervisor process %u\n", name, l.n_nodes, p.path,
-	       l.pid);
 	for (size_t i = 0; i < w->n; i++)
 		printf("  %s\n", view_line(w, i, line));
 	if (w->broken)

@@ -33,8 +33,9 @@ _must_check_ int lab_up(const struct lab_up *u, const volatile int *interrupted)
  */
 _must_check_ int lab_down(const char *name, const char *bpctl);
 
-/* Print one line a node. Return: 0 or negative errno (logged). */
-_must_check_ int lab_status(const char *name);
+/* Print one line a node; of light ones how many are up, where @bpstat, a path or NULL, can be run.
+ * Return: 0 or negative errno (logged). */
+_must_check_ int lab_status(const char *name, const char *bpstat);
 
 /* Connect this terminal to the console of node @number; Ctrl-] leaves. Return: 0 or negative errno
  * (logged). */

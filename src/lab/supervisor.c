@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "lab/hub.h"
+#include "lab/light.h"
 #include "lab/namespace.h"
 #include "lab/qemu.h"
 #include "lab/supervisor.h"
@@ -39,7 +40,7 @@ struct supervisor {
 	struct hub *hub;
 	int record;
 	pid_t dnsmasq, bpmaster;
-	pid_t nodes[SITE_NODES_MAX];
+	pid_t nodes[LIGHT_NODES_MAX]; /* as many as either kind of lab has */
 };
 
 static void record(struct supervisor *v, const char *fmt, ...) _printf_(2, 3);
@@ -78,11 +79,12 @@ static int start_services(struct supervisor *v)
 	const char *const dnsmasq[] = { "dnsmasq", "--no-daemon", dnsmasq_conf, NULL };
 	const char *const bpmaster[] = { v->site->bpmaster, "--foreground", "--config",
 					 cluster_conf, NULL };
-	int r;
+	int r = 0;
 
 	snprintf(dnsmasq_conf, sizeof(dnsmasq_conf), "--conf-file=%s/dnsmasq.conf", v->place.path);
 	snprintf(cluster_conf, sizeof(cluster_conf), "%s/cluster.conf", v->place.path);
-	r = start_part(v, dnsmasq, "dnsmasq.log", &v->dnsmasq);
+	if (!v->site->light)
+		r = start_part(v, dnsmasq, "dnsmasq.log", &v->dnsmasq);
 	if (r == 0 && v->site->bpmaster)
 		r = start_part(v, bpmaster, "master.log", &v->bpmaster);
 	return r;
@@ -91,11 +93,14 @@ static int start_services(struct supervisor *v)
 static int start_node(struct supervisor *v, size_t i)
 {
 	_cleanup_close_ int cable = FD_NONE;
-	int r = hub_plug(v->hub, i, &cable);
+	int r = v->site->light ? 0 : hub_plug(v->hub, i, &cable);
 
 	if (r < 0)
 		return log_err(r, "cannot plug node %zu in", i);
-	r = qemu_start(v->site, &v->cluster, &v->place, i, cable, &v->nodes[i]);
+	if (v->site->light)
+		r = light_start(v->site, &v->place, i, &v->nodes[i]);
+	else
+		r = qemu_start(v->site, &v->cluster, &v->place, i, cable, &v->nodes[i]);
 	if (r == 0)
 		record(v, "node %zu started", i);
 	return r;
@@ -117,6 +122,8 @@ static void on_child(struct ev_loop *loop, ev_signal *w, int events)
 			if (v->nodes[i] == pid) {
 				v->nodes[i] = 0;
 				record(v, "node %zu ended %d", i, status);
+				if (v->site->light && status == LIGHT_RESTARTS)
+					(void)start_node(v, i); /* said in the record */
 			}
 		}
 	}
@@ -134,10 +141,14 @@ static void on_until(struct ev_loop *loop, ev_io *w, int events)
 }
 
 /* End every other process of the namespace: asked first, so that each removes what it made. */
-static void end_all(void)
+static void end_all(const struct supervisor *v)
 {
 	uint64_t deadline = clock_ms() + END_MS;
 
+	for (size_t i = 0; v->site->light && i < v->site->n_nodes; i++) {
+		if (v->nodes[i] > 0)
+			(void)kill(v->nodes[i], SIGKILL); /* an init is not asked */
+	}
 	(void)kill(-1, SIGTERM);
 	while (clock_ms() < deadline) {
 		pid_t pid = waitpid(-1, NULL, WNOHANG);
@@ -152,7 +163,8 @@ static void end_all(void)
 
 static int prepare(struct supervisor *v)
 {
-	int r = site_write(v->site, &v->place, &v->cluster);
+	int r = v->site->light ? light_prepare(v->site, &v->place)
+			       : site_write(v->site, &v->place, &v->cluster);
 
 	if (r < 0)
 		return r;
@@ -163,7 +175,8 @@ static int prepare(struct supervisor *v)
 	v->loop = ev_loop_new(EVFLAG_AUTO);
 	if (!v->loop)
 		return log_err(-ENOMEM, "cannot make an event loop");
-	r = hub_new(v->loop, v->site->n_nodes, &v->hub);
+	if (!v->site->light)
+		r = hub_new(v->loop, v->site->n_nodes, &v->hub);
 	if (r == 0)
 		r = start_services(v);
 	for (size_t i = 0; r == 0 && i < v->site->n_nodes; i++)
@@ -219,7 +232,7 @@ static _noreturn_ void supervise(const struct site *s, const struct place *p, in
 	(void)fd_close(ready);
 	on_child(v.loop, &child, 0); /* one may have ended before we listened */
 	ev_run(v.loop, 0);
-	end_all();
+	end_all(&v);
 	(void)!place_remove(&v.place); /* said in the record, which is gone */
 	_exit(0);
 }
