@@ -20,6 +20,7 @@
 #include "cli/where.h"
 #include "serve/cluster.h"
 #include "serve/nodes.h"
+#include "serve/sets.h"
 #include "space/master.h"
 
 #define CONFIG_DEFAULT "/etc/bpboot/cluster.conf"
@@ -82,15 +83,54 @@ static int take_node(void *options, const char *value)
 	return nodes_append(&o->nodes, &n);
 }
 
-/* Nodes of the options and of the node table. */
-static int nodes_gather(struct running *run, struct master_nodes *ret)
+struct gathering {
+	const struct cluster *cluster;
+	struct master_nodes *to; /* with room for all groups */
+};
+
+static int take_group(void *ctx, const struct cluster_group *g, const struct nodeset *nodes,
+		      const char *why)
+{
+	struct gathering *in = ctx;
+	struct master_group *to = &in->to->groups[in->to->n_groups];
+	int r = 0;
+
+	if (!nodes) {
+		log_warn(0, "%s:%u: ignoring group %s: %s", in->cluster->file, g->line, g->name,
+			 why);
+		return 0;
+	}
+	snprintf(to->name, sizeof(to->name), "%s", g->name);
+	in->to->n_groups++;
+	for (size_t i = 0; r == 0 && i < nodes->n; i++)
+		r = nodeset_add(&to->nodes, nodes->numbers[i]);
+	return r;
+}
+
+/* What the groups of the cluster file are now; a node that is gone takes none but its groups. */
+static int groups_gather(const struct cluster *c, const struct nodes *table,
+			 struct master_nodes *nodes)
+{
+	struct gathering in = { c, nodes };
+	int r = -ENOMEM;
+
+	nodes->groups = calloc(c->n_groups + 1, sizeof(*nodes->groups));
+	if (nodes->groups)
+		r = sets_groups(c, table, take_group, &in);
+	return r < 0 ? log_err(r, "cannot keep %zu groups", c->n_groups) : 0;
+}
+
+/* Nodes of the options and of the node table; groups of the cluster file. */
+static int nodes_gather(struct running *run, const struct cluster *c, struct master_nodes *ret)
 {
 	struct master_nodes nodes = { 0 };
 	_cleanup_nodes_ struct nodes table = { 0 };
 	int r = 0;
 
-	if (run->has_cluster)
-		r = nodes_load(run->cluster.nodes, &table);
+	if (c)
+		r = nodes_load(c->nodes, &table);
+	if (r == 0 && c)
+		r = groups_gather(c, &table, &nodes);
 	for (size_t i = 0; r == 0 && i < run->o->nodes.n; i++)
 		r = nodes_append(&nodes, &run->o->nodes.list[i]);
 	for (size_t i = 0; r == 0 && i < table.n; i++) {
@@ -103,16 +143,24 @@ static int nodes_gather(struct running *run, struct master_nodes *ret)
 		r = nodes_append(&nodes, &n);
 	}
 	if (r < 0) {
-		free(nodes.list);
+		master_nodes_clear(&nodes);
 		return r;
 	}
 	*ret = nodes;
 	return 0;
 }
 
+/* Of the cluster file the groups, and which table it names, are read anew; the rest stays. */
 static int reload(void *owner, struct master_nodes *ret)
 {
-	return nodes_gather(owner, ret);
+	struct running *run = owner;
+	_cleanup_cluster_ struct cluster now = { 0 };
+	int r;
+
+	if (!run->has_cluster)
+		return nodes_gather(run, NULL, ret);
+	r = cluster_load(run->cluster.file, &now);
+	return r < 0 ? r : nodes_gather(run, &now, ret);
 }
 
 static void sink_syslog(enum log_level level, const char *line)
@@ -196,6 +244,8 @@ static int configure(struct running *run, struct master_config *c)
 		c->state = run->cluster.master_state;
 		c->socket = run->cluster.master_socket;
 		c->key = run->cluster.master_key;
+		c->watched[0] = run->cluster.file;
+		c->watched[1] = run->cluster.nodes;
 		accept = run->cluster.unknown == CLUSTER_ACCEPT;
 	}
 	if (o->address && ip_parse(o->address, &c->address) < 0)
@@ -244,7 +294,7 @@ static int run_master(void *options, int argc, char **argv)
 	int r = configure(&run, &c);
 
 	if (r == 0)
-		r = nodes_gather(&run, &c.nodes);
+		r = nodes_gather(&run, run.has_cluster ? &run.cluster : NULL, &c.nodes);
 	if (r == 0 && !run.o->foreground) {
 		r = make_absolute(&c.state);
 		r = r < 0 ? r : make_absolute(&c.socket);
@@ -253,7 +303,7 @@ static int run_master(void *options, int argc, char **argv)
 	}
 	if (r == 0)
 		r = master_run(&c);
-	free(c.nodes.list);
+	master_nodes_clear(&c.nodes);
 	free(run.o->nodes.list);
 	if (run.has_cluster)
 		cluster_clear(&run.cluster);
@@ -288,7 +338,7 @@ static const struct command cmd_bpmaster = {
 	.name = "bpmaster",
 	.args = "",
 	.summary = "serve the process space on the front end",
-	.details = "SIGHUP reads the list of nodes anew.\n",
+	.details = "The node table is read anew when it changes, and at SIGHUP.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.run = run_master,

@@ -16,7 +16,8 @@ struct site {
 	const struct nodes *nodes;
 	struct nodeset all;
 	struct nodeset groups[CLUSTER_GROUPS_MAX];
-	size_t n_groups; /* that are worked out */
+	bool bad[CLUSTER_GROUPS_MAX]; /* is no set; there is no such group then */
+	size_t n_groups;	      /* that are worked out */
 };
 
 static void site_freep(struct site **s)
@@ -46,7 +47,8 @@ static int group_of(const void *ctx, const char *name, struct nodeset *to,
 	const struct site *s = ctx;
 
 	for (size_t i = 0; i < s->n_groups; i++) {
-		int r = strcmp(s->cluster->groups[i].name, name) ? -ENOENT : 0;
+		bool is = !s->bad[i] && !strcmp(s->cluster->groups[i].name, name);
+		int r = is ? 0 : -ENOENT;
 
 		for (size_t k = 0; r == 0 && k < s->groups[i].n; k++)
 			r = nodeset_add(to, s->groups[i].numbers[k]);
@@ -66,8 +68,8 @@ static int parse(const struct site *s, const char *text, struct nodeset *ret,
 	return nodeset_parse(text, &space, ret, ret_why);
 }
 
-static int site_new(const struct cluster *c, const struct nodes *t, struct site **ret,
-		    char why[static NODESET_WHY_MAX])
+/* All nodes, and no group yet. */
+static int site_open(const struct cluster *c, const struct nodes *t, struct site **ret)
 {
 	_cleanup_(site_freep) struct site *s = calloc(1, sizeof(*s));
 	int r = 0;
@@ -78,21 +80,55 @@ static int site_new(const struct cluster *c, const struct nodes *t, struct site 
 	s->nodes = t;
 	for (size_t i = 0; r == 0 && i < t->n; i++)
 		r = nodeset_add(&s->all, t->list[i].number);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(s);
+	return 0;
+}
+
+/* The next group of the file. Return: 0; -EINVAL with @why written, and it counts as none. */
+static int next_group(struct site *s, char why[static NODESET_WHY_MAX])
+{
+	int r = parse(s, s->cluster->groups[s->n_groups].text, &s->groups[s->n_groups], why);
+
+	if (r == 0 || r == -EINVAL)
+		s->bad[s->n_groups++] = r < 0;
+	return r;
+}
+
+static int site_new(const struct cluster *c, const struct nodes *t, struct site **ret,
+		    char why[static NODESET_WHY_MAX])
+{
+	_cleanup_(site_freep) struct site *s = NULL;
+	int r = site_open(c, t, &s);
+
 	while (r == 0 && s->n_groups < c->n_groups) {
 		const struct cluster_group *g = &c->groups[s->n_groups];
 		char inner[NODESET_WHY_MAX];
 
-		r = parse(s, g->text, &s->groups[s->n_groups], inner);
+		r = next_group(s, inner);
 		if (r == -EINVAL)
 			snprintf(why, NODESET_WHY_MAX, "group %.40s in line %u: %.120s", g->name,
 				 g->line, inner);
-		else if (r == 0)
-			s->n_groups++;
 	}
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);
 	return 0;
+}
+
+int sets_groups(const struct cluster *c, const struct nodes *t, sets_group_fn *each, void *ctx)
+{
+	_cleanup_(site_freep) struct site *s = NULL;
+	char why[NODESET_WHY_MAX];
+	int r = site_open(c, t, &s);
+
+	for (size_t i = 0; r == 0 && i < c->n_groups; i++) {
+		r = next_group(s, why);
+		if (r == 0 || r == -EINVAL)
+			r = each(ctx, &c->groups[i], s->bad[i] ? NULL : &s->groups[i], why);
+	}
+	return r;
 }
 
 int sets_parse(const struct cluster *c, const struct nodes *t, const char *text,

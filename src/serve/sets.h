@@ -19,6 +19,16 @@ _must_check_ int sets_parse(const struct cluster *c, const struct nodes *t, cons
 _must_check_ int sets_take(const struct cluster *c, const struct nodes *t, const char *text,
 			   struct nodeset *ret);
 
+/*
+ * Work out every group of the cluster file, in its order. @each gets its nodes, borrowed; or, for a
+ * group that is no set, NULL and why: who names that one is none either. Return: 0, what @each
+ * returned below 0, -ENOMEM.
+ */
+typedef int sets_group_fn(void *ctx, const struct cluster_group *g, const struct nodeset *nodes,
+			  const char *why);
+_must_check_ int sets_groups(const struct cluster *c, const struct nodes *t, sets_group_fn *each,
+			     void *ctx);
+
 /* Whether every group of the cluster file is a set. Return: 0; -EINVAL with ret_why written;
  * -ENOMEM. */
 _must_check_ int sets_check_groups(const struct cluster *c, const struct nodes *t,

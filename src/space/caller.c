@@ -133,6 +133,9 @@ void caller_nodes_clear(struct caller_nodes *n)
 	nodeset_clear(&n->all);
 	nodeset_clear(&n->up);
 	nodeset_clear(&n->not_down);
+	for (size_t i = 0; i < n->n_groups; i++)
+		nodeset_clear(&n->groups[i].nodes);
+	free(n->groups);
 	*n = (struct caller_nodes){ 0 };
 }
 
@@ -167,6 +170,31 @@ static int keep_node(struct caller *c, struct caller_nodes *ns)
 	return e;
 }
 
+/* Keep the GROUP message in c->in. */
+static int keep_group(struct caller *c, struct caller_nodes *ns)
+{
+	struct caller_group *list = reallocarray(ns->groups, ns->n_groups + 1, sizeof(*list)), *g;
+	struct reader r = READER(c->in.data, c->in.len);
+	_cleanup_free_ uint32_t *numbers = NULL;
+	const char *name;
+	size_t n;
+	int e;
+
+	if (!list)
+		return -ENOMEM;
+	ns->groups = list;
+	(void)reader_u8(&r); /* the type: looked at by the caller */
+	e = message_group_read(&r, &name, &numbers, &n);
+	if (e < 0)
+		return e;
+	g = &list[ns->n_groups++];
+	*g = (struct caller_group){ 0 };
+	snprintf(g->name, sizeof(g->name), "%s", name);
+	for (size_t i = 0; e == 0 && i < n; i++)
+		e = nodeset_add(&g->nodes, numbers[i]);
+	return e;
+}
+
 int caller_list(struct caller *c, struct caller_nodes *ret)
 {
 	_cleanup_caller_nodes_ struct caller_nodes ns = { 0 };
@@ -175,10 +203,10 @@ int caller_list(struct caller *c, struct caller_nodes *ret)
 
 	while (r == 0) {
 		r = receive(c);
-		if (r == 0 && c->in.data[0] != MESSAGE_NODE)
+		if (r == 0 && c->in.data[0] != MESSAGE_NODE && c->in.data[0] != MESSAGE_GROUP)
 			break;
 		if (r == 0) {
-			r = keep_node(c, &ns);
+			r = c->in.data[0] == MESSAGE_NODE ? keep_node(c, &ns) : keep_group(c, &ns);
 			if (r < 0)
 				log_err(r, "cannot take the list of nodes from bpmaster");
 		}
@@ -223,10 +251,28 @@ static int number_of(const void *ctx, const char *name, uint32_t *ret)
 	return -ENOENT;
 }
 
+static int group_of(const void *ctx, const char *name, struct nodeset *to,
+		    char why[static NODESET_WHY_MAX])
+{
+	const struct caller_nodes *n = ctx;
+	int r = -ENOENT;
+
+	for (size_t i = 0; r == -ENOENT && i < n->n_groups; i++) {
+		const struct nodeset *set = &n->groups[i].nodes;
+
+		if (strcmp(n->groups[i].name, name) != 0)
+			continue;
+		r = 0;
+		for (size_t k = 0; r == 0 && k < set->n; k++)
+			r = nodeset_add(to, set->numbers[k]);
+	}
+	return r;
+}
+
 int caller_nodeset(const struct caller_nodes *n, const char *text, struct nodeset *ret)
 {
 	const struct nodeset_space space = {
-		.all = &n->all, .up = &n->up, .node = number_of, .ctx = n
+		.all = &n->all, .up = &n->up, .node = number_of, .group = group_of, .ctx = n
 	};
 	char why[NODESET_WHY_MAX] = "out of memory";
 	int r = nodeset_parse(text, &space, ret, why);

@@ -31,12 +31,20 @@ _must_check_ int caller_send(struct caller *c, const void *p, size_t n);
  * its words). */
 _must_check_ int caller_done(struct caller *c);
 
+/* A name for some of the nodes. */
+struct caller_group {
+	char name[MESSAGE_NAME_MAX];
+	struct nodeset nodes; /* owned */
+};
+
 /* The nodes as they are now. */
 struct caller_nodes {
 	struct message_node *list; /* owned, by number; strings live in @texts */
 	size_t n;
 	struct buffer *texts; /* owned, one a node */
 	struct nodeset all, up, not_down;
+	struct caller_group *groups; /* owned */
+	size_t n_groups;
 };
 #define _cleanup_caller_nodes_ _cleanup_(caller_nodes_clear)
 void caller_nodes_clear(struct caller_nodes *n);

@@ -142,6 +142,8 @@ static int take_list(void *owner, struct reader *r)
 		message_node_write(message_begin(&msg, MESSAGE_NODE), &node);
 		e = stream_send_writer(&c->stream, &msg.w);
 	}
+	if (e == 0)
+		e = groups_send(m, &c->stream);
 	return e < 0 ? e : answer(c, 0, "");
 }
 

@@ -76,20 +76,34 @@ static void on_end(struct ev_loop *loop, struct ev_signal *w, int events)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-static void on_reload(struct ev_loop *loop, struct ev_signal *w, int events)
+void master_nodes_clear(struct master_nodes *n)
 {
-	struct master *m = w->data;
+	for (size_t i = 0; i < n->n_groups; i++)
+		nodeset_clear(&n->groups[i].nodes);
+	free(n->groups);
+	free(n->list);
+	*n = (struct master_nodes){ 0 };
+}
+
+void master_reload(struct master *m)
+{
 	struct master_nodes nodes = { 0 };
 
 	if (!m->config->reload) {
 		log_warn(0, "there is no list of nodes to read anew: ignoring SIGHUP");
 		return;
 	}
-	if (m->config->reload(m->config->owner, &nodes) < 0 || members_load(m, &nodes) < 0)
+	if (m->config->reload(m->config->owner, &nodes) < 0 || members_load(m, &nodes) < 0 ||
+	    groups_load(m, &nodes) < 0)
 		log_warn(0, "keeping the old list of nodes");
 	else
 		log_info("read the list of nodes anew: %zu nodes", m->n_members);
-	free(nodes.list);
+	master_nodes_clear(&nodes);
+}
+
+static void on_reload(struct ev_loop *loop, struct ev_signal *w, int events)
+{
+	master_reload(w->data);
 }
 
 static void watch_signal(struct master *m, struct ev_signal *w, int signal,
@@ -111,7 +125,11 @@ static int open_all(struct master *m)
 	if (r == 0)
 		r = members_load(m, &m->config->nodes);
 	if (r == 0)
+		r = groups_load(m, &m->config->nodes);
+	if (r == 0)
 		r = slaves_open(m);
+	if (r == 0)
+		watch_open(m);
 	if (r == 0 && m->config->ready)
 		r = m->config->ready(m->config->owner);
 	return r;
@@ -124,6 +142,8 @@ static void close_all(struct master *m)
 	slaves_close(m);
 	events_close(m);
 	members_close(m);
+	groups_close(m);
+	watch_close(m);
 	m->spare_fd = fd_close(m->spare_fd);
 	sodium_memzero(m->secret, sizeof(m->secret));
 }
@@ -133,6 +153,7 @@ int master_run(const struct master_config *c)
 	struct master m = {
 		.config = c,
 		.listen_fd = FD_NONE,
+		.watch_fd = FD_NONE,
 		.lock_fd = FD_NONE,
 		.door_fd = FD_NONE,
 		.log_fd = FD_NONE,

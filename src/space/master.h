@@ -15,6 +15,7 @@
 #include "base/addr.h"
 #include "base/ip.h"
 #include "base/lang.h"
+#include "base/nodeset.h"
 
 #define MASTER_PORT	    2223
 #define MASTER_LOG_PORT	    514
@@ -35,6 +36,7 @@
 #define MASTER_CLIENT_HIGH \
 	(1u << 20) /* bytes waiting for a program that make us count its user's */
 #define MASTER_USER_MAX	     (256u << 20) /* bytes waiting for the programs of one user */
+#define MASTER_WATCHED_MAX   2		  /* files that the list of nodes comes from */
 #define MASTER_UNKNOWN_BOOTS 256	  /* machines without a number whose boots are kept */
 
 struct master_node {
@@ -44,11 +46,20 @@ struct master_node {
 	char name[MASTER_NAME_MAX];
 };
 
-/* The list of nodes: an owned array. */
+/* A name for some of them. */
+struct master_group {
+	char name[MASTER_NAME_MAX];
+	struct nodeset nodes; /* owned */
+};
+
+/* The list of nodes and the groups: owned arrays. */
 struct master_nodes {
 	struct master_node *list;
 	size_t n;
+	struct master_group *groups;
+	size_t n_groups;
 };
+void master_nodes_clear(struct master_nodes *n);
 
 struct master_config {
 	struct ipaddr address; /* to listen on; not set: on all */
@@ -60,8 +71,12 @@ struct master_config {
 	uint32_t keepalive_ms;
 	struct master_nodes nodes; /* borrowed; copied */
 
-	/* Read the list of nodes anew (SIGHUP); NULL: there is nothing to read. Return: 0 or
-	 * negative errno (logged). */
+	/* Files that the list comes from, absolute, or NULL; a change of one makes us read it anew.
+	 */
+	const char *watched[MASTER_WATCHED_MAX];
+
+	/* Read the list of nodes anew (also at SIGHUP); NULL: there is nothing to read. Return: 0
+	 * or negative errno (logged). */
 	int (*reload)(void *owner, struct master_nodes *ret);
 	void *owner;
 

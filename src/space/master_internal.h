@@ -71,6 +71,11 @@ struct master {
 
 	struct member **members; /* by number */
 	size_t n_members;
+	struct master_group *groups; /* owned */
+	size_t n_groups;
+	int watch_fd; /* inotify */
+	struct ev_io watching;
+	struct ev_timer settling; /* between a change and the reading of it */
 	int listen_fd;
 	struct ev_io listening;
 	struct slave *pending; /* newest first */
@@ -107,6 +112,18 @@ void member_reported(struct master *m, struct member *n, const struct report *e,
 /* The next free number for a machine that nobody listed. Return: NULL when there is none or no
  * memory. */
 struct member *member_accept(struct master *m, const struct mac *mac);
+
+/* groups.c */
+_must_check_ int groups_load(struct master *m, const struct master_nodes *nodes);
+/* Tell a client of all. Return: 0, or negative errno. */
+_must_check_ int groups_send(const struct master *m, struct stream *to);
+void groups_close(struct master *m);
+
+/* watch.c: read the list of nodes anew when a file of it changes */
+void watch_open(struct master *m);
+void watch_close(struct master *m);
+/* master.c */
+void master_reload(struct master *m);
 
 /* slaves.c */
 _must_check_ int slaves_open(struct master *m);

@@ -33,6 +33,7 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_INPUT_CREDIT] = { "input-credit", 8, 8 },
 	[MESSAGE_INPUT_CLOSED] = { "input-closed", 4, 4 },
 	[MESSAGE_EXIT] = { "exit", 39, 39 },
+	[MESSAGE_GROUP] = { "group", 2, MESSAGE_NAME_MAX + 4 * MESSAGE_NODES_MAX },
 };
 
 int message_dispatch(const struct message_take *takes, unsigned state, void *owner, const void *p,

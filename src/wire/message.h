@@ -55,7 +55,7 @@ enum message_type {
 	MESSAGE_POWER, /* reboot, halt, power off */
 	/* client to master */
 	MESSAGE_OPEN, /* first: version */
-	MESSAGE_LIST, /* answered by NODE... DONE */
+	MESSAGE_LIST, /* answered by NODE... GROUP... DONE */
 	MESSAGE_RUN,  /* first job, nodes, spec */
 	MESSAGE_SET,  /* nodes, what, value; answered by DONE */
 	/* master to client */
@@ -73,6 +73,8 @@ enum message_type {
 	MESSAGE_INPUT_CREDIT, /* job, bytes more */
 	MESSAGE_INPUT_CLOSED, /* the process reads no more */
 	MESSAGE_EXIT,	      /* last of a job that ran */
+	/* master to client */
+	MESSAGE_GROUP, /* behind the NODEs of a list: name, numbers of its nodes */
 	MESSAGE_TYPE_MAX_,
 };
 
@@ -175,6 +177,13 @@ _must_check_ int message_spec_read(struct reader *r, struct message_spec *ret);
 /* Count and numbers of nodes. The array read is owned by the caller. */
 _must_check_ int message_nodes_write(struct buffer *to, const uint32_t *nodes, size_t n);
 _must_check_ int message_nodes_read(struct reader *r, uint32_t **ret, size_t *ret_n);
+
+/* GROUP: its name and all of its nodes; type and body. The array read is owned by the caller, NULL
+ * for none. */
+_must_check_ int message_group_write(struct buffer *to, const char *name, const uint32_t *nodes,
+				     size_t n);
+_must_check_ int message_group_read(struct reader *r, const char **ret_name, uint32_t **ret_nodes,
+				    size_t *ret_n);
 
 enum message_set {
 	MESSAGE_SET_STATE,

@@ -1,6 +1,6 @@
 /*
  * spec.c - the part of a message that says what is to run: arguments, environment, limits; and
- * lists of nodes
+ * lists of nodes and groups of them
  *
  * These are the only messages whose size a user decides. They are written into a growing buffer;
  * what is read is bounded by the message itself, since each string costs at least its NUL.
@@ -158,6 +158,57 @@ int message_nodes_read(struct reader *r, uint32_t **ret, size_t *ret_n)
 	for (size_t i = 0; i < n; i++)
 		nodes[i] = reader_be32(r);
 	*ret = TAKE_PTR(nodes);
+	*ret_n = n;
+	return 0;
+}
+
+/* What may stand behind '@' (base/nodeset.h). */
+static bool group_name_valid(const char *s)
+{
+	static const char letters[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
+	size_t n = strspn(s, letters);
+
+	return n > 0 && n < MESSAGE_NAME_MAX && !s[n];
+}
+
+int message_group_write(struct buffer *to, const char *name, const uint32_t *nodes, size_t n)
+{
+	const uint8_t type = MESSAGE_GROUP;
+	uint8_t word[4];
+	int r;
+
+	if (n > MESSAGE_NODES_MAX || !group_name_valid(name))
+		return -E2BIG;
+	r = buffer_append(to, &type, 1);
+	if (r == 0)
+		r = buffer_append(to, name, strlen(name) + 1);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		struct writer w = WRITER(word, sizeof(word));
+
+		writer_be32(&w, nodes[i]);
+		r = buffer_append(to, word, sizeof(word));
+	}
+	return r;
+}
+
+int message_group_read(struct reader *r, const char **ret_name, uint32_t **ret_nodes, size_t *ret_n)
+{
+	const char *name = reader_cstr(r);
+	_cleanup_free_ uint32_t *nodes = NULL;
+	size_t n = r->left / sizeof(*nodes);
+
+	if (!name || !group_name_valid(name) || n > MESSAGE_NODES_MAX)
+		return -EBADMSG;
+	nodes = n > 0 ? calloc(n, sizeof(*nodes)) : NULL;
+	if (n > 0 && !nodes)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		nodes[i] = reader_be32(r);
+	if (reader_end(r) < 0)
+		return -EBADMSG;
+	*ret_name = name;
+	*ret_nodes = TAKE_PTR(nodes);
 	*ret_n = n;
 	return 0;
 }

@@ -122,6 +122,23 @@ static int take_run(void *owner, struct reader *r)
 	return e < 0 ? e : take_spec(owner, r);
 }
 
+static int take_group(void *owner, struct reader *r)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+	_cleanup_free_ uint32_t *nodes = NULL;
+	const uint8_t *start = r->p;
+	size_t n = r->left, n_nodes;
+	const char *name;
+	int e = message_group_read(r, &name, &nodes, &n_nodes);
+
+	if (e < 0)
+		return e;
+	if (message_group_write(&b, name, nodes, n_nodes) < 0 || b.len != n + 1 ||
+	    b.data[0] != MESSAGE_GROUP || memcmp(b.data + 1, start, n) != 0)
+		abort();
+	return -EALREADY;
+}
+
 static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_HELLO] = { 1, take_hello },
 	[MESSAGE_WELCOME] = { 1, take_welcome },
@@ -137,6 +154,7 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
 	[MESSAGE_START] = { 1, take_start },
 	[MESSAGE_RUN] = { 1, take_run },
+	[MESSAGE_GROUP] = { 1, take_group },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -369,14 +369,24 @@ log_port = $log_port
 state = $SCRATCH/state
 socket = $BPBOOT_SOCKET
 key = $SCRATCH/keys/master.key
+[groups]
+odd = n1
+new = all,!n0,!n1
 END
 printf '0 52:54:00:00:00:00\n1 52:54:00:00:00:01\n' >"$SCRATCH/site/nodes"
 "$bin/bpmaster" -f -c "$SCRATCH/site/cluster.conf" >>"$SCRATCH/master.log" 2>&1 &
 master=$!
-t "it runs from a cluster file" wait_for 20 state_is 1 up
-printf '0 52:54:00:00:00:00\n1 52:54:00:00:00:01\n5 52:54:00:00:00:02\n' >"$SCRATCH/site/nodes"
-kill -HUP $master
-t "SIGHUP brings a new node" wait_for 20 state_is 5 up
+t "it runs from a cluster file" wait_for 20 state_is 1 up || tail -n 3 "$SCRATCH/master.log"
+says "groups of the cluster file are known to bpsh" 0 "odd" "$bin/bpsh" @odd echo odd
+says "a group may have no node" 1 "no node is in that set" "$bin/bpsh" @new true
+says "and one that is not there is said" 1 "there is no group '@none'" "$bin/bpstat" @none
+t "a node that is added" "$bin/bpboot" node --cluster "$SCRATCH/site/cluster.conf" add 5 52:54:00:00:00:02
+t "reaches bpmaster without more" wait_for 40 state_is 5 up
+says "also as one of its group" 0 "5" "$bin/bpstat" -n @new
+says "which bpctl knows, too" 0 "" "$bin/bpctl" -S @new -m 110
+sed -i 's/^odd = .*/odd = n[1,5]/' "$SCRATCH/site/cluster.conf"
+t "a changed group reaches bpmaster, too" wait_for 20 bash -c "[ \"\$('$bin/bpstat' -t @odd)\" = 2 ]"
+"$bin/bpctl" -S @new -m 111
 echo "nonsense" >"$SCRATCH/site/nodes"
 kill -HUP $master
 t "a wrong node table is said" wait_for 5 grep -q "keeping the old list of nodes" "$SCRATCH/master.log"
@@ -387,6 +397,8 @@ wait_for 10 grep -q on "$SCRATCH/dropped"
 printf '0 52:54:00:00:00:00\n' >"$SCRATCH/site/nodes"
 kill -HUP $master
 t "a node that is listed no more is dropped" wait_for 5 bash -c "[ \$('$bin/bpstat' -t) = 1 ]"
+says "a group of which it was is ignored" 1 "there is no group '@odd'" "$bin/bpstat" @odd
+t "which is said with file and line" grep -q "cluster.conf:[0-9]*: ignoring group odd" "$SCRATCH/master.log"
 wait $pid
 t "its processes are lost" grep -q "node 5: node lost: its node is not listed any more" "$SCRATCH/dropped"
 says "and bpmaster goes on" 0 "on" "$bin/bpsh" 0 echo on
