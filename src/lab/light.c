@@ -221,19 +221,22 @@ static _noreturn_ void node_main(const struct light *l)
 	_exit(1);
 }
 
-/* The cable: from here to the node's namespace. */
+/* The cable: from here to the node's namespace. Each has a new name: that of a node that ended goes
+ * with its namespace, which the kernel takes down in its own time. */
 static int plug(size_t i, pid_t pid)
 {
 	struct mac m = node_mac(i), near = near_mac(i);
 	char batch[512], mac[MAC_STR_MAX], near_text[MAC_STR_MAX], address[16];
+	static unsigned cable;
 
+	cable++;
 	node_address(i, address);
 	snprintf(batch, sizeof(batch),
-		 "link add l%zu address %s type veth peer name eth0 address %s netns %d\n"
-		 "link set l%zu up\nroute add %s/32 dev l%zu\n"
-		 "neigh add %s lladdr %s nud permanent dev l%zu\n",
-		 i, mac_format(&near, near_text), mac_format(&m, mac), pid, i, address, i, address,
-		 mac, i);
+		 "link add c%u address %s type veth peer name eth0 address %s netns %d\n"
+		 "link set c%u up\nroute replace %s/32 dev c%u\n"
+		 "neigh add %s lladdr %s nud permanent dev c%u\n",
+		 cable, mac_format(&near, near_text), mac_format(&m, mac), pid, cable, address,
+		 cable, address, mac, cable);
 	return namespace_ip(batch);
 }
 
