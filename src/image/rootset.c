@@ -22,6 +22,7 @@ static const struct {
 	{ "zram", "zram,lz4,loop" },
 	{ "disk", "ext4|virtio_blk,virtio_scsi,xen-blkfront,hv_storvsc,nvme,ahci,ata_piix,sd_mod,"
 		  "mptspi,vmw_pvscsi,megaraid_sas,mpt3sas,usb-storage,uas" },
+	{ "nfs", "nfs,nfsv4|nfsv3" },
 };
 
 static int add_modules(struct modules *m, const char *kind, const char *names, struct buffer *to)

@@ -17,6 +17,7 @@
 #include "base/lang.h"
 #include "init/cmdline.h"
 #include "init/drivers.h"
+#include "init/nfsroot.h"
 #include "init/watchdog.h"
 #include "net/fetch.h"
 #include "net/ip6_client.h"
@@ -37,6 +38,7 @@
 #define BOOT_IMAGE_DIR	 BOOT_RUN_DIR "/image"
 #define BOOT_OVERLAY_DIR BOOT_RUN_DIR "/overlay"
 #define BOOT_DNS_MAX	 8
+#define BOOT_DISK_MAX	 320 /* bytes of what names a root that is no image, with NUL */
 #define BOOT_CONSOLES_MAX 4 /* beside the one that is /dev/console */
 
 struct boot {
@@ -79,7 +81,10 @@ struct boot {
 	struct index index;
 	int ramdisk;	    /* or the folder that files are unpacked to; FD_NONE: not there */
 	const char *device; /* that is mounted; NULL: not there */
-	char disk[64];	    /* its path, when the root is a local disk; "": it is an image */
+	char disk[BOOT_DISK_MAX]; /* its path, or SERVER:/PATH; "": the root is an image */
+	bool is_nfs;		  /* the latter, and what was said of it */
+	struct nfsroot nfs;
+	const char *nfs_version; /* for a person, once it is mounted */
 	bool mounted, overlaid;
 	char init[INDEX_INIT_MAX];
 };
@@ -89,6 +94,7 @@ struct boot {
 struct boot_stage {
 	const char *name;
 	int (*run)(struct boot *b);
+	bool of_image; /* is passed over when the root is none */
 };
 
 /* malloc, libsodium, the event loop, an empty boot. Return: 0 or -ENOSYS: no event loop. */
@@ -136,6 +142,7 @@ int netconsole_stage(struct boot *b); /* netconsole=; never fails */
 int root_stage(struct boot *b);	    /* where the index is */
 int disk_network_stage(struct boot *b); /* when ip= asks for it */
 int disk_stage(struct boot *b);	       /* the disk that is the root */
+int nfs_stage(struct boot *b);	       /* where the NFS root is */
 int index_stage(struct boot *b);    /* fetched, signature good */
 int memory_stage(struct boot *b);   /* the image fits */
 int fetch_stage(struct boot *b);    /* parts into the ram disk */
@@ -154,6 +161,14 @@ void compose_undo(struct boot *b);
 
 /* Is root= a local disk? */
 bool disk_is_meant(const char *root);
+
+/* --- nfs.c --- */
+
+/* Do root= or, without it, the DHCP answer name an NFS root? */
+bool nfs_is_meant(const struct boot *b);
+
+/* Mount it at b->target with flags @f and options @data. Says. Return: 0 or negative errno. */
+int nfs_mount(struct boot *b, unsigned long f, const char *data);
 
 /* Begin to report to whoever is named, or else serves. */
 void connect_reporter(struct boot *b, bool have_url);
@@ -175,6 +190,9 @@ void ramdisk_undo(struct boot *b);
 int mount_files(struct boot *b);
 
 void mount_undo(struct boot *b);
+
+/* Does the kernel have the file system, built in or loaded before? */
+bool kernel_has_filesystem(const char *name);
 
 /* --- switch.c --- */
 

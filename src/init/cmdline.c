@@ -152,6 +152,7 @@ static const struct {
 	{ "nameserver", cmdline_take_nameserver, 0, "an address, at most 4 of them" },
 	{ "netconsole", take_string, offsetof(struct cmdline, netconsole),
 	  "[PORT]@[ADDRESS]/[DEVICE],[PORT]@ADDRESS/[MAC]" },
+	{ "nfsroot", take_string, offsetof(struct cmdline, nfsroot), "[SERVER:]/PATH[,OPTIONS]" },
 	{ "panic", take_panic, 0, "seconds" },
 	{ "quiet", take_flag, offsetof(struct cmdline, quiet), "" },
 	{ "rd.break", take_string, offsetof(struct cmdline, rd_break), "a stage" },
@@ -159,7 +160,8 @@ static const struct {
 	{ "rd.shell", take_flag, offsetof(struct cmdline, shell), "" },
 	{ "ro", take_flag, offsetof(struct cmdline, ro), "" },
 	{ "root", take_string, offsetof(struct cmdline, root),
-	  "tftp://SERVER/PATH, http://SERVER/PATH, /dev/NAME, LABEL=NAME or UUID=NUMBER" },
+	  "tftp://SERVER/PATH, http://SERVER/PATH, nfs:SERVER:/PATH, /dev/NAME, LABEL=NAME or "
+	  "UUID=NUMBER" },
 	{ "rootdelay", take_seconds, offsetof(struct cmdline, disk_s), "seconds" },
 	{ "rootflags", take_string, offsetof(struct cmdline, rootflags), "mount options" },
 	{ "rootfstype", take_string, offsetof(struct cmdline, rootfstype), "a file system" },

@@ -64,7 +64,7 @@ struct cmdline_bond {
 
 struct cmdline {
 	const char *root, *rootfstype, *rootflags, *init, *rd_break; /* NULL: not given */
-	const char *netconsole;
+	const char *nfsroot, *netconsole;
 	bool ro, quiet, debug, shell, have_panic, have_master, have_log, have_bootif;
 	int32_t panic_s; /* 0: never reboot; negative: at once */
 	bool rootwait, ip_given;

@@ -38,23 +38,31 @@ static int put_number(struct buffer *to, const char *key, uint64_t v)
 	return buffer_printf(to, "%s=%" PRIu64 "\n", key, v);
 }
 
+/* What the root is. */
+static int root_text(const struct boot *b, struct buffer *to)
+{
+	char url[FETCH_URL_MAX];
+	int r = b->disk[0] ? put(to, b->is_nfs ? "NFS" : "DISK", b->disk)
+			   : buffer_printf(to, "IMAGE=%s\n", b->index.name);
+
+	if (r == 0 && !b->disk[0])
+		r = put_number(to, "COUNTER", b->index.counter);
+	r = r ? r : put(to, "INIT", b->init);
+	if (r == 0 && b->watchdog.seconds)
+		r = put_number(to, "WATCHDOG_SECONDS", b->watchdog.seconds);
+	return r || b->disk[0] ? r : put(to, "URL", fetch_url_format(&b->url, url));
+}
+
 static int boot_text(const struct boot *b, struct buffer *to)
 {
-	char mac[MAC_STR_MAX], url[FETCH_URL_MAX], master[IP_STR_MAX];
+	char mac[MAC_STR_MAX], master[IP_STR_MAX];
 	const struct cmdline *c = &b->cmdline;
 	int r = buffer_printf(to, "BOOT=%08" PRIx32 "\n", b->reporter.boot);
 
 	if (r == 0 && b->link.ifindex)
 		r = buffer_printf(to, "MAC=%s\nINTERFACE=%s\n", mac_format(&b->link.mac, mac),
 				  b->link.name);
-	if (b->disk[0])
-		return r ? r : buffer_printf(to, "DISK=%s\nINIT=%s\n", b->disk, b->init);
-	r = r ? r : buffer_printf(to, "IMAGE=%s\n", b->index.name);
-	r = r ? r : put_number(to, "COUNTER", b->index.counter);
-	r = r ? r : put(to, "INIT", b->init);
-	if (r == 0 && b->watchdog.seconds)
-		r = put_number(to, "WATCHDOG_SECONDS", b->watchdog.seconds);
-	r = r ? r : put(to, "URL", fetch_url_format(&b->url, url));
+	r = r ? r : root_text(b, to);
 	ip_format(c->have_master ? &c->master : &b->url.host, master);
 	if (r == 0 && c->have_master && c->master_port)
 		r = buffer_printf(

@@ -16,8 +16,8 @@
 static const struct boot_stage sequence[] = {
 	{ "drivers", drivers_stage },	    { "network", network_stage },
 	{ "netconsole", netconsole_stage }, { "root", root_stage },
-	{ "index", index_stage },	    { "memory", memory_stage },
-	{ "fetch", fetch_stage },	    { "mount", mount_stage },
+	{ "index", index_stage, true },	    { "memory", memory_stage, true },
+	{ "fetch", fetch_stage, true },	    { "mount", mount_stage },
 	{ "handover", handover_stage },	    { "switch", switch_stage },
 };
 

@@ -17,10 +17,12 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/file.h"
 #include "init/boot.h"
 #include "init/interpreter.h"
 
-#define DATA_MAX 512 /* bytes of options for the file system */
+#define DATA_MAX 768 /* bytes of options for the file system */
+#define SYSTEMS_MAX 16384 /* bytes of /proc/filesystems */
 #define UPPER	 BOOT_OVERLAY_DIR "/upper"
 #define WORK	 BOOT_OVERLAY_DIR "/work"
 
@@ -49,19 +51,40 @@ static void take_option(const char *word, size_t n, unsigned long *f, char *data
 	snprintf(data + len, size - len, "%s%.*s", len ? "," : "", (int)n, word);
 }
 
-/* What ro and rootflags= say. */
+static void take_list(const char *p, unsigned long *f, char data[static DATA_MAX])
+{
+	while (p && *p) {
+		size_t n = strcspn(p, ",");
+
+		take_option(p, n, f, data, DATA_MAX);
+		p += n + (p[n] == ',');
+	}
+}
+
+/* What ro and rootflags= say, and the options of an NFS root. */
 static unsigned long take_options(const struct boot *b, char data[static DATA_MAX])
 {
 	unsigned long f = b->cmdline.ro ? MS_RDONLY : 0;
 
 	data[0] = 0;
-	for (const char *p = b->cmdline.rootflags; p && *p;) {
-		size_t n = strcspn(p, ",");
-
-		take_option(p, n, &f, data, DATA_MAX);
-		p += n + (p[n] == ',');
-	}
+	if (b->is_nfs)
+		take_list(b->nfs.options, &f, data);
+	take_list(b->cmdline.rootflags, &f, data);
 	return f;
+}
+
+bool kernel_has_filesystem(const char *name)
+{
+	_cleanup_buffer_ struct buffer t = BUFFER(SYSTEMS_MAX);
+	size_t n = strlen(name);
+
+	if (file_read(AT_FDCWD, "/proc/filesystems", &t) < 0)
+		return false;
+	for (const char *p = buffer_str(&t); (p = strstr(p, name)) != NULL; p += n) {
+		if (p > buffer_str(&t) && p[-1] == '\t' && p[n] == '\n')
+			return true;
+	}
+	return false;
 }
 
 static int mount_at(struct boot *b, const char *device, const char *target, const char *type,
@@ -114,8 +137,10 @@ static int mount_overlaid(struct boot *b, const char *type, unsigned long f, con
 /* The driver of ext4 serves ext2 and ext3 too. */
 static const char *root_type(const struct boot *b)
 {
-	if (b->cmdline.rootfstype)
+	if (b->cmdline.rootfstype && !b->is_nfs)
 		return b->cmdline.rootfstype;
+	if (b->is_nfs)
+		return b->nfs_version;
 	return b->disk[0] ? "ext4" : index_format_name(b->index.format);
 }
 
@@ -126,7 +151,10 @@ static int mount_root(struct boot *b)
 	unsigned long f = take_options(b, data);
 	int r;
 
-	if (!b->disk[0] && (b->index.format == INDEX_SQUASHFS || b->index.format == INDEX_EROFS))
+	if (b->is_nfs)
+		r = nfs_mount(b, f, data);
+	else if (!b->disk[0] &&
+		 (b->index.format == INDEX_SQUASHFS || b->index.format == INDEX_EROFS))
 		r = mount_overlaid(b, type, f, data);
 	else
 		r = mount_at(b, b->device, b->target, type, f, data);
@@ -239,7 +267,8 @@ int mount_stage(struct boot *b)
 void mount_undo(struct boot *b)
 {
 	b->ramdisk = fd_close(b->ramdisk);
-	if (b->mounted && umount2(b->target, 0) < 0)
+	/* A server that is away would be waited for, for ever. */
+	if (b->mounted && umount2(b->target, b->is_nfs ? MNT_DETACH : 0) < 0)
 		stage_warn(b, REPORT_MOUNT, "cannot unmount the failed attempt's root: %s",
 			   strerror(errno));
 	if (b->overlaid) {
@@ -248,4 +277,5 @@ void mount_undo(struct boot *b)
 	}
 	b->mounted = b->overlaid = false;
 	b->disk[0] = 0;
+	b->is_nfs = false;
 }

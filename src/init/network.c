@@ -126,7 +126,7 @@ int network_stage(struct boot *b)
 	if (b->cmdline.ip == CMDLINE_IP_OFF)
 		return stage_fail(
 			b, REPORT_LINK, -ENETDOWN,
-			"ip=off on the kernel command line, and the image comes over the network");
+			"ip=off on the kernel command line, and the root comes over the network");
 	if (b->cmdline.have_bootif)
 		reporter_set_mac(&b->reporter, &b->cmdline.bootif);
 	r = links_new(b->loop, &b->links);

@@ -11,7 +11,7 @@
 #define HINT "set root=tftp://SERVER/NAME.index on the kernel command line"
 
 /* What loaders' examples pass for any initramfs; it means "the initramfs knows". */
-static bool means_nothing(const char *root)
+bool root_means_nothing(const char *root)
 {
 	return !root || !strcmp(root, "/dev/ram0") || !strcmp(root, "/dev/ram");
 }
@@ -58,12 +58,12 @@ static int complete(const char *what, const char *text, struct in_addr server,
 int root_decide(const char *root, const struct dhcp_lease *lease, struct fetch_url *ret,
 		char why[static ROOT_WHY_MAX])
 {
-	if (!means_nothing(root)) {
+	if (!root_means_nothing(root)) {
 		if (!strstr(root, "://")) {
 			snprintf(why, ROOT_WHY_MAX,
 				 "root=%.100s is neither a URL nor a disk; expected "
-				 "root=tftp://SERVER/NAME.index, /dev/NAME, LABEL=NAME or "
-				 "UUID=NUMBER",
+				 "root=tftp://SERVER/NAME.index, nfs:SERVER:/PATH, "
+				 "/dev/NAME, LABEL=NAME or UUID=NUMBER",
 				 root);
 			return -EINVAL;
 		}
@@ -102,7 +102,7 @@ int root_decide_all(const char *root, const struct dhcp_lease *lease,
 		    char why[static ROOT_WHY_MAX])
 {
 	struct dhcp_lease one = *lease;
-	bool by_dhcp = means_nothing(root);
+	bool by_dhcp = root_means_nothing(root);
 	const char *p = by_dhcp ? lease->root_path : root;
 	char text[FETCH_URL_MAX];
 	size_t n = 0;
@@ -176,7 +176,9 @@ int root_stage(struct boot *b)
 	const char *root = b->cmdline.root;
 	int r;
 
-	if (means_nothing(root) && has_suffix(b->lease6.boot_url, ".index"))
+	if (nfs_is_meant(b))
+		return nfs_stage(b);
+	if (root_means_nothing(root) && has_suffix(b->lease6.boot_url, ".index"))
 		root = b->lease6.boot_url;
 	r = root_decide_all(root, &b->lease, b->urls, &b->n_urls, why);
 	if (r == 0)

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/lang.h"
@@ -10,6 +11,9 @@
 #include "wire/dhcp.h"
 
 #define ROOT_WHY_MAX 320 /* with NUL */
+
+/* Does root= say no more than that there is one? */
+bool root_means_nothing(const char *root);
 
 /*
  * Decide from root= of the command line (NULL: not given) and the DHCP answer, in this order:

@@ -110,6 +110,8 @@ int boot_run(struct boot *b, const struct boot_stage *stages, size_t n,
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++) {
+		if (stages[i].of_image && b->disk[0])
+			continue;
 		if (before)
 			before(b, stages[i].name);
 		r = stages[i].run(b);

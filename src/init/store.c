@@ -28,7 +28,6 @@
 #define ZRAM_PACKER "lz4"
 #define LOOP_DEVICE "/dev/loop0"
 #define WORDS_MAX   64
-#define SYSTEMS_MAX 16384 /* bytes of /proc/filesystems */
 #define ZEROS_BYTES 16384
 
 /* --- modules --- */
@@ -49,24 +48,9 @@ static int load(struct boot *b, const char *module, const char *params, const ch
 		     : 0;
 }
 
-/* Does the kernel have the file system, built in or loaded before? */
-static bool has_system(const char *name)
-{
-	_cleanup_buffer_ struct buffer t = BUFFER(SYSTEMS_MAX);
-	size_t n = strlen(name);
-
-	if (file_read(AT_FDCWD, "/proc/filesystems", &t) < 0)
-		return false;
-	for (const char *p = buffer_str(&t); (p = strstr(p, name)) != NULL; p += n) {
-		if (p > buffer_str(&t) && p[-1] == '\t' && p[n] == '\n')
-			return true;
-	}
-	return false;
-}
-
 static int need_system(struct boot *b, const char *name, const char *what, const char *option)
 {
-	return has_system(name) ? 0 : load(b, name, "", what, option);
+	return kernel_has_filesystem(name) ? 0 : load(b, name, "", what, option);
 }
 
 /* --- devices --- */
