@@ -21,21 +21,20 @@
 #include "serve/file_servers.h"
 #include "serve/ipxe.h"
 #include "serve/isc_dhcpd.h"
+#include "serve/kea.h"
+#include "serve/loaders.h"
 #include "serve/nodes.h"
 
 #define CLUSTER_FILE "/etc/bpboot/cluster.conf"
 #define DNSMASQ_FILE "/etc/dnsmasq.d/bpboot.conf"
 #define PROGRAMS_DIR "/usr/lib/ipxe"
 
-enum {
-	PROGRAM_BYTES_MAX = 16 << 20, /* of a network boot program */
-};
-
 struct config_options {
-	const char *cluster, *dnsmasq, *programs;
+	const char *cluster, *dnsmasq, *programs, *kea_version;
 };
 
 struct site_text {
+	enum kea_version kea_version;
 	struct cluster cluster;
 	struct nodes nodes;
 };
@@ -48,12 +47,12 @@ static void site_text_clear(struct site_text *s)
 
 static int format_dnsmasq(const struct site_text *s, struct buffer *to)
 {
-	return dnsmasq_format(&s->cluster, &s->nodes, false, to);
+	return dnsmasq_format(&s->cluster, &s->nodes, DNSMASQ_WHOLE, to);
 }
 
 static int format_dnsmasq_proxy(const struct site_text *s, struct buffer *to)
 {
-	return dnsmasq_format(&s->cluster, &s->nodes, true, to);
+	return dnsmasq_format(&s->cluster, &s->nodes, DNSMASQ_PROXY, to);
 }
 
 static int format_ipxe(const struct site_text *s, struct buffer *to)
@@ -69,6 +68,31 @@ static int format_ipxe_proxy(const struct site_text *s, struct buffer *to)
 static int format_isc_dhcpd(const struct site_text *s, struct buffer *to)
 {
 	return isc_dhcpd_format(&s->cluster, &s->nodes, to);
+}
+
+static int format_dnsmasq_dhcp(const struct site_text *s, struct buffer *to)
+{
+	return dnsmasq_format(&s->cluster, &s->nodes, DNSMASQ_DHCP, to);
+}
+
+static int format_dnsmasq_tftp(const struct site_text *s, struct buffer *to)
+{
+	return dnsmasq_format(&s->cluster, &s->nodes, DNSMASQ_TFTP, to);
+}
+
+static int format_kea(const struct site_text *s, struct buffer *to)
+{
+	return kea_format(&s->cluster, &s->nodes, s->kea_version, NULL, to);
+}
+
+static int format_pxelinux(const struct site_text *s, struct buffer *to)
+{
+	return pxelinux_format(&s->cluster, to);
+}
+
+static int format_grub(const struct site_text *s, struct buffer *to)
+{
+	return grub_format(&s->cluster, to);
 }
 
 static int format_tftpd_hpa(const struct site_text *s, struct buffer *to)
@@ -90,9 +114,14 @@ static int format_nginx(const struct site_text *s, struct buffer *to)
 enum {
 	KIND_DNSMASQ,
 	KIND_DNSMASQ_PROXY,
+	KIND_DNSMASQ_DHCP,
+	KIND_DNSMASQ_TFTP,
 	KIND_IPXE,
 	KIND_IPXE_PROXY,
+	KIND_PXELINUX,
+	KIND_GRUB,
 	KIND_ISC_DHCPD,
+	KIND_KEA,
 	KIND_TFTPD_HPA,
 	KIND_ATFTPD,
 	KIND_NGINX,
@@ -104,9 +133,14 @@ static const struct {
 } kinds[] = {
 	[KIND_DNSMASQ] = { "dnsmasq", format_dnsmasq },
 	[KIND_DNSMASQ_PROXY] = { "dnsmasq-proxy", format_dnsmasq_proxy },
+	[KIND_DNSMASQ_DHCP] = { "dnsmasq-dhcp", format_dnsmasq_dhcp },
+	[KIND_DNSMASQ_TFTP] = { "dnsmasq-tftp", format_dnsmasq_tftp },
 	[KIND_IPXE] = { "ipxe", format_ipxe },
 	[KIND_IPXE_PROXY] = { "ipxe-proxy", format_ipxe_proxy },
+	[KIND_PXELINUX] = { "pxelinux", format_pxelinux },
+	[KIND_GRUB] = { "grub", format_grub },
 	[KIND_ISC_DHCPD] = { "isc-dhcpd", format_isc_dhcpd },
+	[KIND_KEA] = { "kea", format_kea },
 	[KIND_TFTPD_HPA] = { "tftpd-hpa", format_tftpd_hpa },
 	[KIND_ATFTPD] = { "atftpd", format_atftpd },
 	[KIND_NGINX] = { "nginx", format_nginx },
@@ -143,44 +177,9 @@ static int install_text(const struct site_text *s, size_t kind, const char *path
 	return r < 0 ? log_err(r, "cannot write '%s'", path) : 0;
 }
 
-/* Copy a network boot program into the boot directory. Return: 1 when there is none to copy. */
-static int install_program(const char *from_dir, const char *boot, const char *name)
+static void say(const char *path, const char *words)
 {
-	_cleanup_buffer_ struct buffer program = BUFFER(PROGRAM_BYTES_MAX);
-	_cleanup_free_ char *from = NULL, *to = NULL;
-	int r = path_join(from_dir, name, &from);
-
-	if (r == 0)
-		r = path_join(boot, name, &to);
-	if (r == 0)
-		r = file_read(AT_FDCWD, from, &program);
-	if (r == -ENOENT)
-		return access(to, R_OK) == 0 ? 0 : 1;
-	if (r < 0)
-		return log_err(r, "cannot read '%s'", from);
-	r = file_write(AT_FDCWD, to, program.data, program.len, 0644);
-	if (r < 0)
-		return log_err(r, "cannot write '%s'", to);
-	printf("%s: copied from %s\n", to, from_dir);
-	return 0;
-}
-
-static int install_programs(const struct config_options *o, const char *boot)
-{
-	const char *name;
-
-	for (size_t i = 0; (name = dnsmasq_boot_program(i)); i++) {
-		int r = install_program(o->programs, boot, name);
-
-		if (r < 0)
-			return r;
-		if (r > 0 && i == 0)
-			log_warn(0,
-				 "no '%s' in '%s' or '%s': only machines whose firmware is iPXE "
-				 "will boot; Debian's package ipxe has it",
-				 name, o->programs, boot);
-	}
-	return 0;
+	printf("%s: %s\n", path, words);
 }
 
 /* What a person would find out from a node's screen else. */
@@ -207,6 +206,7 @@ static void warn_of_boot(const struct cluster *c)
 static int install(const struct config_options *o, const struct site_text *s)
 {
 	const struct cluster *c = &s->cluster;
+	struct loader_dirs dirs = LOADER_DIRS;
 	_cleanup_free_ char *script = NULL;
 	int r = path_mkdirs(AT_FDCWD, c->boot, 0755);
 
@@ -228,7 +228,8 @@ static int install(const struct config_options *o, const struct site_text *s)
 	printf("%s: DHCP and TFTP for %zu nodes on %s; restart dnsmasq to use it\n", o->dnsmasq,
 	       s->nodes.n, c->interface);
 	printf("%s: loads %s and %s\n", script, c->kernel, c->initrd);
-	r = install_programs(o, c->boot);
+	dirs.ipxe = o->programs;
+	r = loaders_install(c, &dirs, c->boot, say);
 	if (r < 0)
 		return r;
 	warn_of_boot(c);
@@ -250,11 +251,15 @@ static int config_run(void *options, int argc, char **argv)
 		kind++;
 	if (kind == KIND_MAX_ && !is_install) {
 		log_err(0,
-			"unknown kind of configuration '%s'; expected dnsmasq, dnsmasq-proxy, "
-			"ipxe, ipxe-proxy, isc-dhcpd, tftpd-hpa, atftpd, nginx or install",
+			"unknown kind of configuration '%s'; 'bpboot config --help' names them all",
 			argv[0]);
 		return COMMAND_USAGE;
 	}
+	if (strcmp(o->kea_version, "2.2") && strcmp(o->kea_version, "3.0")) {
+		log_err(0, "--kea-version '%s': expected 2.2 or 3.0", o->kea_version);
+		return COMMAND_USAGE;
+	}
+	s.kea_version = o->kea_version[0] == '3' ? KEA_3_0 : KEA_2_2;
 	r = cluster_load(o->cluster, &s.cluster);
 	if (r == 0)
 		r = nodes_load(s.cluster.nodes, &s.nodes);
@@ -270,6 +275,7 @@ static void config_defaults(void *options)
 	o->cluster = CLUSTER_FILE;
 	o->dnsmasq = DNSMASQ_FILE;
 	o->programs = PROGRAMS_DIR;
+	o->kea_version = "2.2";
 }
 
 static const struct option_row config_options[] = {
@@ -279,6 +285,8 @@ static const struct option_row config_options[] = {
 	  AT(dnsmasq) },
 	{ "programs", 0, OPTION_STRING, "DIR",
 	  "where install finds iPXE's boot programs (" PROGRAMS_DIR ")", AT(programs) },
+	{ "kea-version", 0, OPTION_STRING, "VERSION",
+	  "2.2 (also 2.4), or 3.0, which has new words for some things (2.2)", AT(kea_version) },
 	{ 0 },
 #undef AT
 };
@@ -286,15 +294,18 @@ static const struct option_row config_options[] = {
 const struct command cmd_config = {
 	.name = "config",
 	.args = "KIND",
-	.summary = "the configuration of stock parts: servers of DHCP and of files, iPXE",
+	.summary = "the configuration of stock parts: servers of DHCP and of files, loaders",
 	.details =
 		"Kinds:\n"
 		"  dnsmasq   print that of the DHCP and TFTP server for the cluster's nodes\n"
-		"  isc-dhcpd print that of ISC's DHCP server, where TFTP is another's\n"
+		"  dnsmasq-dhcp, dnsmasq-tftp  that of one of both alone\n"
+		"  isc-dhcpd, kea              that of ISC's DHCP servers, where TFTP is "
+		"another's\n"
 		"  tftpd-hpa, atftpd, nginx    that of a server of the boot directory's files\n"
 		"  ipxe      print boot.ipxe, the script that loads kernel and initrd\n"
+		"  pxelinux, grub              what these loaders read for the same\n"
 		"  dnsmasq-proxy, ipxe-proxy   the same beside a DHCP server that is not touched\n"
-		"  install   put dnsmasq's and iPXE's where they belong, and iPXE's boot programs "
+		"  install   put dnsmasq's and iPXE's where they belong, and the loader's files "
 		"beside\n",
 	.options = config_options,
 	.options_size = sizeof(struct config_options),

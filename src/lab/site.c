@@ -160,7 +160,7 @@ int site_write(const struct site *s, const struct place *p, struct cluster *ret)
 	if (r == 0)
 		r = link_boot(s, p, &c);
 	if (r == 0)
-		r = dnsmasq_format(&c, &t, false, &dnsmasq);
+		r = dnsmasq_format(&c, &t, DNSMASQ_WHOLE, &dnsmasq);
 	if (r == 0 && hub_has_ipv6())
 		r = buffer_printf(&dnsmasq, "%s", router_lines);
 	if (r == 0)

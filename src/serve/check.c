@@ -20,6 +20,7 @@
 #include "image/sign.h"
 #include "serve/check.h"
 #include "serve/dnsmasq.h"
+#include "serve/loaders.h"
 #include "serve/nodes.h"
 #include "serve/sets.h"
 #include "wire/index.h"
@@ -216,7 +217,7 @@ static void check_boot_directory(struct check *c)
 	const struct cluster *k = &c->cluster;
 	_cleanup_close_ int boot = open(k->boot, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct stat st;
-	const char *program;
+	const char *program, *package;
 
 	if (boot < 0) {
 		tell(c, ERROR, k->boot, 0, "the boot directory cannot be opened: %s",
@@ -229,9 +230,14 @@ static void check_boot_directory(struct check *c)
 	(void)check_file(c, boot, k->kernel, ERROR, "'bpboot initrd' puts it there");
 	(void)check_file(c, boot, k->initrd, ERROR, "'bpboot initrd' makes it");
 	(void)check_file(c, boot, DNSMASQ_SCRIPT, WARNING, "'bpboot config install' makes it");
-	for (size_t i = 0; (program = dnsmasq_boot_program(i)); i++)
-		(void)check_file(c, boot, program, WARNING,
-				 "'bpboot config install' copies it from Debian's package ipxe");
+	for (size_t i = 0; (program = loaders_file(k, i, &package)); i++) {
+		char advice[96];
+
+		snprintf(advice, sizeof(advice),
+			 "'bpboot config install' %s from Debian's package %s",
+			 strchr(program, '/') ? "makes it" : "copies it", package);
+		(void)check_file(c, boot, program, WARNING, advice);
+	}
 	if (c->nodes.n == 0 || k->unknown == CLUSTER_ACCEPT)
 		check_image(c, boot, k->image);
 	for (size_t i = 0; i < c->nodes.n; i++)

@@ -9,16 +9,12 @@
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/addr.h"
-#include "base/file.h"
-#include "base/log.h"
 #include "base/parse.h"
 #include "base/path.h"
 #include "serve/cluster_internal.h"
@@ -35,6 +31,8 @@ const struct cluster_key cluster_keys[] = {
 	{ "cluster", "image", KEY_NAME, AT(image), "compute" },
 	{ "cluster", "nodes", KEY_PATH, AT(nodes), NULL },
 	{ "cluster", "unknown", KEY_UNKNOWN, AT(unknown), "refuse" },
+	{ "cluster", "loader", KEY_LOADER, AT(loader), "ipxe" },
+	{ "cluster", "servers", KEY_SERVERS, AT(servers), NULL },
 	{ "cluster", "kernel", KEY_INSIDE, AT(kernel), "vmlinuz" },
 	{ "cluster", "initrd", KEY_INSIDE, AT(initrd), "initrd.img" },
 	{ "cluster", "cmdline", KEY_WORDS, AT(cmdline), "" },
@@ -50,6 +48,8 @@ const struct cluster_key cluster_keys[] = {
 #undef AT
 };
 const size_t cluster_n_keys = ARRAY_SIZE(cluster_keys);
+
+#define CLUSTER_LINE_MAX 200 /* libinih's */
 
 enum { KEYS_N = ARRAY_SIZE(cluster_keys) };
 
@@ -313,6 +313,41 @@ static int set_words(struct parse *ps, const struct cluster_key *k, char **at, c
 	return 0;
 }
 
+static int set_loader(struct parse *ps, const struct cluster_key *k, const char *value)
+{
+	for (int i = 0; i < CLUSTER_LOADER_MAX_; i++) {
+		if (!strcmp(value, cluster_loader_name((enum cluster_loader)i))) {
+			ps->c.loader = (enum cluster_loader)i;
+			return 0;
+		}
+	}
+	return bad(ps, k, value, "ipxe, pxelinux or grub");
+}
+
+/* Further lines of the same key are appended. */
+static int set_servers(struct parse *ps, const struct cluster_key *k, struct cluster *c,
+		       const char *value)
+{
+	char text[CLUSTER_LINE_MAX], *save = text, *word;
+
+	if (strlen(value) >= sizeof(text))
+		return bad(ps, k, value, "a shorter line");
+	snprintf(text, sizeof(text), "%s", value);
+	while ((word = strsep(&save, " \t,"))) {
+		if (!*word)
+			continue;
+		if (c->n_servers == CLUSTER_SERVERS_MAX)
+			return fail(ps, -EBADMSG, ps->line, "more than %d servers",
+				    CLUSTER_SERVERS_MAX);
+		if (cluster_server_parse(word, &c->servers[c->n_servers]) < 0)
+			return bad(ps, k, word,
+				   "servers of the boot directory, in the order in which they are "
+				   "asked: 10.1.0.1, tftp://10.1.0.2, http://10.1.0.3:8080/boot");
+		c->n_servers++;
+	}
+	return 0;
+}
+
 static int set_value(struct parse *ps, const struct cluster_key *k, const char *value)
 {
 	void *at = (char *)&ps->c + k->offset;
@@ -340,6 +375,10 @@ static int set_value(struct parse *ps, const struct cluster_key *k, const char *
 			return bad(ps, k, value, "refuse or accept");
 		*(enum cluster_unknown *)at = value[0] == 'a' ? CLUSTER_ACCEPT : CLUSTER_REFUSE;
 		return 0;
+	case KEY_LOADER:
+		return set_loader(ps, k, value);
+	case KEY_SERVERS:
+		return set_servers(ps, k, &ps->c, value);
 	case KEY_WORDS:
 		return set_words(ps, k, at, value);
 	case KEY_RANGE:
@@ -409,7 +448,8 @@ static int take_pair(void *user, const char *section, const char *name, const ch
 		known_section = true;
 		if (strcmp(cluster_keys[i].name, name))
 			continue;
-		if (ps->key_line[i] && cluster_keys[i].type != KEY_WORDS)
+		if (ps->key_line[i] && cluster_keys[i].type != KEY_WORDS &&
+		    cluster_keys[i].type != KEY_SERVERS)
 			return fail(ps, -EBADMSG, ps->line, "%s is given twice; first in line %u",
 				    name, ps->key_line[i]) == 0;
 		ps->key_line[i] = ps->line;
@@ -532,33 +572,4 @@ int cluster_parse(const char *file, const void *text, size_t n, struct cluster *
 	}
 	*ret = ps.c;
 	return 0;
-}
-
-int cluster_load(const char *file, struct cluster *ret)
-{
-	_cleanup_buffer_ struct buffer text = BUFFER(CLUSTER_BYTES_MAX);
-	_cleanup_free_ char *cwd = NULL, *whole = NULL;
-	unsigned line;
-	char why[256];
-	int r = file_read(AT_FDCWD, file, &text);
-
-	if (r == -ENOENT)
-		return log_err(0,
-			       "no cluster file '%s': bpboot-cluster.conf(5) says how to write one",
-			       file),
-		       r;
-	if (r < 0)
-		return log_err(r, "cannot read cluster file '%s'", file);
-	if (file[0] != '/') {
-		cwd = getcwd(NULL, 0);
-		r = cwd ? path_join(cwd, file, &whole) : -errno;
-		if (r < 0)
-			return log_err(r, "cannot find the directory of cluster file '%s'", file);
-	}
-	r = cluster_parse(whole ? whole : file, text.data, text.len, ret, &line, why);
-	if (r == -EBADMSG && line > 0)
-		return log_err(0, "%s:%u: %s", file, line, why), r;
-	if (r == -EBADMSG)
-		return log_err(0, "%s: %s", file, why), r;
-	return r < 0 ? log_err(r, "cannot read cluster file '%s'", file) : 0;
 }

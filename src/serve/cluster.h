@@ -20,12 +20,25 @@
 #define CLUSTER_PATH_MAX    180		/* bytes of a path made absolute: KEY=PATH fits a line */
 #define CLUSTER_CMDLINE_MAX 2048	/* with NUL; what the kernel takes on x86 */
 #define CLUSTER_GROUPS_MAX  256
+#define CLUSTER_SERVERS_MAX 8	/* what init takes */
+#define CLUSTER_SERVER_MAX  96	/* with NUL; a server's URL */
+#define CLUSTER_ROOT_MAX    256 /* with NUL; a DHCP option */
 #define CLUSTER_MASTER_PORT 2223
 #define CLUSTER_LOG_PORT    514
 #define CLUSTER_LEASE_MIN_S 120
 #define CLUSTER_LEASE_MAX_S 31536000
 
 enum cluster_unknown { CLUSTER_REFUSE, CLUSTER_ACCEPT, CLUSTER_UNKNOWN_MAX_ };
+
+enum cluster_loader { CLUSTER_IPXE, CLUSTER_PXELINUX, CLUSTER_GRUB, CLUSTER_LOADER_MAX_ };
+
+/* Who serves the boot directory's files. */
+struct cluster_server {
+	bool http; /* else TFTP */
+	struct in_addr address;
+	bool plain;		      /* the protocol's own port, and the server's top folder */
+	char url[CLUSTER_SERVER_MAX]; /* "http://10.1.0.2:8080/boot": no '/' at its end */
+};
 
 /* A name for a set of nodes. */
 struct cluster_group {
@@ -47,8 +60,11 @@ struct cluster {
 	char *image;		/* name of the image of nodes that name none */
 	char *nodes;		/* node table (nodes.h); NULL: no node is known */
 	enum cluster_unknown unknown;
-	char *kernel;  /* within the boot directory */
-	char *initrd;  /* within the boot directory */
+	enum cluster_loader loader; /* what firmware loads first, where there is a choice */
+	struct cluster_server servers[CLUSTER_SERVERS_MAX]; /* in the order in which init asks */
+	size_t n_servers;				    /* 0: TFTP of the front end */
+	char *kernel;					    /* within the boot directory */
+	char *initrd;					    /* within the boot directory */
 	char *cmdline; /* words behind our own on the kernel command line; "" for none */
 
 	/* [dhcp] */
@@ -88,6 +104,24 @@ _must_check_ int cluster_load(const char *file, struct cluster *ret);
 
 /* Append the text of @c; parsing it as the same file gives @c again. Return: 0, -E2BIG, -ENOMEM. */
 _must_check_ int cluster_format(const struct cluster *c, struct buffer *to);
+
+/* Word of the cluster file: "ipxe". */
+const char *cluster_loader_name(enum cluster_loader l);
+
+/*
+ * Parse one server: "10.1.0.1", "tftp://10.1.0.1", "http://10.1.0.1:8080/boot". Return: 0 or
+ * -EBADMSG. Does not log.
+ */
+_must_check_ int cluster_server_parse(const char *word, struct cluster_server *ret);
+
+/* What init is to fetch for an image: URLs with commas between. Return: 0, or -EINVAL when that is
+ * longer than DHCP can say (logged). */
+_must_check_ int cluster_root(const struct cluster *c, const char *image,
+			      char ret[static CLUSTER_ROOT_MAX]);
+
+/* Where firmware and loaders find their files: by TFTP, and by HTTP ("http://10.1.0.1"). */
+struct in_addr cluster_boot_server(const struct cluster *c);
+const char *cluster_http_base(const struct cluster *c, char ret[static CLUSTER_SERVER_MAX]);
 
 /* Whether a group may be called so. */
 bool cluster_is_group_name(const char *name);

@@ -4,6 +4,7 @@
  * libinih takes lines of up to 197 bytes, so long text goes on in further lines, which begin with a
  * blank.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/addr.h"
@@ -38,6 +39,19 @@ static int format_words(struct buffer *to, const char *name, const char *text)
 	return r < 0 ? r : buffer_append(to, "\n", 1);
 }
 
+static int format_servers(struct buffer *to, const char *name, const struct cluster *c)
+{
+	char text[CLUSTER_SERVERS_MAX * CLUSTER_SERVER_MAX] = "";
+	size_t n = 0;
+
+	if (c->n_servers == 0)
+		return 0;
+	for (size_t i = 0; i < c->n_servers; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s", i ? " " : "",
+				      c->servers[i].url);
+	return format_words(to, name, text);
+}
+
 static int format_key(const struct cluster *c, struct buffer *to, const struct cluster_key *k)
 {
 	const void *at = (const char *)c + k->offset;
@@ -59,6 +73,10 @@ static int format_key(const struct cluster *c, struct buffer *to, const struct c
 	case KEY_UNKNOWN:
 		return buffer_printf(to, "%s=%s\n", k->name,
 				     c->unknown == CLUSTER_ACCEPT ? "accept" : "refuse");
+	case KEY_LOADER:
+		return buffer_printf(to, "%s=%s\n", k->name, cluster_loader_name(c->loader));
+	case KEY_SERVERS:
+		return format_servers(to, k->name, c);
 	case KEY_LEASE:
 	case KEY_PORT:
 		return buffer_printf(to, "%s=%u\n", k->name, *(const uint32_t *)at);

@@ -37,17 +37,20 @@ static int put_path(struct buffer *to, const char *key, const char *path, const 
 	return r < 0 ? r : buffer_printf(to, "%s\"\n", behind);
 }
 
-static int put_server(const struct cluster *c, struct buffer *to)
+static int put_server(const struct cluster *c, enum dnsmasq_role role, struct buffer *to)
 {
+	static const char *const kinds[] = { "", "-proxy", "-dhcp", "-tftp" };
 	int r = buffer_printf(to,
-			      "# dnsmasq for cluster '%s', written by bpboot config dnsmasq\n\n"
+			      "# dnsmasq for cluster '%s', written by bpboot config dnsmasq%s\n\n"
 			      "# the nodes' network only, no DNS\n"
 			      "port=0\ninterface=%s\nexcept-interface=lo\nbind-interfaces\n"
 			      "no-ping\nlog-dhcp\n",
-			      c->name, c->interface);
+			      c->name, kinds[role], c->interface);
 
-	if (r == 0)
+	if (r == 0 && role != DNSMASQ_TFTP)
 		r = put_path(to, "dhcp-leasefile", c->master_state, "/dnsmasq.leases");
+	if (r == 0 && role == DNSMASQ_DHCP)
+		return buffer_append(to, "\n", 1);
 	if (r == 0)
 		r = buffer_printf(to, "\n# the boot directory\nenable-tftp\ntftp-max=%d\n",
 				  DNSMASQ_TFTP_MAX);
@@ -85,15 +88,56 @@ static int put_ranges(const struct cluster *c, struct buffer *to)
 	return r < 0 ? r : buffer_append(to, "\n", 1);
 }
 
-const char *dnsmasq_boot_program(size_t number)
+/* Whether the row before is of the same kind. */
+static bool is_seen(size_t row)
 {
-	for (size_t i = 0; i < FIRMWARE_ROWS; i++) {
-		if (i > 0 && !strcmp(firmware_table[i].file, firmware_table[i - 1].file))
-			continue;
-		if (number-- == 0)
-			return firmware_table[i].file;
+	return row > 0 && !strcmp(firmware_table[row].tag, firmware_table[row - 1].tag);
+}
+
+/* "FILE", or "FILE,,SERVER" when another server has it. */
+static int put_file(const struct cluster *c, const char *file, struct buffer *to)
+{
+	struct in_addr server = cluster_boot_server(c);
+	char a[INET_ADDRSTRLEN];
+
+	if (server.s_addr == c->address.s_addr)
+		return buffer_printf(to, "%s\n", file);
+	return buffer_printf(to, "%s,,%s\n", file, ipv4_format(server, a));
+}
+
+/* What firmware of this kind loads: iPXE, which then asks for the script, or the cluster's loader,
+ * also where the card's firmware is an iPXE. */
+static int put_boot_file(const struct cluster *c, const struct firmware *f, struct buffer *to)
+{
+	char base[CLUSTER_SERVER_MAX];
+	int r;
+
+	if (f->http)
+		return buffer_printf(
+			to,
+			"dhcp-boot=tag:%s,tag:!ipxe,tag:!bpboot,%s/%s\n"
+			"dhcp-option-force=tag:%s,tag:!ipxe,tag:!bpboot,60,HTTPClient\n",
+			f->tag, cluster_http_base(c, base), firmware_file(f, c), f->tag);
+	if (!firmware_chains(f, c)) {
+		r = buffer_printf(to, "dhcp-boot=tag:%s,tag:!bpboot,", f->tag);
+		return r < 0 ? r : put_file(c, firmware_file(f, c), to);
 	}
-	return NULL;
+	r = buffer_printf(to, "dhcp-boot=tag:%s,tag:!ipxe,tag:!bpboot,", f->tag);
+	return r < 0 ? r : put_file(c, firmware_file(f, c), to);
+}
+
+/* iPXE that is not itself what the loader is loaded by. */
+static int put_script(const struct cluster *c, struct buffer *to)
+{
+	int r = buffer_printf(to, "dhcp-boot=tag:ipxe,tag:!bpboot");
+
+	for (size_t i = 0; r == 0 && i < FIRMWARE_ROWS; i++) {
+		if (!is_seen(i) && !firmware_chains(&firmware_table[i], c) &&
+		    !firmware_table[i].http)
+			r = buffer_printf(to, ",tag:!%s", firmware_table[i].tag);
+	}
+	r = r < 0 ? r : buffer_append(to, ",", 1);
+	return r < 0 ? r : put_file(c, DNSMASQ_SCRIPT, to);
 }
 
 /* Who asks, and what it is to load. */
@@ -109,26 +153,24 @@ static int put_boot_files(const struct cluster *c, struct buffer *to)
 				      "dhcp-vendorclass=set:bpboot," DNSMASQ_VENDOR_CLASS "\n\n"
 				      "# what it loads\n");
 	for (size_t i = 0; r == 0 && i < FIRMWARE_ROWS; i++) {
-		if (i > 0 && !strcmp(firmware_table[i].tag, firmware_table[i - 1].tag))
-			continue;
-		r = buffer_printf(to, "dhcp-boot=tag:%s,tag:!ipxe,tag:!bpboot,%s\n",
-				  firmware_table[i].tag, firmware_table[i].file);
+		if (!is_seen(i))
+			r = put_boot_file(c, &firmware_table[i], to);
 	}
-	if (r == 0)
-		r = buffer_printf(to, "dhcp-boot=tag:ipxe,tag:!bpboot," DNSMASQ_SCRIPT "\n"
-				      "# iPXE: do not wait for ProxyDHCP servers\n"
-				      "dhcp-option=tag:ipxe,encap:175,176,1b\n\n");
-	return r;
+	r = r < 0 ? r : put_script(c, to);
+	return r < 0 ? r
+		     : buffer_printf(to, "# iPXE: do not wait for ProxyDHCP servers\n"
+					 "dhcp-option=tag:ipxe,encap:175,176,1b\n\n");
 }
 
 static int put_root_path(const struct cluster *c, const char *tag, const char *image,
 			 struct buffer *to)
 {
-	char server[INET_ADDRSTRLEN];
+	char root[CLUSTER_ROOT_MAX];
+	int r = cluster_root(c, image, root);
 
-	return buffer_printf(
-		to, "dhcp-option=tag:bpboot,tag:%s%s,option:root-path,tftp://%s/%s.index\n", tag,
-		*tag == '!' ? "" : image, ipv4_format(c->address, server), image);
+	return r < 0 ? r
+		     : buffer_printf(to, "dhcp-option=tag:bpboot,tag:%s%s,option:root-path,%s\n",
+				     tag, *tag == '!' ? "" : image, root);
 }
 
 static const char *image_of(const struct cluster *c, const struct node *n)
@@ -218,43 +260,56 @@ static int put_proxy(const struct cluster *c, struct buffer *to)
 			      ipv4_format(ipv4_mask(c->prefix), (char[INET_ADDRSTRLEN]){ 0 }),
 			      c->unknown == CLUSTER_REFUSE ? "dhcp-ignore=tag:!known\n" : "");
 
-	for (size_t i = 0; r == 0 && i < FIRMWARE_ROWS; i++)
-		r = buffer_printf(to,
-				  "pxe-service=tag:!ipxe,%d,\"bpboot\",%s\n"
-				  "pxe-service=tag:ipxe,%d,\"bpboot\"," DNSMASQ_SCRIPT "\n",
-				  firmware_table[i].arch, firmware_table[i].file,
-				  firmware_table[i].arch);
+	for (size_t i = 0; r == 0 && i < FIRMWARE_ROWS; i++) {
+		const struct firmware *f = &firmware_table[i];
+
+		if (f->http)
+			continue;
+		if (!firmware_chains(f, c))
+			r = buffer_printf(to, "pxe-service=%d,\"bpboot\",%s\n", f->arch,
+					  firmware_file(f, c));
+		else
+			r = buffer_printf(to,
+					  "pxe-service=tag:!ipxe,%d,\"bpboot\",%s\n"
+					  "pxe-service=tag:ipxe,%d,\"bpboot\"," DNSMASQ_SCRIPT "\n",
+					  f->arch, firmware_file(f, c), f->arch);
+	}
 	return r < 0 ? r : buffer_append(to, "\n", 1);
 }
 
 /* All but what a changed node table changes. */
-static int put_fixed(const struct cluster *c, bool proxy, struct buffer *to)
+static int put_fixed(const struct cluster *c, enum dnsmasq_role role, struct buffer *to)
 {
-	int r = put_server(c, to);
+	int r = put_server(c, role, to);
 
-	if (proxy)
-		return r < 0 ? r : put_proxy(c, to);
+	if (r < 0 || role == DNSMASQ_TFTP)
+		return r;
+	if (role == DNSMASQ_PROXY)
+		return put_proxy(c, to);
 	if (r == 0)
 		r = put_ranges(c, to);
 	return r < 0 ? r : put_boot_files(c, to);
 }
 
-int dnsmasq_format(const struct cluster *c, const struct nodes *t, bool proxy, struct buffer *to)
+int dnsmasq_format(const struct cluster *c, const struct nodes *t, enum dnsmasq_role role,
+		   struct buffer *to)
 {
-	int r = put_fixed(c, proxy, to);
+	int r = put_fixed(c, role, to);
 
-	if (r == 0 && !proxy)
+	if (role == DNSMASQ_TFTP)
+		return r;
+	if (r == 0 && role != DNSMASQ_PROXY)
 		r = put_root_paths(c, t, to);
 	if (r == 0)
 		r = buffer_printf(to, "# the nodes\n");
-	return r < 0 ? r : put_nodes(c, t, proxy, to);
+	return r < 0 ? r : put_nodes(c, t, role == DNSMASQ_PROXY, to);
 }
 
 int dnsmasq_format_served(const struct cluster *c, bool proxy, const char *hosts_file,
 			  struct buffer *to)
 {
 	static const struct nodes none;
-	int r = put_fixed(c, proxy, to);
+	int r = put_fixed(c, proxy ? DNSMASQ_PROXY : DNSMASQ_WHOLE, to);
 
 	if (r == 0 && !proxy)
 		r = put_root_paths(c, &none, to);

@@ -16,19 +16,23 @@
 #define DNSMASQ_VENDOR_CLASS "bpboot" /* what our init calls itself in DHCP option 60 */
 #define DNSMASQ_SCRIPT	     "boot.ipxe"
 
-/* The network boot programs that firmware is told to load, 0 and up; NULL behind the last. */
-const char *dnsmasq_boot_program(size_t number);
+/* What it is to be on the nodes' network. */
+enum dnsmasq_role {
+	DNSMASQ_WHOLE, /* the DHCP and TFTP server */
+	DNSMASQ_PROXY, /* a proxy beside another DHCP server, and TFTP */
+	DNSMASQ_DHCP,  /* DHCP alone */
+	DNSMASQ_TFTP,  /* TFTP alone */
+};
 
 /* Can the node get an address? Return: 0, or -EINVAL, logged. */
 _must_check_ int dnsmasq_check_address(const struct cluster *c, const struct node *n);
 
 /*
- * Append the configuration: of the DHCP and TFTP server of the nodes' network, or, as @proxy, of
- * one beside another DHCP server. Return: 0; -EINVAL when a node can get no address (logged);
- * -E2BIG, -ENOMEM.
+ * Append the configuration. Return: 0; -EINVAL when a node can get no address, or an image has too
+ * many servers (logged); -E2BIG, -ENOMEM.
  */
-_must_check_ int dnsmasq_format(const struct cluster *c, const struct nodes *t, bool proxy,
-				struct buffer *to);
+_must_check_ int dnsmasq_format(const struct cluster *c, const struct nodes *t,
+				enum dnsmasq_role role, struct buffer *to);
 
 /*
  * The same in two files: what needs a restart, which names the other; and the nodes, which dnsmasq

@@ -44,7 +44,7 @@ static int put_roots(const struct cluster *c, const struct nodes *t, struct buff
 
 int ipxe_format(const struct cluster *c, const struct nodes *t, bool with_root, struct buffer *to)
 {
-	char server[INET_ADDRSTRLEN];
+	char root[CLUSTER_ROOT_MAX] = "";
 	int r = buffer_printf(to, "#!ipxe\n# written by bpboot config\n");
 
 	if (r == 0 && with_root)
@@ -56,8 +56,9 @@ int ipxe_format(const struct cluster *c, const struct nodes *t, bool with_root, 
 				  "kernel %s initrd=%s BOOTIF=01-${netX/mac:hexhyp}",
 				  c->kernel, c->initrd);
 	if (r == 0 && with_root)
-		r = buffer_printf(to, " root=tftp://%s/${image}.index",
-				  ipv4_format(c->address, server));
+		r = cluster_root(c, "${image}", root);
+	if (r == 0 && with_root)
+		r = buffer_printf(to, " root=%s", root);
 	if (r == 0)
 		r = ipxe_cmdline(c, to);
 	if (r == 0)

@@ -34,30 +34,52 @@ static int put_global(const struct cluster *c, struct buffer *to)
 
 static int put_root_path(const struct cluster *c, const char *image, struct buffer *to)
 {
-	char server[INET_ADDRSTRLEN];
+	char root[CLUSTER_ROOT_MAX];
+	int r = cluster_root(c, image, root);
 
-	return buffer_printf(to,
-			     "if substring(option vendor-class-identifier, 0, %zu) = "
-			     "\"" DNSMASQ_VENDOR_CLASS
-			     "\" { option root-path \"tftp://%s/%s.index\"; }",
-			     strlen(DNSMASQ_VENDOR_CLASS), ipv4_format(c->address, server), image);
+	return r ? r
+		 : buffer_printf(to,
+				 "if substring(option vendor-class-identifier, 0, %zu) = "
+				 "\"" DNSMASQ_VENDOR_CLASS "\" { option root-path \"%s\"; }",
+				 strlen(DNSMASQ_VENDOR_CLASS), root);
 }
 
-/* Who asks, and what it is to load. */
+static int put_boot_file(const struct cluster *c, const struct firmware *f, struct buffer *to)
+{
+	char base[CLUSTER_SERVER_MAX];
+
+	if (f->http)
+		return buffer_printf(
+			to,
+			"\telsif option client-arch = 00:%02x {\n\t\tfilename \"%s/%s\";\n"
+			"\t\toption vendor-class-identifier \"HTTPClient\";\n\t}\n",
+			(unsigned)f->arch, cluster_http_base(c, base), firmware_file(f, c));
+	return buffer_printf(to, "\telsif option client-arch = 00:%02x { filename \"%s\"; }\n",
+			     (unsigned)f->arch, firmware_file(f, c));
+}
+
+/* Who asks, and what it is to load: firmware whose loader is not iPXE gets it though its own
+ * firmware be an iPXE. */
 static int put_boot_files(const struct cluster *c, struct buffer *to)
 {
 	int r = buffer_printf(to,
 			      "\t# who asks: bpboot's init, iPXE, firmware by architecture\n\t");
 
 	r = r ? r : put_root_path(c, c->image, to);
+	r = r ? r : buffer_append(to, "\n", 1);
+	for (size_t i = 0; r == 0 && i < FIRMWARE_ROWS; i++) {
+		if (!firmware_chains(&firmware_table[i], c) && !firmware_table[i].http)
+			r = put_boot_file(c, &firmware_table[i], to);
+	}
 	r = r ? r
-	      : buffer_printf(to, "\n\telsif option user-class = \"iPXE\" {\n"
+	      : buffer_printf(to, "\telsif option user-class = \"iPXE\" {\n"
 				  "\t\tfilename \"" DNSMASQ_SCRIPT "\";\n"
 				  "\t\t# iPXE: do not wait for ProxyDHCP servers\n"
 				  "\t\toption ipxe.no-pxedhcp 1;\n\t}\n");
-	for (size_t i = 0; r == 0 && i < FIRMWARE_ROWS; i++)
-		r = buffer_printf(to, "\telsif option client-arch = 00:%02x { filename \"%s\"; }\n",
-				  (unsigned)firmware_table[i].arch, firmware_table[i].file);
+	for (size_t i = 0; r == 0 && i < FIRMWARE_ROWS; i++) {
+		if (firmware_chains(&firmware_table[i], c) || firmware_table[i].http)
+			r = put_boot_file(c, &firmware_table[i], to);
+	}
 	return r;
 }
 
@@ -66,9 +88,10 @@ static int put_subnet(const struct cluster *c, struct buffer *to)
 	char network[INET_ADDRSTRLEN], mask[INET_ADDRSTRLEN], server[INET_ADDRSTRLEN],
 		first[INET_ADDRSTRLEN], last[INET_ADDRSTRLEN];
 	const char *known = c->unknown == CLUSTER_ACCEPT ? "" : " deny unknown-clients;";
-	int r = buffer_printf(
-		to, "subnet %s netmask %s {\n\tnext-server %s;\n", ipv4_format(c->network, network),
-		ipv4_format(ipv4_mask(c->prefix), mask), ipv4_format(c->address, server));
+	int r = buffer_printf(to, "subnet %s netmask %s {\n\tnext-server %s;\n",
+			      ipv4_format(c->network, network),
+			      ipv4_format(ipv4_mask(c->prefix), mask),
+			      ipv4_format(cluster_boot_server(c), server));
 
 	if (r == 0 && c->range_first.s_addr)
 		r = buffer_printf(to, "\tpool { range %s %s;%s }\n",

@@ -1,7 +1,7 @@
 /*
  * fuzz-cluster.c - a cluster file that is accepted can be written, read back, and written the same;
- * and dnsmasq's and iPXE's configuration can be made of it, without a line that the file did not
- * ask for
+ * and the configuration of servers and loaders can be made of it, without a line that the file did
+ * not ask for
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -11,6 +11,9 @@
 #include "serve/cluster.h"
 #include "serve/dnsmasq.h"
 #include "serve/ipxe.h"
+#include "serve/isc_dhcpd.h"
+#include "serve/kea.h"
+#include "serve/loaders.h"
 
 #define FILE_NAME "/etc/bpboot/cluster.conf"
 
@@ -31,7 +34,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	_cleanup_buffer_ struct buffer one = BUFFER(CLUSTER_BYTES_MAX),
 				       two = BUFFER(CLUSTER_BYTES_MAX);
 	_cleanup_buffer_ struct buffer dnsmasq = BUFFER(DNSMASQ_BYTES_MAX),
-				       ipxe = BUFFER(IPXE_BYTES_MAX);
+				       ipxe = BUFFER(IPXE_BYTES_MAX),
+				       isc = BUFFER(DNSMASQ_BYTES_MAX),
+				       kea = BUFFER(DNSMASQ_BYTES_MAX),
+				       pxelinux = BUFFER(LOADERS_TEXT_MAX);
 	struct nodes none = { 0 };
 	char why[256];
 	unsigned line;
@@ -44,8 +50,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	if (strcmp(buffer_str(&one), buffer_str(&two)))
 		abort();
-	if (dnsmasq_format(&a, &none, false, &dnsmasq) < 0 ||
+	if (a.n_servers > 0)
+		return 0; /* more than DHCP can say, perhaps */
+	if (dnsmasq_format(&a, &none, DNSMASQ_WHOLE, &dnsmasq) < 0 ||
 	    ipxe_format(&a, &none, false, &ipxe) < 0)
+		abort();
+	if (isc_dhcpd_format(&a, &none, &isc) < 0 ||
+	    kea_format(&a, &none, KEA_2_2, NULL, &kea) < 0 || pxelinux_format(&a, &pxelinux) < 0)
 		abort();
 	if (lines_of(buffer_str(&ipxe)) != 11) /* as many as it has, whatever the file says */
 		abort();

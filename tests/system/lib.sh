@@ -88,6 +88,34 @@ get_dhcp_stock() {
 	) >"$SCRATCH/stock.log" 2>&1
 }
 
+# unpack_with DIR PACKAGE: a package and what it needs that is not installed here, unpacked.
+unpack_with() {
+	local dir=$1 p
+	mkdir -p "$dir/deb" || return 1
+	(
+		cd "$dir/deb" || exit 1
+		for p in $(apt-get -qq --simulate --no-install-recommends install "$2" | sed -n 's/^Inst \([^ ]*\).*/\1/p'); do
+			apt-get -qq -o APT::Sandbox::User=root download "$p" && dpkg -x "${p%%:*}"_*.deb "$dir" || exit 1
+		done
+	) >"$SCRATCH/stock.log" 2>&1
+}
+
+# wrap DIR PROGRAM: print the path of a program in DIR, with its libraries found there.
+wrap() {
+	local name=$1/wrapped/${2##*/}
+	mkdir -p "$1/wrapped" && printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' \
+		"$1/usr/lib/x86_64-linux-gnu:$1/lib/x86_64-linux-gnu" "$1/$2" >"$name" && chmod 755 "$name" && printf '%s\n' "$name"
+}
+
+# get_kea: Kea's DHCPv4 server as $kea, unpacked when it is not installed.
+kea=
+get_kea() {
+	local dir=$BUILD/stock-kea
+	kea=$(command -v kea-dhcp4) && return 0
+	[ -x "$dir/usr/sbin/kea-dhcp4" ] || unpack_with "$dir" kea-dhcp4-server || return 1
+	kea=$(wrap "$dir" usr/sbin/kea-dhcp4)
+}
+
 # --- a network and a machine, for tests that boot one directly by its kernel ---
 #
 # Called inside a network namespace of the test's own (lib_unshare), with $VM an empty directory: the console is

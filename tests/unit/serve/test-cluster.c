@@ -56,17 +56,25 @@ static void every_key_is_read_and_written_back(void **state)
 	static const char text[] =
 		"# a comment\n[cluster]\nname=east\ninterface = eth1\nnetwork: 10.2.0.0/24\n"
 		"address=10.2.0.1\nboot=../srv\nimage=big\nnodes=nodes\nunknown=accept\n"
-		"kernel=k/vmlinuz\ninitrd=k/initrd\ncmdline=console=ttyS0   quiet\n\tpanic=5\n"
+		"loader=grub\nservers=10.2.0.1, tftp://10.2.0.2:69/a/\n http://10.2.0.3:80 "
+		"http://10.2.0.4:8080/b\nkernel=k/vmlinuz\ninitrd=k/initrd\ncmdline=console=ttyS0  "
+		" quiet\n\tpanic=5\n"
 		"[dhcp]\nrange=10.2.0.100-10.2.0.200\nlease=10m\n[master]\naddress=10.9.0.1\n"
 		"port=99\nlog_port=5140\nstate=st\nsocket=/run/s\nkey=k\nconsoles=con\n";
 	_cleanup_cluster_ struct cluster c = { 0 }, d = { 0 };
 	_cleanup_buffer_ struct buffer one = BUFFER(CLUSTER_BYTES_MAX),
 				       two = BUFFER(CLUSTER_BYTES_MAX);
 	unsigned line;
-	char why[256];
+	char why[256], root[CLUSTER_ROOT_MAX], base[CLUSTER_SERVER_MAX];
 
 	assert_int_equal(parse(text, &c, &line, why), 0);
 	assert_string_equal(c.boot, "/etc/srv");
+	assert_int_equal(c.loader, CLUSTER_GRUB);
+	assert_int_equal(c.n_servers, 4);
+	assert_int_equal(cluster_root(&c, "big", root), 0);
+	assert_string_equal(root, "tftp://10.2.0.1/big.index,tftp://10.2.0.2/a/big.index,"
+				  "http://10.2.0.3/big.index,http://10.2.0.4:8080/b/big.index");
+	assert_string_equal(cluster_http_base(&c, base), "http://10.2.0.3");
 	assert_string_equal(c.nodes, "/etc/bpboot/nodes");
 	assert_string_equal(c.cmdline, "console=ttyS0 quiet panic=5");
 	assert_int_equal(c.unknown, CLUSTER_ACCEPT);
@@ -111,6 +119,14 @@ static void faults_are_refused_with_their_line(void **state)
 		{ MINIMAL "interface=br1\n", 5, "given twice; first in line 2" },
 		{ MINIMAL "nonsense\n", 5, "expected KEY=VALUE" },
 		{ MINIMAL "unknown=maybe\n", 5, "refuse or accept" },
+		{ MINIMAL "loader=lilo\n", 5, "ipxe, pxelinux or grub" },
+		{ MINIMAL "servers=boot.example\n", 5, "servers of the boot directory" },
+		{ MINIMAL "servers=10.1.0.1\n ftp://10.1.0.1\n", 6, "servers of the boot" },
+		{ MINIMAL "servers=http://10.1.0.1/../x\n", 5, "servers of the boot" },
+		{ MINIMAL "servers=10.1.0.1:0\n", 5, "servers of the boot" },
+		{ MINIMAL "servers=1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 1.1.1.1 "
+			  "1.1.1.1\n",
+		  5, "more than 8 servers" },
 		{ MINIMAL "kernel=../../etc/shadow\n", 5, "within the boot directory" },
 		{ MINIMAL "boot=a /.\n", 5, "not end in a blank" }, /* which a line cannot hold */
 		{ MINIMAL "kernel=-x\n", 5, "not first a '-'" },
