@@ -14,7 +14,7 @@
 #include "space/caller.h"
 
 struct options {
-	const char *nodes, *state, *mode, *user, *group, *socket;
+	const char *nodes, *state, *mode, *user, *group, *attribute, *socket;
 	bool reboot, halt, poweroff;
 };
 
@@ -76,7 +76,7 @@ static int apply(struct caller *c, const struct nodeset *nodes, const struct cha
 }
 
 /* The changes that the options ask for. Return: number of them, or negative errno (logged). */
-static int changes_of(const struct options *o, struct change ret[static 5])
+static int changes_of(const struct options *o, struct change ret[static 6])
 {
 	int n = 0, r = 0;
 
@@ -102,6 +102,12 @@ static int changes_of(const struct options *o, struct change ret[static 5])
 		ret[n] = (struct change){ .what = MESSAGE_SET_GROUP };
 		r = group_id(o->group, &ret[n++].value);
 	}
+	if (o->attribute) {
+		if (strlen(o->attribute) >= MESSAGE_ATTRIBUTE_MAX)
+			return log_err(-EINVAL, "the attribute '%.40s...' is too long",
+				       o->attribute);
+		ret[n++] = (struct change){ .what = MESSAGE_SET_ATTRIBUTE, .word = o->attribute };
+	}
 	if (o->reboot || o->halt || o->poweroff)
 		ret[n++] = (struct change){ .what = MESSAGE_SET_POWER,
 					    .value = o->reboot ? MESSAGE_REBOOT
@@ -116,7 +122,7 @@ static int run(void *options, int argc, char **argv)
 	_cleanup_caller_ struct caller c = CALLER();
 	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
 	_cleanup_nodeset_ struct nodeset nodes = NODESET();
-	struct change changes[5];
+	struct change changes[6];
 	int n = changes_of(o, changes), r;
 
 	if (n < 0)
@@ -149,6 +155,8 @@ static const struct option_row rows[] = {
 	  "who may run there: execute bits of user, group and others", AT(mode) },
 	{ "user", 'u', OPTION_STRING, "USER", "set the user of the nodes", AT(user) },
 	{ "group", 'g', OPTION_STRING, "GROUP", "set the group of the nodes", AT(group) },
+	{ "attribute", 'a', OPTION_STRING, "NAME=VALUE",
+	  "note something about the nodes; NAME alone takes it away", AT(attribute) },
 	{ "reboot", 'R', OPTION_FLAG, NULL, "reboot", AT(reboot) },
 	{ "halt", 'H', OPTION_FLAG, NULL, "halt", AT(halt) },
 	{ "poweroff", 'P', OPTION_FLAG, NULL, "power off", AT(poweroff) },

@@ -2,8 +2,10 @@
  * bpstat.c - the program `bpstat`: what the nodes are doing
  */
 #include <errno.h>
+#include <grp.h>
 #include <jansson.h>
 #include <netdb.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,10 +17,11 @@
 #include "cli/where.h"
 #include "space/caller.h"
 
-#define SINCE_MAX 32
+#define SINCE_MAX  32
+#define NAME_SHOWN 33 /* bytes of a user's or group's name, with NUL */
 
 struct options {
-	bool compact, longer, addresses, states, numbers, total, json;
+	bool compact, longer, addresses, states, numbers, total, attributes, json;
 	bool only_up, by_number, by_state, reverse, as_given;
 	const char *host, *socket;
 };
@@ -35,11 +38,25 @@ static const char *mode_text(uint32_t mode, char ret[static 11])
 	return ret;
 }
 
-static const char *name_of(uint32_t id, char ret[static 16])
+static const char *user_of(uint32_t id, char ret[static NAME_SHOWN])
 {
-	if (id == 0)
-		return "root";
-	snprintf(ret, 16, "%u", id);
+	const struct passwd *p = getpwuid(id);
+
+	if (p)
+		snprintf(ret, NAME_SHOWN, "%s", p->pw_name);
+	else
+		snprintf(ret, NAME_SHOWN, "%u", id);
+	return ret;
+}
+
+static const char *group_of(uint32_t id, char ret[static NAME_SHOWN])
+{
+	const struct group *g = getgrgid(id);
+
+	if (g)
+		snprintf(ret, NAME_SHOWN, "%s", g->gr_name);
+	else
+		snprintf(ret, NAME_SHOWN, "%u", id);
 	return ret;
 }
 
@@ -67,7 +84,7 @@ static int print_compact(const struct caller_nodes *known, const struct nodeset 
 		const struct message_node *node = caller_node(known, chosen->numbers[i]);
 		_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
 		_cleanup_nodeset_ struct nodeset alike = NODESET();
-		char mode[11], user[16], group[16];
+		char mode[11], user[NAME_SHOWN], group[NAME_SHOWN];
 		bool shown = false;
 
 		for (size_t k = 0; k < chosen->n; k++) {
@@ -84,8 +101,8 @@ static int print_compact(const struct caller_nodes *known, const struct nodeset 
 		if (nodeset_format(&alike, &text) < 0)
 			return log_err(-ENOMEM, "cannot list the nodes");
 		printf("%-20s %-15s %-10s %-8s %s\n", buffer_str(&text), node->state,
-		       mode_text(node->mode, mode), name_of(node->uid, user),
-		       name_of(node->gid, group));
+		       mode_text(node->mode, mode), user_of(node->uid, user),
+		       group_of(node->gid, group));
 	}
 	return 0;
 }
@@ -149,6 +166,19 @@ static bool has_address(const struct message_node *n, const struct addrinfo *fou
 			return true;
 	}
 	return false;
+}
+
+static int print_attributes(void *owner, struct reader *body)
+{
+	const struct nodeset *chosen = owner;
+	struct message_attribute a;
+	int r = message_attribute_read(body, &a);
+
+	if (r < 0 || !nodeset_has(chosen, a.number))
+		return r;
+	for (const char *p = a.text, *end; (end = strchr(p, '\n')); p = end + 1)
+		printf("%u: %.*s\n", a.number, (int)(end - p), p);
+	return 0;
 }
 
 /* The node at @host: a number, a node's name, or a host's address. */
@@ -303,6 +333,9 @@ static int run(void *options, int argc, char **argv)
 		else if (!o->only_up || nodeset_has(&known.up, n->number))
 			r = nodeset_add(&chosen, n->number);
 	}
+	if (r == 0 && o->attributes)
+		return caller_each(&c, MESSAGE_ATTRIBUTES, MESSAGE_ATTRIBUTE, print_attributes,
+				   &chosen);
 	if (r == 0)
 		r = sort(o, &known, argc > 0 ? argv[0] : "all", &chosen);
 	return r < 0 ? r : print_chosen(o, &known, &chosen);
@@ -318,6 +351,8 @@ static const struct option_row rows[] = {
 	{ "status", 's', OPTION_FLAG, NULL, "only the states, one a line", AT(states) },
 	{ "number", 'n', OPTION_FLAG, NULL, "only the numbers, one a line", AT(numbers) },
 	{ "total", 't', OPTION_FLAG, NULL, "only how many nodes", AT(total) },
+	{ "attributes", 0, OPTION_FLAG, NULL, "only the attributes, \"NODE: NAME=VALUE\" a line",
+	  AT(attributes) },
 	{ "sort-number", 'N', OPTION_FLAG, NULL, "sort by number (as without it)", AT(by_number) },
 	{ "sort-status", 'S', OPTION_FLAG, NULL, "sort by state, then by number", AT(by_state) },
 	{ "sort-reverse", 'R', OPTION_FLAG, NULL, "sort the other way round", AT(reverse) },

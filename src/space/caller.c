@@ -39,7 +39,15 @@ int caller_send(struct caller *c, const void *p, size_t n)
 		r = buffer_append(&b, p, n);
 	if (r < 0)
 		return log_err(r, "a message of %zu bytes cannot be sent", n);
-	r = fd_write_all(c->fd, b.data, b.len);
+	for (size_t done = 0; r == 0 && done < b.len;) {
+		/* Not write(): in a library nobody has had SIGPIPE ignored. */
+		ssize_t sent = send(c->fd, b.data + done, b.len - done, MSG_NOSIGNAL);
+
+		if (sent >= 0)
+			done += (size_t)sent;
+		else if (errno != EINTR)
+			r = -errno;
+	}
 	return r < 0 ? lost(r) : 0;
 }
 
@@ -122,6 +130,26 @@ int caller_open(struct caller *c, const char *path)
 	writer_be16(message_begin(&m, MESSAGE_OPEN), MESSAGE_VERSION);
 	r = caller_send(c, m.bytes, m.w.len);
 	return r < 0 ? r : caller_done(c);
+}
+
+int caller_each(struct caller *c, enum message_type request, enum message_type answer,
+		int (*take)(void *owner, struct reader *body), void *owner)
+{
+	const uint8_t type = (uint8_t)request;
+	int r = caller_send(c, &type, 1);
+
+	while (r == 0) {
+		struct reader body;
+
+		r = receive(c);
+		if (r < 0 || c->in.data[0] != answer)
+			break;
+		body = READER(c->in.data + 1, c->in.len - 1);
+		r = take(owner, &body);
+		if (r < 0)
+			return log_err(r, "cannot take what bpmaster answers");
+	}
+	return r < 0 ? r : take_done(c);
 }
 
 void caller_nodes_clear(struct caller_nodes *n)

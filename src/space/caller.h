@@ -37,6 +37,13 @@ struct caller_group {
 	struct nodeset nodes; /* owned */
 };
 
+/*
+ * Send @request, which has no body, and have @take called with the body of each message of type
+ * @answer until DONE comes. Return: 0 or negative errno (logged), also that of @take.
+ */
+_must_check_ int caller_each(struct caller *c, enum message_type request, enum message_type answer,
+			     int (*take)(void *owner, struct reader *body), void *owner);
+
 /* The nodes as they are now. */
 struct caller_nodes {
 	struct message_node *list; /* owned, by number; strings live in @texts */

@@ -83,6 +83,17 @@ bool client_room(const struct client *c, size_t n)
 	return false;
 }
 
+void clients_changed(struct master *m)
+{
+	const uint8_t changed = MESSAGE_CHANGED;
+
+	/* Of one who has not read the last word, another one would say no more. */
+	for (struct client *c = m->clients; c; c = c->next) {
+		if (c->watches && stream_queued(&c->stream) == 0)
+			(void)stream_send(&c->stream, &changed, 1); /* one that fails is closed */
+	}
+}
+
 static int answer(struct client *c, int error, const char *words)
 {
 	struct message_small msg;
@@ -210,11 +221,21 @@ static int set_one(struct member *n, enum message_set what, uint32_t value, cons
 		   char *words)
 {
 	struct message_small msg;
+	int r;
 
 	switch (what) {
 	case MESSAGE_SET_STATE:
-		member_set_state(n, word, "");
+		settings_state(n, word);
 		return 0;
+	case MESSAGE_SET_ATTRIBUTE:
+		r = -settings_attribute(n, word);
+		if (r > 0)
+			snprintf(words, MESSAGE_WORDS_MAX, "node %u: attribute '%.300s': %s",
+				 n->node.number, word,
+				 r == EINVAL ? "expected NAME=VALUE, or NAME of one that it has"
+				 : r == E2BIG ? "at most 32 attributes of together 1 KiB"
+					      : strerror(r));
+		return r;
 	case MESSAGE_SET_MODE:
 		n->mode = value & 0111;
 		return 0;
@@ -252,6 +273,8 @@ static int take_set(void *owner, struct reader *r)
 	size_t n;
 
 	word = reader_cstr(r);
+	if (!word || strnlen(word, MESSAGE_ATTRIBUTE_MAX) == MESSAGE_ATTRIBUTE_MAX)
+		return -EBADMSG;
 	e = message_nodes_read(r, &nodes, &n);
 	if (e == 0)
 		e = reader_end(r);
@@ -272,7 +295,63 @@ static int take_set(void *owner, struct reader *r)
 			snprintf(words, sizeof(words), "there is no node %u", nodes[i]);
 		error = error ? error : one;
 	}
+	if (what != MESSAGE_SET_POWER) {
+		clients_changed(c->master);
+		e = settings_save(c->master);
+		if (e < 0 && error == 0) {
+			error = -e;
+			snprintf(words, sizeof(words),
+				 "the change is made, but bpmaster cannot keep it over a restart: "
+				 "%s",
+				 strerror(error));
+		}
+	}
 	return answer(c, error, words);
+}
+
+static int take_attributes(void *owner, struct reader *r)
+{
+	struct client *c = owner;
+	struct master *m = c->master;
+	int e = reader_end(r);
+
+	if (e == 0 && stream_queued(&c->stream) > MASTER_CLIENT_HIGH)
+		return client_stall(c, 0); /* it has not read the last ones */
+	for (size_t i = 0; e == 0 && i < m->n_members; i++) {
+		struct message_attribute a = { .number = m->members[i]->node.number,
+					       .text = m->members[i]->attributes };
+		struct message_small msg;
+
+		if (!a.text)
+			continue;
+		message_attribute_write(message_begin(&msg, MESSAGE_ATTRIBUTE), &a);
+		e = stream_send_writer(&c->stream, &msg.w);
+	}
+	return e < 0 ? e : answer(c, 0, "");
+}
+
+static int take_ghosts(void *owner, struct reader *r)
+{
+	struct client *c = owner;
+	int e = reader_end(r);
+
+	if (e < 0)
+		return e;
+	if (stream_queued(&c->stream) > MASTER_CLIENT_HIGH)
+		return client_stall(c, 0);
+	jobs_list(c);
+	return answer(c, 0, "");
+}
+
+static int take_watch(void *owner, struct reader *r)
+{
+	struct client *c = owner;
+	int e = reader_end(r);
+
+	if (e < 0)
+		return e;
+	c->watches = true;
+	return answer(c, 0, "");
 }
 
 /* Every message that a client may send. */
@@ -281,6 +360,9 @@ static const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_LIST] = { CLIENT_OPEN, take_list },
 	[MESSAGE_RUN] = { CLIENT_OPEN, take_run },
 	[MESSAGE_SET] = { CLIENT_OPEN, take_set },
+	[MESSAGE_ATTRIBUTES] = { CLIENT_OPEN, take_attributes },
+	[MESSAGE_GHOSTS] = { CLIENT_OPEN, take_ghosts },
+	[MESSAGE_WATCH] = { CLIENT_OPEN, take_watch },
 	[MESSAGE_INPUT] = { CLIENT_OPEN, job_take_input },
 	[MESSAGE_SIGNAL] = { CLIENT_OPEN, job_take_signal },
 	[MESSAGE_OUTPUT_CREDIT] = { CLIENT_OPEN, job_take_output_credit },

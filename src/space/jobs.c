@@ -25,6 +25,7 @@ struct job {
 	struct slave *slave;
 	struct job *next, *prev; /* of the slave */
 	uint32_t window;
+	uint32_t pid;		   /* on the node; 0: not started */
 	uint32_t input_credit;	   /* bytes that the client may send */
 	uint32_t output_credit[2]; /* bytes that the slave may send of standard output, error */
 	bool input_ended, input_closed;
@@ -176,8 +177,11 @@ static int refusal(const struct client *c, const struct member *n, uint32_t numb
 	}
 	if (!may_run(c, n)) {
 		snprintf(words, MESSAGE_WORDS_MAX,
-			 "user %u may not run on node %u (mode %03o, user %u, group %u)",
-			 c->who.uid, node, n->mode, n->uid, n->gid);
+			 "user %u may not run on node %u; who may: root%s%s%s (mode %03o, user %u, "
+			 "group %u)",
+			 c->who.uid, node, n->mode & 0100 ? ", its user" : "",
+			 n->mode & 0010 ? ", its group" : "", n->mode & 0001 ? ", others" : "",
+			 n->mode, n->uid, n->gid);
 		return EACCES;
 	}
 	return 0;
@@ -274,6 +278,26 @@ void jobs_close(struct master *m)
 	m->jobs_cap = 0;
 }
 
+void jobs_list(struct client *to)
+{
+	struct master *m = to->master;
+
+	for (size_t i = 0; i < m->jobs_cap; i++) {
+		const struct job *j = m->jobs[i];
+		struct message_small msg;
+		struct message_ghost g;
+
+		if (!j || !j->client || !j->slave->member)
+			continue;
+		g = (struct message_ghost){ .pid = (uint32_t)j->client->pid,
+					    .node = j->slave->member->node.number,
+					    .uid = j->client->who.uid,
+					    .remote = j->pid };
+		message_ghost_write(message_begin(&msg, MESSAGE_GHOST), &g);
+		(void)stream_send_writer(&to->stream, &msg.w); /* a client that fails is closed */
+	}
+}
+
 int job_take_started(void *slave, struct reader *r)
 {
 	struct message_started st;
@@ -289,6 +313,7 @@ int job_take_started(void *slave, struct reader *r)
 	if (j->started)
 		return -EPROTO;
 	j->started = true;
+	j->pid = st.pid;
 	st.job = j->number;
 	message_started_write(message_begin(&msg, MESSAGE_STARTED), &st);
 	to_client(j, &msg);

@@ -123,6 +123,8 @@ static int open_all(struct master *m)
 	if (r == 0)
 		r = events_open(m);
 	if (r == 0)
+		r = settings_load(m);
+	if (r == 0)
 		r = members_load(m, &m->config->nodes);
 	if (r == 0)
 		r = groups_load(m, &m->config->nodes);
@@ -144,6 +146,7 @@ static void close_all(struct master *m)
 	members_close(m);
 	groups_close(m);
 	watch_close(m);
+	settings_close(m);
 	m->spare_fd = fd_close(m->spare_fd);
 	sodium_memzero(m->secret, sizeof(m->secret));
 }

@@ -13,6 +13,7 @@
 #include "space/stream.h"
 #include "wire/message.h"
 #include "wire/report.h"
+#include "wire/settings.h"
 
 struct slave;
 struct client;
@@ -21,12 +22,16 @@ struct boot;
 
 /* A node, connected or not. Lives as long as it is listed; a dynamic one until the master ends. */
 struct member {
+	struct master *master;
 	struct master_node node;
 	bool listed; /* in the list of nodes; else it was accepted as unknown */
 	char state[MESSAGE_STATE_MAX];
 	char words[MESSAGE_WORDS_MAX]; /* why it is in that state, or "" */
 	uint64_t since_ms;	       /* wall clock */
 	uint32_t mode, uid, gid;       /* who may run there: execute bits */
+	char set_state[MESSAGE_STATE_MAX]; /* by bpctl, or "" */
+	uint32_t set_boot;		   /* in this boot; 0: while it had no connection */
+	char *attributes;		   /* owned; NULL: none */
 	char release[MESSAGE_NAME_MAX];
 	uint32_t boot;		/* number of the boot that registered, or 0 */
 	uint64_t up_ms;		/* its kernel's time when it registered */
@@ -77,6 +82,8 @@ struct master {
 	struct ev_io watching;
 	struct ev_timer settling; /* between a change and the reading of it */
 	int listen_fd;
+	struct settings *settings; /* of machines that are no members now; grows */
+	size_t n_settings;
 	struct ev_io listening;
 	struct slave *pending; /* newest first */
 	size_t n_pending;
@@ -125,6 +132,21 @@ void watch_close(struct master *m);
 /* master.c */
 void master_reload(struct master *m);
 
+/* settings.c: what bpctl sets, kept over a restart */
+_must_check_ int settings_load(struct master *m);
+void settings_close(struct master *m);
+/* Return: 0 or negative errno (logged). */
+_must_check_ int settings_save(const struct master *m);
+/* A member that was just made gets what is kept for its machine; one that goes leaves it here. */
+void settings_give(struct member *n);
+void settings_take(struct member *n);
+/* bpctl says so. */
+void settings_state(struct member *n, const char *state);
+/* Return: 0 or negative errno. */
+int settings_attribute(struct member *n, const char *word);
+/* The state of a node that has just registered. */
+const char *settings_registered(struct member *n);
+
 /* slaves.c */
 _must_check_ int slaves_open(struct master *m);
 void slaves_close(struct master *m);
@@ -147,6 +169,8 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 void jobs_slave_lost(struct slave *s, const char *why);
 void jobs_client_gone(struct client *c);
 void jobs_close(struct master *m);
+/* Tell a client of every process. */
+void jobs_list(struct client *to);
 /* What a registered slave may say of its jobs. */
 int job_take_started(void *slave, struct reader *r);
 int job_take_failed(void *slave, struct reader *r);
@@ -172,6 +196,7 @@ struct client {
 	size_t jobs_cap;   /* entries of it */
 	uint32_t n_jobs;
 	size_t at;    /* how much of a message that came again is done */
+	bool watches; /* is told of changes */
 	bool stalled; /* waits for a node, or for its own program, to read */
 };
 
@@ -185,6 +210,8 @@ bool client_is_owner(const struct client *c);
 int client_stall(struct client *c, size_t at);
 /* Something was read: those who wait try again. */
 void clients_resume(struct master *m);
+/* Something about a node has changed: those who watch are told. */
+void clients_changed(struct master *m);
 /* What its user may still let wait. */
 bool client_room(const struct client *c, size_t n);
 

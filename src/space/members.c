@@ -15,8 +15,6 @@
 
 #include "space/master_internal.h"
 
-#define MODE_DEFAULT 0111u /* everyone may run there */
-
 uint64_t master_wall_ms(void)
 {
 	struct timespec ts = { 0 };
@@ -68,6 +66,7 @@ void member_set_state(struct member *n, const char *state, const char *words)
 	if (state != n->state)
 		snprintf(n->state, sizeof(n->state), "%s", state);
 	snprintf(n->words, sizeof(n->words), "%s", words);
+	clients_changed(n->master);
 }
 
 static struct member *member_insert(struct master *m, const struct master_node *node)
@@ -85,9 +84,11 @@ static struct member *member_insert(struct master *m, const struct master_node *
 	if (!n)
 		return NULL;
 	n->node = *node;
-	n->mode = MODE_DEFAULT;
+	n->master = m;
+	n->mode = SETTINGS_MODE;
 	n->since_ms = master_wall_ms();
 	snprintf(n->state, sizeof(n->state), "down");
+	settings_give(n);
 	memmove(list + at + 1, list + at, (m->n_members - at) * sizeof(struct member *));
 	list[at] = n;
 	m->n_members++;
@@ -117,6 +118,7 @@ static void member_remove(struct master *m, size_t at)
 	memmove(m->members + at, m->members + at + 1,
 		(m->n_members - at - 1) * sizeof(struct member *));
 	m->n_members--;
+	settings_take(n);
 	free(n);
 }
 
@@ -184,8 +186,10 @@ int members_load(struct master *m, const struct master_nodes *nodes)
 
 void members_close(struct master *m)
 {
-	for (size_t i = 0; i < m->n_members; i++)
+	for (size_t i = 0; i < m->n_members; i++) {
+		free(m->members[i]->attributes);
 		free(m->members[i]);
+	}
 	free(m->members);
 	m->members = NULL;
 	m->n_members = 0;

@@ -31,6 +31,7 @@
 #include "space/process.h"
 #include "space/renewal.h"
 #include "space/renewal6.h"
+#include "space/spawn.h"
 #include "wire/masterkey.h"
 #include "wire/message.h"
 
@@ -149,6 +150,7 @@ static int take_welcome(void *owner, struct reader *r)
 	struct node *n = owner;
 	struct message_small m;
 	struct message_welcome w;
+	char number[12];
 	int e = message_welcome_read(r, &w);
 
 	if (e < 0)
@@ -159,6 +161,9 @@ static int take_welcome(void *owner, struct reader *r)
 		stream_fail(&n->stream, -EPROTO, n->refusal);
 		return -EPROTO;
 	}
+	snprintf(number, sizeof(number), "%u", w.number);
+	if (setenv(SPAWN_NODE, number, 1) < 0)
+		return -ENOMEM;
 	n->state = NODE_UP;
 	n->silence_ms = MIN(MAX(w.keepalive_ms, 1000u), 3600000u) * NODE_SILENCE;
 	n->processes.channel = &n->stream;

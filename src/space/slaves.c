@@ -137,7 +137,7 @@ static int admit(struct slave *s, struct member *n)
 	message_welcome_write(message_begin(&msg, MESSAGE_WELCOME), &welcome);
 	s->timer.repeat = welcome.keepalive_ms / 1e3;
 	ev_timer_again(s->master->loop, &s->timer);
-	member_set_state(n, "up", "");
+	member_set_state(n, settings_registered(n), "");
 	events_name(s->master, n);
 	return stream_send_writer(&s->stream, &msg.w);
 }

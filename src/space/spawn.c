@@ -135,6 +135,7 @@ static void set_io(const struct child *c, int i)
 static _noreturn_ void child_main(const struct child *c)
 {
 	const struct message_spec *s = c->spec;
+	const char *node;
 
 	reset_signals();
 	(void)setsid(); /* cannot fail: a fresh child leads nothing */
@@ -148,10 +149,16 @@ static _noreturn_ void child_main(const struct child *c)
 	}
 	for (int i = 0; i < 3; i++)
 		set_io(c, i);
+	node = getenv(SPAWN_NODE);
 	environ = s->env;
 	if (setenv("PATH", PATH_DEFAULT, 0) < 0)
 		give_up(c, errno, "cannot set PATH", "");
-	execvp(s->argv[0], s->argv);
+	if (node && setenv(SPAWN_NODE, node, 1) < 0)
+		give_up(c, errno, "cannot set " SPAWN_NODE, "");
+	if (s->flags & MESSAGE_FILE_FIRST)
+		execv(s->argv[0], s->argv + 1);
+	else
+		execvp(s->argv[0], s->argv);
 	give_up(c, errno, "cannot run '", s->argv[0]);
 }
 

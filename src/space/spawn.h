@@ -8,6 +8,7 @@
 #include "base/lang.h"
 #include "wire/message.h"
 
+#define SPAWN_NODE "BPROC_NODE" /* the node's number, in the environment of each process */
 #define SPAWN_REPORT_MAX (6 + MESSAGE_WORDS_MAX) /* bytes of the child's report */
 
 struct spawned {

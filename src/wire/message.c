@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "wire/attributes.h"
 #include "wire/message.h"
 
 const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
@@ -20,7 +21,7 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_OPEN] = { "open", 2, 2 },
 	[MESSAGE_LIST] = { "list", 0, 0 },
 	[MESSAGE_RUN] = { "run", 10, MESSAGE_BYTES_MAX },
-	[MESSAGE_SET] = { "set", 10, 16 + 4 * MESSAGE_NODES_MAX + MESSAGE_STATE_MAX },
+	[MESSAGE_SET] = { "set", 10, 16 + 4 * MESSAGE_NODES_MAX + MESSAGE_ATTRIBUTE_MAX },
 	[MESSAGE_NODE] = { "node", 47, MESSAGE_SMALL_MAX },
 	[MESSAGE_DONE] = { "done", 5, 4 + MESSAGE_WORDS_MAX },
 	[MESSAGE_INPUT] = { "input", 8, 8 + MESSAGE_DATA_MAX },
@@ -34,6 +35,12 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_INPUT_CLOSED] = { "input-closed", 4, 4 },
 	[MESSAGE_EXIT] = { "exit", 39, 39 },
 	[MESSAGE_GROUP] = { "group", 2, MESSAGE_NAME_MAX + 4 * MESSAGE_NODES_MAX },
+	[MESSAGE_ATTRIBUTES] = { "attributes", 0, 0 },
+	[MESSAGE_ATTRIBUTE] = { "attribute", 5, 4 + ATTRIBUTES_TEXT_MAX },
+	[MESSAGE_GHOSTS] = { "ghosts", 0, 0 },
+	[MESSAGE_GHOST] = { "ghost", 16, 16 },
+	[MESSAGE_WATCH] = { "watch", 0, 0 },
+	[MESSAGE_CHANGED] = { "changed", 0, 0 },
 };
 
 int message_dispatch(const struct message_take *takes, unsigned state, void *owner, const void *p,
@@ -433,6 +440,48 @@ int message_input_credit_read(struct reader *r, uint32_t *ret_job, uint32_t *ret
 	*ret_job = job;
 	*ret_bytes = bytes;
 	return 0;
+}
+
+void message_attribute_write(struct writer *w, const struct message_attribute *m)
+{
+	writer_be32(w, m->number);
+	writer_cstr(w, m->text);
+}
+
+int message_attribute_read(struct reader *r, struct message_attribute *ret)
+{
+	struct message_attribute m = { .number = reader_be32(r) };
+	int e;
+
+	m.text = reader_cstr(r);
+	e = reader_end(r);
+	if (e == 0)
+		e = attributes_check(m.text);
+	if (e == 0)
+		*ret = m;
+	return e;
+}
+
+void message_ghost_write(struct writer *w, const struct message_ghost *m)
+{
+	writer_be32(w, m->pid);
+	writer_be32(w, m->node);
+	writer_be32(w, m->uid);
+	writer_be32(w, m->remote);
+}
+
+int message_ghost_read(struct reader *r, struct message_ghost *ret)
+{
+	struct message_ghost m = { .pid = reader_be32(r) };
+	int e;
+
+	m.node = reader_be32(r);
+	m.uid = reader_be32(r);
+	m.remote = reader_be32(r);
+	e = reader_end(r);
+	if (e == 0)
+		*ret = m;
+	return e;
 }
 
 bool message_state_valid(const char *s)

@@ -39,6 +39,7 @@
 #define MESSAGE_GROUPS_MAX  256u   /* supplementary groups */
 #define MESSAGE_LIMITS_MAX  16u	   /* resource limits */
 #define MESSAGE_STRINGS_MAX 65535u /* arguments, or variables */
+#define MESSAGE_ATTRIBUTE_MAX 320u /* "name=value", with NUL (wire/attributes.h) */
 #define MESSAGE_SMALL_MAX   2048u  /* any message whose size does not depend on what a user gave */
 
 enum message_type {
@@ -75,6 +76,13 @@ enum message_type {
 	MESSAGE_EXIT,	      /* last of a job that ran */
 	/* master to client */
 	MESSAGE_GROUP, /* behind the NODEs of a list: name, numbers of its nodes */
+	/* client to master, and its answers */
+	MESSAGE_ATTRIBUTES, /* answered by ATTRIBUTE... DONE */
+	MESSAGE_ATTRIBUTE,  /* a node's attributes */
+	MESSAGE_GHOSTS,	    /* answered by GHOST... DONE */
+	MESSAGE_GHOST,	    /* a process, and who stands for it here */
+	MESSAGE_WATCH,	    /* answered by DONE; CHANGED follows whenever something does */
+	MESSAGE_CHANGED,
 	MESSAGE_TYPE_MAX_,
 };
 
@@ -148,7 +156,8 @@ _must_check_ int message_credentials_read(struct reader *r, struct message_crede
 enum {
 	MESSAGE_STDIN_NULL = 1 << 0,  /* standard input is /dev/null */
 	MESSAGE_OUTPUT_NULL = 1 << 1, /* standard output and error are /dev/null */
-	MESSAGE_FLAGS_ALL_ = (1 << 2) - 1,
+	MESSAGE_FILE_FIRST = 1 << 2,  /* the first argument is the file to run, the rest its own */
+	MESSAGE_FLAGS_ALL_ = (1 << 3) - 1,
 };
 
 /* What is to run. io[i] is a path on the node for descriptor i, or "" to carry the stream. */
@@ -191,6 +200,7 @@ enum message_set {
 	MESSAGE_SET_USER,
 	MESSAGE_SET_GROUP,
 	MESSAGE_SET_POWER,
+	MESSAGE_SET_ATTRIBUTE, /* word: "name=value", or "name" to take it away */
 	MESSAGE_SET_MAX_
 };
 
@@ -268,6 +278,24 @@ _must_check_ int message_output_credit_read(struct reader *r, uint32_t *ret_job,
 					    uint8_t *ret_stream, uint32_t *ret_bytes);
 _must_check_ int message_input_credit_read(struct reader *r, uint32_t *ret_job,
 					   uint32_t *ret_bytes);
+
+/* A node's attributes: lines of "name=value" (wire/attributes.h). */
+struct message_attribute {
+	uint32_t number;
+	const char *text;
+};
+void message_attribute_write(struct writer *w, const struct message_attribute *m);
+_must_check_ int message_attribute_read(struct reader *r, struct message_attribute *ret);
+
+/* A process of the space. */
+struct message_ghost {
+	uint32_t pid;	 /* of the program on the front end that asked for it */
+	uint32_t node;	 /* where it runs */
+	uint32_t uid;	 /* as whom */
+	uint32_t remote; /* its pid there; 0: it has not started yet */
+};
+void message_ghost_write(struct writer *w, const struct message_ghost *m);
+_must_check_ int message_ghost_read(struct reader *r, struct message_ghost *ret);
 
 /* A state's name: 1 to 15 letters, digits, '-', '_', '.'. */
 bool message_state_valid(const char *s);

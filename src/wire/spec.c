@@ -113,7 +113,7 @@ int message_spec_read(struct reader *r, struct message_spec *ret)
 		s.io[i] = read_path(r);
 	if (r->err)
 		return r->err;
-	e = read_strings(r, 1, &s.argv, &s.n_argv);
+	e = read_strings(r, s.flags & MESSAGE_FILE_FIRST ? 2 : 1, &s.argv, &s.n_argv);
 	if (e == 0)
 		e = read_strings(r, 0, &s.env, &s.n_env);
 	if (e == 0)

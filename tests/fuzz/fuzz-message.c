@@ -30,6 +30,8 @@ TAKE(node, NODE)
 TAKE(started, STARTED)
 TAKE(failed, FAILED)
 TAKE(exit, EXIT)
+TAKE(attribute, ATTRIBUTE)
+TAKE(ghost, GHOST)
 
 static int take_words(void *owner, struct reader *r)
 {
@@ -146,6 +148,8 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_STARTED] = { 1, take_started },
 	[MESSAGE_FAILED] = { 1, take_failed },
 	[MESSAGE_EXIT] = { 1, take_exit },
+	[MESSAGE_ATTRIBUTE] = { 1, take_attribute },
+	[MESSAGE_GHOST] = { 1, take_ghost },
 	[MESSAGE_TROUBLE] = { 1, take_words },
 	[MESSAGE_REFUSED] = { 1, take_words },
 	[MESSAGE_DONE] = { 1, take_done },
