@@ -21,7 +21,8 @@
 #include "net/fetch.h"
 #include "net/transfer.h"
 
-#define HELD_BYTES 65536
+#define HELD_BYTES  65536 /* holds the largest block */
+#define WRITE_BYTES 16384 /* at once: a server with windows idles while more is written */
 
 struct fetch_options {
 	const char *output;
@@ -94,7 +95,8 @@ static int on_data_at(void *ctx, uint64_t at, const void *p, size_t n, bool agai
 
 	if (again)
 		return is_same(f, at, p, n);
-	if (at != f->held_at + f->n_held || n > sizeof(f->held) - f->n_held)
+	if (at != f->held_at + f->n_held || n > sizeof(f->held) - f->n_held ||
+	    f->n_held >= WRITE_BYTES)
 		r = write_held(f);
 	if (r < 0 || n > sizeof(f->held))
 		return r < 0 ? r : -EMSGSIZE; /* a block is shorter */
@@ -249,7 +251,7 @@ static const struct option_row rows[] = {
 	{ "blksize", 'b', OPTION_U64, "BYTES",
 	  "TFTP block size to ask for (default: what fits the MTU)",
 	  offsetof(struct fetch_options, blksize), 8, 65464 },
-	{ "windowsize", 'w', OPTION_U64, "BLOCKS", "TFTP window to ask for (default: 16)",
+	{ "windowsize", 'w', OPTION_U64, "BLOCKS", "TFTP window to ask for (default: 32)",
 	  offsetof(struct fetch_options, windowsize), 1, 65535 },
 	{ "timeout", 't', OPTION_U64, "SECONDS",
 	  "give up when nothing came for so long (default: 10)",

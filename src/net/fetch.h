@@ -65,7 +65,7 @@ _must_check_ int fetch_url_sibling(const struct fetch_url *u, const char *name,
 /* How to transfer; zeros are good defaults. */
 struct fetch_tuning {
 	uint16_t blksize;     /* TFTP; 0: what fits the MTU */
-	uint16_t windowsize;  /* TFTP; 0: TFTP_CLIENT_WINDOW */
+	uint16_t windowsize;  /* TFTP; 0: TFTP_CLIENT_WINDOW, of parts FETCH_WINDOW */
 	uint32_t sessions;    /* at once, parts only; 0: FETCH_SESSIONS, or of HTTP servers alone
 				 FETCH_SESSIONS_HTTP each. Up to FETCH_SESSIONS_MAX */
 	uint32_t ahead;	      /* parts begun before the first that is not done is; 0: any number */

@@ -19,26 +19,28 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/backoff.h"
 #include "base/parse.h"
+#include "net/fetch_check.h"
 #include "net/fetch_servers.h"
 
-#define PATIENCE_MS 60000
-#define STALL_MS    10000
-#define TRIES	    4
-#define WAIT_MIN_MS 100
-#define WAIT_MAX_MS 2000
-#define AWAY_MS \
-	1000 /* all sessions late for so long: the server is away, more requests would not help */
+#define PATIENCE_MS    60000
+#define STALL_MS       10000
+#define TRIES	       4
+#define WAIT_MIN_MS    100
+#define WAIT_MAX_MS    2000
+#define AWAY_MS	       1000 /* all late for so long: the server is away, asking does not help */
 #define LARGE_SILENT_S 0.3
-#define TICK_S	  0.2
-#define SLOTS_MAX (2 * FETCH_SESSIONS_MAX)
-#define PARTS_DIR "parts/"
-#define NO_PART	  SIZE_MAX
+#define TICK_S	       0.2
+#define SLOTS_MAX      (2 * FETCH_SESSIONS_MAX)
+/* Parts fetched and hashed at a time: as many as sessions, or these while they are so small. */
+#define FLIGHT	     8
+#define FLIGHT_BYTES (2u << 20)
+#define PARTS_DIR    "parts/"
+#define NO_PART	     SIZE_MAX
 
 struct slot {
 	struct fetch_parts *f;
@@ -46,7 +48,7 @@ struct slot {
 	struct transfer *transfer; /* owned; NULL while idle or waiting */
 	struct ev_timer wait;	   /* before the part is asked for again */
 	struct backoff backoff;
-	uint8_t *buf; /* owned; the part's stored bytes */
+	uint8_t *buf; /* of f->check; the part's stored bytes */
 	size_t len;   /* bytes received */
 	ev_tstamp begun_at;
 	unsigned server; /* that it is asked of; FETCH_SERVER_NONE: none now */
@@ -70,11 +72,13 @@ struct fetch_parts {
 	void *ctx;
 	struct fetch_tuning tuning;
 	struct fetch_servers servers;
-	struct http_pool *pool;	  /* owned: connections between two parts */
-	struct part_state *parts; /* owned; as many as the index has */
-	size_t next;		  /* part that nobody has taken yet */
-	size_t first;		  /* all parts before it are done */
-	size_t redo[SLOTS_MAX];	  /* parts that were wrong */
+	struct fetch_check *check; /* owned: the memory of parts, and their hashes */
+	size_t flight;		   /* parts that may be fetched and hashed at a time */
+	struct http_pool *pool;	   /* owned: connections between two parts */
+	struct part_state *parts;  /* owned; as many as the index has */
+	size_t next;		   /* part that nobody has taken yet */
+	size_t first;		   /* all parts before it are done */
+	size_t redo[SLOTS_MAX];	   /* parts that were wrong */
 	size_t n_redo;
 	size_t n_left; /* parts that are not done */
 	uint64_t done_bytes, total_bytes;
@@ -110,7 +114,7 @@ static void slot_clear(struct slot *s)
 		fetch_server_end(slot_server(s));
 	s->server = FETCH_SERVER_NONE;
 	ev_timer_stop(s->f->loop, &s->wait);
-	free(TAKE_PTR(s->buf));
+	fetch_check_give_back(s->f->check, TAKE_PTR(s->buf));
 	if (s->part != NO_PART)
 		s->f->parts[s->part].running--;
 	s->part = NO_PART;
@@ -156,7 +160,7 @@ static void say_trouble(struct fetch_parts *f, size_t i, const char *why)
 static bool count_wrong(struct fetch_parts *f, size_t i, int err, const char *why)
 {
 	unsigned most = f->tuning.tries ? f->tuning.tries
-					 : MAX((unsigned)TRIES, 2 * (unsigned)f->servers.n);
+					: MAX((unsigned)TRIES, 2 * (unsigned)f->servers.n);
 
 	if (++f->parts[i].tries >= most) {
 		fail_part(f, i, err, why);
@@ -174,12 +178,21 @@ static int on_data(void *ctx, const void *p, size_t n)
 
 	if (n > s->f->index->parts[s->part].stored_bytes - s->len)
 		return -E2BIG;
-	memcpy(s->buf + s->len, p, n);
+	if (p != s->buf + s->len)
+		memcpy(s->buf + s->len, p, n);
 	s->len += n;
 	s->f->new_at = ev_now(s->f->loop);
 	s->f->silence_told = false;
 	s->late = false;
 	return 0;
+}
+
+static uint8_t *on_room(void *ctx, size_t *ret_n)
+{
+	struct slot *s = ctx;
+
+	*ret_n = s->f->index->parts[s->part].stored_bytes - s->len;
+	return s->buf + s->len;
 }
 
 static int on_data_at(void *ctx, uint64_t at, const void *p, size_t n, bool again)
@@ -264,28 +277,29 @@ static void slot_again(struct slot *s, int err, const char *why)
 	ev_timer_start(f->loop, &s->wait);
 }
 
-/* Hand over a part that @server gave; takes @data. */
-static void deliver(struct fetch_parts *f, size_t i, unsigned server, uint8_t *data)
+/* A part whose hash is @got came from @server. Return: whether it is right. */
+static bool is_right(struct fetch_parts *f, size_t i, unsigned server, const uint8_t *got)
+{
+	if (memcmp(got, f->index->parts[i].hash, INDEX_HASH_BYTES) == 0)
+		return true;
+	if (!count_wrong(f, i, -EBADMSG, "its content does not match its hash"))
+		return false;
+	f->parts[i].avoid |= (uint8_t)(1u << server);
+	assert(f->n_redo < SLOTS_MAX);
+	f->redo[f->n_redo++] = i;
+	return false;
+}
+
+/* Hand over a part that is right. */
+static void deliver(struct fetch_parts *f, size_t i, const uint8_t *data)
 {
 	const struct index_part *part = &f->index->parts[i];
-	_cleanup_free_ uint8_t *buf = data;
-	uint8_t hash[INDEX_HASH_BYTES];
 	int r;
 
-	crypto_generichash(hash, sizeof(hash), buf, part->stored_bytes, NULL, 0);
-	if (memcmp(hash, part->hash, sizeof(hash)) != 0) {
-		if (!count_wrong(f, i, -EBADMSG, "its content does not match its hash"))
-			return;
-		f->parts[i].avoid |= (uint8_t)(1u << server);
-		assert(f->n_redo < SLOTS_MAX);
-		f->redo[f->n_redo++] = i;
-		schedule(f);
-		return;
-	}
 	f->parts[i].done = true;
 	f->n_left--;
 	f->done_bytes += part->stored_bytes;
-	r = f->ops->part(f->ctx, i, buf, part->stored_bytes);
+	r = f->ops->part(f->ctx, i, data, part->stored_bytes);
 	ev_now_update(f->loop); /* that may have taken its time, which is nobody's silence */
 	f->new_at = ev_now(f->loop);
 	if (r < 0) {
@@ -296,7 +310,16 @@ static void deliver(struct fetch_parts *f, size_t i, unsigned server, uint8_t *d
 		f->ops->progress(f->ctx, f->done_bytes, f->total_bytes);
 	if (f->n_left == 0)
 		finish(f, 0, "");
-	else if (f->tuning.ahead)
+}
+
+static void on_checked(void *ctx, const struct fetch_checked *c)
+{
+	struct fetch_parts *f = ctx;
+
+	if (!f->ended && is_right(f, c->part, c->server, c->hash))
+		deliver(f, c->part, c->data);
+	fetch_check_give_back(f->check, c->data);
+	if (!f->ended)
 		schedule(f); /* what had to wait for this part */
 }
 
@@ -332,13 +355,14 @@ static void on_done(void *ctx, int err, const char *why)
 	}
 	schedule(f);
 	if (f->ended)
-		free(buf);
+		fetch_check_give_back(f->check, buf);
 	else
-		deliver(f, i, server, buf);
+		fetch_check_hash(f->check, buf, f->index->parts[i].stored_bytes, i, server);
 }
 
 static const struct tftp_client_ops client_ops = {
 	.data = on_data,
+	.room = on_room,
 	.data_at = on_data_at,
 	.late = on_late,
 	.done = on_done,
@@ -368,12 +392,11 @@ static void slot_begin(struct slot *s)
 	r = fetch_url_sibling(&slot_server(s)->base, name, &url);
 	s->len = 0;
 	if (r == 0 && !s->buf) {
-		s->buf = malloc(part->stored_bytes);
+		s->buf = fetch_check_buffer(f->check);
 		r = s->buf ? 0 : -ENOMEM;
 	}
-	if (r == 0) {
+	if (r == 0)
 		r = transfer_new(f->loop, &url, &config, &client_ops, s, &s->transfer);
-	}
 	if (r == -ENOMEM || r == -ENAMETOOLONG)
 		fail_part(f, s->part, r, "");
 	else if (r < 0)
@@ -415,6 +438,7 @@ static size_t take_part(struct fetch_parts *f)
 static void schedule(struct fetch_parts *f)
 {
 	size_t want = f->tuning.sessions, busy = 0, late = 0;
+	size_t waiting = fetch_check_waiting(f->check);
 
 	for (size_t k = 0; k < SLOTS_MAX; k++) {
 		busy += f->slots[k].part != NO_PART;
@@ -422,10 +446,12 @@ static void schedule(struct fetch_parts *f)
 	}
 	if (busy > 0 && busy == late && ev_now(f->loop) - f->new_at > AWAY_MS / 1e3)
 		return;
-	for (size_t k = 0; k < 2 * want && busy - late < want && !f->ended; k++) {
+	for (size_t k = 0; k < 2 * want && !f->ended; k++) {
 		struct slot *s = &f->slots[k];
 		size_t part;
 
+		if (busy - late >= want || busy - late + waiting >= f->flight)
+			return;
 		if (s->part != NO_PART)
 			continue;
 		part = take_part(f);
@@ -496,23 +522,41 @@ static void slots_init(struct fetch_parts *f)
 	}
 }
 
+/* Memory for parts that are fetched, late ones too, and that wait for their hash. */
+static int memory_init(struct fetch_parts *f)
+{
+	size_t largest = 1;
+
+	for (size_t i = 0; i < f->index->n_parts; i++)
+		largest = MAX(largest, (size_t)f->index->parts[i].stored_bytes);
+	f->flight = MAX((size_t)f->tuning.sessions, MIN((size_t)FLIGHT, FLIGHT_BYTES / largest));
+	return fetch_check_new(f->loop, 2 * f->tuning.sessions + f->flight, largest,
+			       f->index->n_parts > 1, on_checked, f, &f->check);
+}
+
+static void timers_init(struct fetch_parts *f)
+{
+	ev_timer_init(&f->kick, on_kick, 0., 0.);
+	f->kick.data = f;
+	ev_timer_start(f->loop, &f->kick);
+	ev_timer_init(&f->tick, on_tick, TICK_S, TICK_S);
+	f->tick.data = f;
+	if (f->servers.n > 1)
+		ev_timer_start(f->loop, &f->tick);
+}
+
 int fetch_parts_new(struct ev_loop *loop, const struct index *index, const struct fetch_url *bases,
 		    size_t n_bases, const struct fetch_tuning *tuning,
 		    const struct fetch_parts_ops *ops, void *ctx, struct fetch_parts **ret)
 {
 	struct fetch_parts *f;
+	int r;
 
 	if (n_bases == 0 || n_bases > FETCH_SERVERS_MAX)
 		return -EINVAL;
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	f->parts = calloc(index->n_parts ? index->n_parts : 1, sizeof(*f->parts));
-	if (!f->parts || http_pool_new(&f->pool) < 0) {
-		free(f->parts);
-		free(f);
-		return -ENOMEM;
-	}
 	f->loop = loop;
 	f->index = index;
 	f->ops = ops;
@@ -528,13 +572,15 @@ int fetch_parts_new(struct ev_loop *loop, const struct index *index, const struc
 	for (size_t i = 0; i < index->n_parts; i++)
 		f->n_left += index->parts[i].stored_bytes > 0;
 	f->total_bytes = index_stored_bytes(index);
-	ev_timer_init(&f->kick, on_kick, 0., 0.);
-	f->kick.data = f;
-	ev_timer_start(loop, &f->kick);
-	ev_timer_init(&f->tick, on_tick, TICK_S, TICK_S);
-	f->tick.data = f;
-	if (n_bases > 1)
-		ev_timer_start(loop, &f->tick);
+	f->parts = calloc(index->n_parts ? index->n_parts : 1, sizeof(*f->parts));
+	r = f->parts ? http_pool_new(&f->pool) : -ENOMEM;
+	if (r == 0)
+		r = memory_init(f);
+	if (r < 0) {
+		fetch_parts_free(f);
+		return r;
+	}
+	timers_init(f);
 	*ret = f;
 	return 0;
 }
@@ -547,6 +593,7 @@ void fetch_parts_free(struct fetch_parts *f)
 	ev_timer_stop(f->loop, &f->tick);
 	for (size_t k = 0; k < SLOTS_MAX; k++)
 		slot_clear(&f->slots[k]);
+	fetch_check_free(f->check);
 	http_pool_free(f->pool);
 	free(f->parts);
 	free(f);

@@ -48,7 +48,7 @@ bool fetch_server_begin(struct fetch_server *s, const struct fetch_tuning *tunin
 
 	s->running++;
 	config->blksize = tuning->blksize;
-	config->windowsize = tuning->windowsize;
+	config->windowsize = tuning->windowsize ? tuning->windowsize : FETCH_WINDOW;
 	config->rtt = &s->rtt;
 	if (s->base.scheme != FETCH_TFTP || tuning->blksize || tuning->windowsize)
 		return false;

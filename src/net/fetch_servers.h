@@ -16,6 +16,7 @@
 #include "net/fetch.h"
 #include "net/transfer.h"
 
+#define FETCH_WINDOW	    16 /* blocks; there are many sessions */
 #define FETCH_LARGE_BLOCKS  16384 /* bytes */
 #define FETCH_LARGE_WINDOW  4
 #define FETCH_SERVER_NONE   UINT8_MAX

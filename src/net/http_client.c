@@ -32,7 +32,7 @@
 #define REDIRECTS_MAX 3
 #define READ_BYTES    (64u << 10) /* at once; holds a whole head */
 #define WAKE_AT_BYTES (16u << 10)
-#define WAKE_BYTES    (1u << 20)  /* then others have their turn */
+#define WAKE_BYTES    (1u << 20) /* then others have their turn */
 
 enum state { STATE_CONNECT, STATE_HEAD, STATE_BODY, STATE_DONE };
 
@@ -268,8 +268,7 @@ static void expect(struct http_client *c, uint64_t bytes)
 {
 	int n = (int)MIN(bytes, (uint64_t)WAKE_AT_BYTES);
 
-	if (n != c->expected &&
-	    setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n)) == 0)
+	if (n != c->expected && setsockopt(c->fd, SOL_SOCKET, SO_RCVLOWAT, &n, sizeof(n)) == 0)
 		c->expected = n;
 }
 
@@ -309,6 +308,19 @@ static void complete(struct http_client *c)
 	finish(c, 0, "");
 }
 
+/* Some of the body. Return: false when the transfer has ended. */
+static bool on_more(struct http_client *c, const uint8_t *p, size_t n)
+{
+	if (!on_body(c, p, n))
+		return false;
+	if (c->left > 0) {
+		expect(c, c->left);
+		return true;
+	}
+	complete(c);
+	return false;
+}
+
 /* What is in the buffer: the rest of a head and the body behind it, or a piece of the body. */
 static bool on_bytes(struct http_client *c, size_t n)
 {
@@ -331,24 +343,25 @@ static bool on_bytes(struct http_client *c, size_t n)
 		if (!on_head(c, &h))
 			return false;
 	}
-	if (!on_body(c, c->buf + head, n))
-		return false;
-	if (c->left > 0) {
-		expect(c, c->left);
-		return true;
-	}
-	complete(c);
-	return false;
+	return on_more(c, c->buf + head, n);
 }
 
 /*
- * One piece from the socket. Return: its bytes; 0 when there is no more for now or the transfer
- * ended.
+ * One piece from the socket, of a body straight to where the caller wants it. Return: its bytes; 0
+ * when there is no more for now or the transfer ended.
  */
 static size_t receive(struct http_client *c)
 {
-	ssize_t n = recv(c->fd, c->buf + c->n, READ_BYTES - c->n, MSG_DONTWAIT);
+	bool straight = c->state == STATE_BODY && c->skip == 0 && c->ops->room;
+	uint8_t *to = c->buf + c->n;
+	size_t most = READ_BYTES - c->n;
+	ssize_t n;
 
+	if (straight) {
+		to = c->ops->room(c->ctx, &most);
+		most = (size_t)MIN((uint64_t)most, c->left);
+	}
+	n = recv(c->fd, to, most, MSG_DONTWAIT);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0) {
@@ -357,7 +370,7 @@ static size_t receive(struct http_client *c)
 	}
 	c->new_at = ev_now(c->loop);
 	c->late = false;
-	return on_bytes(c, (size_t)n) ? (size_t)n : 0;
+	return (straight ? on_more(c, to, (size_t)n) : on_bytes(c, (size_t)n)) ? (size_t)n : 0;
 }
 
 static void send_request(struct http_client *c)

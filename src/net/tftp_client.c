@@ -222,8 +222,9 @@ static bool ahead_wanted(const struct tftp_client *c, const struct tftp_options 
 static void ahead_oack(struct tftp_client *c, uint64_t bytes)
 {
 	/* a server that grants smaller blocks than asked for gets the more of them */
-	unsigned window = MIN((unsigned)c->asked.windowsize * MAX(c->asked.blksize / c->blksize, 1),
-			      (unsigned)MAX(c->asked.windowsize, (uint16_t)TFTP_CLIENT_WINDOW));
+	unsigned most = MIN(c->ahead_window, c->asked.windowsize);
+	unsigned window = MIN(most * MAX(c->asked.blksize / c->blksize, 1),
+			      MAX(most, (unsigned)TFTP_AHEAD_WINDOW));
 	uint32_t first, n;
 	int r;
 
@@ -380,6 +381,7 @@ static void on_data(struct tftp_client *c, const struct tftp_packet *p)
 		tftp_client_finish(c, 0, "");
 	} else if (++c->in_window >= c->windowsize) {
 		tftp_client_send_ack(c, false);
+		tftp_client_flush(c); /* the server waits for it */
 	}
 }
 
@@ -512,6 +514,7 @@ static int setup(struct tftp_client *c, const struct tftp_client_config *config)
 	if (config->rtt)
 		c->rtt = *config->rtt;
 	c->rto = request_rto(c);
+	c->ahead_window = config->windowsize ? config->windowsize : TFTP_AHEAD_WINDOW;
 	r = tftp_socket_open(&c->server, config->blksize,
 			     config->windowsize ? config->windowsize : TFTP_CLIENT_WINDOW,
 			     &c->asked);

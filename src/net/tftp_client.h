@@ -32,7 +32,7 @@ struct tftp_client_config {
 	const char *path;      /* as sent to the server; copied */
 	uint16_t blksize;      /* 8 to 65464; 0: what fits the MTU of the route, so that nothing is
 				  fragmented */
-	uint16_t windowsize;   /* 1 to 65535; 0: TFTP_CLIENT_WINDOW */
+	uint16_t windowsize;   /* 1 to 65535; 0: TFTP_CLIENT_WINDOW, or TFTP_AHEAD_WINDOW */
 	uint64_t max_bytes;    /* a longer file fails with -E2BIG; 0: no limit */
 	uint32_t retry_min_ms; /* lower bound of the retransmission timer; 0: 10 */
 	uint32_t stall_ms; /* fail with -ETIMEDOUT when nothing new came for so long; 0: 10000 */
@@ -40,7 +40,8 @@ struct tftp_client_config {
 				 be NULL */
 };
 
-#define TFTP_CLIENT_WINDOW 16
+#define TFTP_CLIENT_WINDOW 32 /* asked of a server; a turn-round costs half as much as with 16 */
+#define TFTP_AHEAD_WINDOW  16 /* the most that a server without windows is run ahead of */
 
 struct tftp_client_ops {
 	/* The server said how long the file is (not to be trusted). May be NULL. */
@@ -51,6 +52,13 @@ struct tftp_client_ops {
 	 * with it.
 	 */
 	int (*data)(void *ctx, const void *p, size_t n);
+
+	/*
+	 * Where data() is going to put what comes next, and how much of it: so that it need not be
+	 * copied. What is read there is given to data() all the same. May be NULL; TFTP does not
+	 * use it.
+	 */
+	uint8_t *(*room)(void *ctx, size_t *ret_n);
 
 	/*
 	 * Bytes of the file at @at, in any order, instead of data(). With it a server without

@@ -30,6 +30,7 @@ struct tftp_client {
 	uint64_t max_bytes, bytes;
 	struct tftp_options asked; /* empty after the server refused options */
 	uint16_t blksize, windowsize;
+	uint16_t ahead_window; /* the most, of a server without windows */
 	uint16_t block;	    /* last one in order */
 	uint16_t in_window; /* blocks since the last acknowledgement */
 	bool lost;	    /* blocks, at least once */
