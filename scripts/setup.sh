@@ -6,6 +6,7 @@
 setup_packages_build="gcc meson ninja-build pkg-config libc6-dev libsodium-dev libzstd-dev libev-dev libkmod-dev
 	libjansson-dev libinih-dev libarchive-dev libsquashfs-dev
 	zlib1g-dev liblzma-dev liblz4-dev libbz2-dev"
+setup_apt_patience="-o Acquire::Retries=5" # a mirror, or a name server, may stumble
 setup_packages_lab="kmod iproute2 dnsmasq-base qemu-system-x86 ipxe-qemu"
 
 setup_say() {
@@ -50,7 +51,34 @@ setup_packages() {
 
 # apt-get as root, waiting for another one that holds the lock.
 setup_apt() {
-	setup_as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$@" </dev/null
+	setup_as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 $setup_apt_patience "$@" </dev/null
+}
+
+# setup_debs DIR PACKAGE...: packages that are not to be installed, since they exclude each other, begin to serve or are for
+# another kernel, unpacked beside each other in DIR. DIR is there whole or not at all; one of other packages is replaced.
+setup_debs() {
+	local dir
+	dir=$(realpath -m "$1")
+	shift
+	[ "$(cat "$dir/.packages" 2>/dev/null)" = "$*" ] || setup_locked "$dir.lock" setup_debs_anew "$dir" "$@"
+}
+setup_debs_anew() {
+	local dir=$1 temp p
+	shift
+	rm -rf -- "$dir".new.* # of a run that was killed
+	temp=$(mktemp -d "$dir.new.XXXXXX") || return 1
+	if ! (
+		cd "$temp" && apt-get -qq -o APT::Sandbox::User="$(id -un)" $setup_apt_patience download "$@" || exit 1
+		for p in *.deb; do
+			dpkg-deb -x "$p" root || exit 1
+		done
+		echo "$*" >root/.packages && chmod 755 root && rm -rf -- "$dir" && mv -T root "$dir"
+	) >"$temp.log" 2>&1; then
+		cat "$temp.log" >&2
+		rm -rf -- "$temp" "$temp.log"
+		return 1
+	fi
+	rm -rf -- "$temp" "$temp.log"
 }
 
 # setup_locked FILE COMMAND...: one at a time, so that two runs at once do not meet in one build directory.
@@ -84,7 +112,7 @@ setup_build() {
 # setup_kernel cloud|full DIR: download Debian's kernel package, unpack it (not installed) and print the folder that holds
 # boot/ and lib/modules/ on standard output. What is there already is used as it is.
 setup_kernel() {
-	local meta dir=$2/$1 package temp
+	local meta dir=$2/$1 package
 
 	case $1 in
 	cloud) meta=linux-image-cloud-amd64 ;;
@@ -96,15 +124,8 @@ setup_kernel() {
 	esac
 	if [ ! -d "$dir" ]; then
 		package=$(setup_kernel_package $meta) || return 1
-		mkdir -p "$2" && temp=$(mktemp -d "$2/new.XXXXXX") || return 1
 		setup_say "downloading $package (unpacked, not installed)"
-		if ! (cd "$temp" && apt-get -qq -o APT::Sandbox::User="$(id -un)" download "$package" >download.log 2>&1 &&
-			mkdir root && dpkg-deb -x "$package"_*.deb root && rm -- "$package"_*.deb); then
-			cat "$temp/download.log" >&2
-			rm -rf -- "$temp"
-			return 1
-		fi
-		mv "$temp/root" "$dir" && rm -rf -- "$temp" || return 1
+		setup_debs "$dir" "$package" || return 1
 	fi
 	printf '%s\n' "$dir"
 }

@@ -37,18 +37,8 @@ meson_installs() {
 
 # What dracut's network needs, unpacked into $BUILD/dracut: nothing of it should touch this machine's network.
 get_dracut() {
-	local dir=$BUILD/dracut p
-
-	[ -x "$dir/usr/bin/arping" ] && [ -d "$dir/usr/lib/dracut" ] && [ -x "$dir/usr/sbin/dhclient" ] && return 0
-	mkdir -p "$dir/deb" || return 1
-	(
-		cd "$dir/deb" || exit 1
-		apt-get -qq -o APT::Sandbox::User=root download dracut-network isc-dhcp-client iputils-arping || exit 1
-		for p in *.deb; do
-			dpkg-deb -x "$p" "$dir" || exit 1
-		done
-		mkdir -p "$dir/usr/sbin" && cp -a "$dir/sbin/." "$dir/usr/sbin/" && rm -r "$dir/sbin"
-	) >"$SCRATCH/dracut.log" 2>&1
+	setup_debs "$BUILD/dracut" dracut-network isc-dhcp-client iputils-arping || return 1
+	[ ! -d "$BUILD/dracut/sbin" ] || { cp -a "$BUILD/dracut/sbin/." "$BUILD/dracut/usr/sbin/" && rm -r "$BUILD/dracut/sbin"; }
 }
 
 # --- the two initramfs ---

@@ -8,7 +8,7 @@ PATH=$PATH:/usr/sbin:/sbin
 BUILD=$(readlink -f "$BUILD")
 stock=$BUILD/stock bpboot=$BUILD/src/cli/bpboot
 
-if ! get_stock; then
+if ! get_stock 2>"$SCRATCH/stock.log"; then
 	echo "skip file servers - their packages cannot be had: $(tail -n 1 "$SCRATCH/stock.log")"
 	exit 0
 fi

@@ -210,21 +210,5 @@ if ! (prepare) >"$SCRATCH/prepare.out" 2>&1; then
 	not_ok "images and initrds are built" "$(tail -n 5 "$SCRATCH/prepare.out")"
 	done_testing
 fi
-running=0
-for c in $cases; do
-	[ $# = 0 ] || case " $* " in *" $c "*) ;; *) continue ;; esac
-	if [ $running -ge 2 ]; then
-		wait -n || lib_failed=1
-		running=$((running - 1))
-	fi
-	lib_unshare bash "$0" --case "$c" >"$SCRATCH/$c.tap" 2>&1 &
-	running=$((running + 1))
-done
-while [ $running -gt 0 ]; do
-	wait -n || lib_failed=1
-	running=$((running - 1))
-done
-for c in $cases; do
-	[ ! -f "$SCRATCH/$c.tap" ] || cat "$SCRATCH/$c.tap"
-done
+lib_cases "$cases" "$*"
 done_testing

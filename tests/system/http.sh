@@ -31,11 +31,6 @@ start() { # PORT COMMAND...
 	pids+=($!)
 	wait_for 5 listens "$port"
 }
-stop_last() {
-	kill "${pids[-1]}" 2>/dev/null
-	wait "${pids[-1]}" 2>/dev/null
-	unset 'pids[-1]'
-}
 
 # --- nginx ---
 

@@ -3,6 +3,7 @@
 # A test prints "ok NAME", "not ok NAME - why" or "skip NAME - why" for each behaviour. $BUILD is the build directory,
 # $SCRATCH an empty directory of the test's own.
 set -u
+. "$(dirname "${BASH_SOURCE[0]}")/../../scripts/setup.sh"
 : "${BUILD:?run it through ./check}" "${SCRATCH:?run it through ./check}"
 
 lib_failed=0
@@ -54,50 +55,29 @@ wait_for() {
 	done
 }
 
-# get_stock: servers that are not installed, as their packages exclude each other or begin to serve: tftpd-hpa, atftpd
-# and nginx, unpacked beside each other in $BUILD/stock.
-get_stock() {
-	local p stock=$BUILD/stock
-	[ -x "$stock/usr/sbin/in.tftpd" ] && [ -x "$stock/usr/sbin/atftpd" ] && [ -x "$stock/usr/sbin/nginx" ] && return 0
-	mkdir -p "$stock/deb" || return 1
-	(
-		cd "$stock/deb" || exit 1
-		for p in tftpd-hpa atftpd libwrap0 libnsl2 libtirpc3 nginx libpcre2-8-0 libssl3; do
-			apt-get -qq -o APT::Sandbox::User=root download "$p" || exit 1
-		done
-		for p in *.deb; do
-			dpkg -x "$p" "$stock" || exit 1
-		done
-	) >"$SCRATCH/stock.log" 2>&1
+# stop_last: end the process that was put into $pids last.
+stop_last() {
+	kill "${pids[-1]}" 2>/dev/null
+	wait "${pids[-1]}" 2>/dev/null
+	unset 'pids[-1]'
 }
 
-# get_dhcp_stock: ISC's dhcpd and dhcrelay, and radvd, in the same way; $PATH finds them then.
+# Servers that are not installed, as their packages exclude each other or begin to serve, unpacked in $BUILD.
+# get_stock: tftpd-hpa, atftpd and nginx.
+get_stock() {
+	setup_debs "$BUILD/stock" tftpd-hpa atftpd libwrap0 libnsl2 libtirpc3 nginx libpcre2-8-0 libssl3
+}
+# get_dhcp_stock: ISC's dhcpd and dhcrelay, and radvd; $PATH finds them then.
 get_dhcp_stock() {
-	local p stock=$BUILD/stock-dhcp
-	PATH=$PATH:$stock/usr/sbin
-	command -v dhcpd && command -v dhcrelay && command -v radvd && return 0
-	mkdir -p "$stock/deb" || return 1
-	(
-		cd "$stock/deb" || exit 1
-		for p in isc-dhcp-server isc-dhcp-relay radvd; do
-			apt-get -qq -o APT::Sandbox::User=root download "$p" || exit 1
-		done
-		for p in *.deb; do
-			dpkg -x "$p" "$stock" || exit 1
-		done
-	) >"$SCRATCH/stock.log" 2>&1
+	setup_debs "$BUILD/stock-dhcp" isc-dhcp-server isc-dhcp-relay radvd && PATH=$PATH:$BUILD/stock-dhcp/usr/sbin
 }
 
 # unpack_with DIR PACKAGE: a package and what it needs that is not installed here, unpacked.
 unpack_with() {
-	local dir=$1 p
-	mkdir -p "$dir/deb" || return 1
-	(
-		cd "$dir/deb" || exit 1
-		for p in $(apt-get -qq --simulate --no-install-recommends install "$2" | sed -n 's/^Inst \([^ ]*\).*/\1/p'); do
-			apt-get -qq -o APT::Sandbox::User=root download "$p" && dpkg -x "${p%%:*}"_*.deb "$dir" || exit 1
-		done
-	) >"$SCRATCH/stock.log" 2>&1
+	local packages
+	packages=$(apt-get -qq --simulate --no-install-recommends install "$2" | sed -n 's/^Inst \([^ ]*\).*/\1/p') || return 1
+	# shellcheck disable=SC2086
+	setup_debs "$1" $packages
 }
 
 # wrap DIR PROGRAM: print the path of a program in DIR, with its libraries found there.
@@ -112,7 +92,7 @@ kea=
 get_kea() {
 	local dir=$BUILD/stock-kea
 	kea=$(command -v kea-dhcp4) && return 0
-	[ -x "$dir/usr/sbin/kea-dhcp4" ] || unpack_with "$dir" kea-dhcp4-server || return 1
+	unpack_with "$dir" kea-dhcp4-server || return 1
 	kea=$(wrap "$dir" usr/sbin/kea-dhcp4)
 }
 
@@ -130,6 +110,28 @@ lib_unshare() {
 	else
 		unshare --net --map-root-user -- "$@"
 	fi
+}
+# lib_cases CASES ONLY: `$0 --case CASE` for each, or for those that ONLY names, in a network namespace of its own, two at a
+# time; their lines come in the order of CASES.
+lib_cases() {
+	local c running=0
+
+	for c in $1; do
+		[ -z "$2" ] || case " $2 " in *" $c "*) ;; *) continue ;; esac
+		if [ $running -ge 2 ]; then
+			wait -n || lib_failed=1
+			running=$((running - 1))
+		fi
+		lib_unshare bash "$0" --case "$c" >"$SCRATCH/$c.tap" 2>&1 &
+		running=$((running + 1))
+	done
+	while [ $running -gt 0 ]; do
+		wait -n || lib_failed=1
+		running=$((running - 1))
+	done
+	for c in $1; do
+		[ ! -f "$SCRATCH/$c.tap" ] || cat "$SCRATCH/$c.tap"
+	done
 }
 vm_network() {
 	mkdir -p "$VM/consoles" "$VM/state" && ip link set lo up && ip tuntap add tap0 mode tap &&

@@ -28,7 +28,7 @@ tree() {
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $uri $suite main" >"$apt/sources"
 	cat >"$apt/conf" <<-EOT
 		Dir::Etc::sourcelist "$apt/sources"; Dir::Etc::sourceparts "-"; Dir::State "$apt/state"; Dir::State::status "/dev/null";
-		Dir::Cache "$apt/cache"; APT::Architecture "$arch"; APT::Architectures "$arch"; APT::Sandbox::User "root"; Acquire::Languages "none";
+		Dir::Cache "$apt/cache"; APT::Architecture "$arch"; APT::Architectures "$arch"; APT::Sandbox::User "root"; Acquire::Languages "none"; Acquire::Retries 5;
 	EOT
 	APT_CONFIG=$apt/conf apt-get -qq update && APT_CONFIG=$apt/conf apt-get -qq -y -d --no-install-recommends install "$@" || return
 	rm -rf "$apt/root" && mkdir "$apt/root"
@@ -231,12 +231,11 @@ t "an image for arm64, which its index says" eval '"$bp" image -q --root "$forei
 # --- musl, as Alpine lays it out ------------------------------------------------------------------------------------------
 
 # Alpine's own packages are of no registry that a Debian has: Debian's musl, with programs and libraries built for it here.
-if ! { mkdir -p musl.debs && cd musl.debs && apt-get -qq -o APT::Sandbox::User=root download musl musl-dev && for d in *.deb; do dpkg-deb -x "$d" dev || exit 1; done; } >log 2>&1; then
+if ! setup_debs "$BUILD/musl" musl musl-dev >log 2>&1; then
 	not_ok "musl can be fetched" "$(tail -n 3 log)"
 	done_testing
 fi
-cd "$SCRATCH" || exit 1
-dev=$SCRATCH/musl.debs/dev/usr
+dev=$BUILD/musl/usr
 mkdir -p alpine/lib alpine/usr/{bin,lib/far,local/lib} alpine/etc alpine/opt/app/{bin,lib}
 cp "$dev/../lib/x86_64-linux-musl/libc.so" alpine/lib/ld-musl-x86_64.so.1 && ln -s ld-musl-x86_64.so.1 alpine/lib/libc.musl-x86_64.so.1
 # Alpine's libc is called so; Debian's has no name of its own, so that one stands in for it when they are linked.

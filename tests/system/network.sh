@@ -551,7 +551,7 @@ if [ "${1-}" = --part ]; then
 	"part_$2"
 	done_testing
 fi
-get_dhcp_stock >/dev/null || {
+get_dhcp_stock 2>"$SCRATCH/stock.log" || {
 	echo "skip network - no DHCP servers are to be had: $(tail -n 1 "$SCRATCH/stock.log")"
 	exit 0
 }

@@ -57,11 +57,6 @@ relay_to() {
 	wait_for 5 grep -q ready "$SCRATCH/relay.$2"
 }
 relay() { relay_to 127.0.0.1 "$@"; }
-stop_last() {
-	kill "${pids[-1]}" 2>/dev/null
-	wait "${pids[-1]}" 2>/dev/null
-	unset 'pids[-1]'
-}
 # parts SECONDS URL...: the image, within the time
 parts() {
 	rm -f "$SCRATCH/got"

@@ -76,11 +76,6 @@ start() {
 	pids+=($!)
 	wait_for 5 listens "$port"
 }
-stop_last() {
-	kill "${pids[-1]}" 2>/dev/null
-	wait "${pids[-1]}" 2>/dev/null
-	unset 'pids[-1]'
-}
 start_dnsmasq() { # PORT [OPTION...]
 	local port=$1
 	shift
