@@ -18,8 +18,8 @@ if [ -z "${SERVERS_NS-}" ]; then
 	echo "skip DHCP servers - root and a network namespace are needed"
 	exit 0
 fi
-get_dhcp_stock >/dev/null || echo "skip ISC dhcpd - its package cannot be had: $(tail -n 1 "$SCRATCH/stock.log")"
-get_kea >/dev/null || echo "skip Kea - its packages cannot be had: $(tail -n 1 "$SCRATCH/stock.log")"
+get_dhcp_stock 2>"$SCRATCH/stock.log" || echo "skip ISC dhcpd - its package cannot be had: $(tail -n 1 "$SCRATCH/stock.log")"
+get_kea 2>"$SCRATCH/stock.log" || echo "skip Kea - its packages cannot be had: $(tail -n 1 "$SCRATCH/stock.log")"
 
 unshare -n sleep infinity &
 net=$!
