@@ -13,7 +13,7 @@
 static const struct command *const commands[] = {
 	&cmd_check, &cmd_config, &cmd_lab,     &cmd_log,       &cmd_diff,   &cmd_fetch,
 	&cmd_image, &cmd_initrd, &cmd_inspect, &cmd_install,   &cmd_keygen, &cmd_needs,
-	&cmd_node,  &cmd_serve,	 &cmd_size,    &cmd_uninstall, &cmd_verify, NULL,
+	&cmd_node,  &cmd_serve,	 &cmd_size,    &cmd_uki,       &cmd_uninstall, &cmd_verify, NULL,
 };
 
 static int help(FILE *to)

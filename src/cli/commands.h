@@ -20,5 +20,6 @@ extern const struct command cmd_needs;
 extern const struct command cmd_node;
 extern const struct command cmd_serve;
 extern const struct command cmd_size;
+extern const struct command cmd_uki;
 extern const struct command cmd_uninstall;
 extern const struct command cmd_verify;

@@ -1,0 +1,131 @@
+#!/bin/bash
+# uefi.sh - the chain from firmware to root: a signed unified kernel image, booted over HTTP by UEFI firmware alone with
+# Secure Boot on, to a command on the node; and refused after one flipped byte
+#
+# The firmware is OVMF; the test keys that Debian enrolled in its variables (PkKek-1-snakeoil) sign. One machine in a
+# network namespace, twice.
+. tests/system/lib.sh
+PATH=$PATH:/usr/sbin:/sbin
+BUILD=$(readlink -f "$BUILD")
+bpboot=$BUILD/src/cli/bpboot stock=$BUILD/stock
+export BPBOOT_KEYS=$SCRATCH/keys BPBOOT_DIR=$SCRATCH/vm/boot
+ovmf=/usr/share/OVMF stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub
+cert=/usr/share/ovmf/PkKek-1-snakeoil.pem
+
+missing() { for tool in qemu-system-x86_64 dnsmasq sbsign sbverify openssl objcopy; do command -v $tool >/dev/null || return 0; done && return 1; }
+if [ ! -d "${KERNEL_CLOUD-}/lib/modules" ] || missing || [ ! -f $ovmf/OVMF_CODE_4M.secboot.fd ] || [ ! -f $stub ] || ! get_stock; then
+	echo "skip UEFI - needs KERNEL_CLOUD, qemu-system-x86_64, dnsmasq, ovmf, sbsigntool, systemd-boot-efi, openssl, binutils, nginx"
+	exit 0
+fi
+if [ "${1-}" != --inside ]; then
+	lib_unshare bash "$0" --inside
+	exit
+fi
+VM=$SCRATCH/vm
+mkdir -p "$VM/boot" && chmod 755 "$SCRATCH" "$VM" "$VM/boot" && vm_network || not_ok "a network of its own" "cannot be made"
+trap vm_end EXIT
+
+# --- the image ---
+
+openssl rsa -passin pass:snakeoil -in /usr/share/ovmf/PkKek-1-snakeoil.key -out "$VM/db.key" 2>/dev/null
+openssl req -newkey rsa:2048 -nodes -keyout "$VM/other.key" -x509 -days 30 -subj /CN=other/ -out "$VM/other.crt" 2>/dev/null
+"$bpboot" keygen >/dev/null
+cp "$KERNEL_CLOUD"/boot/vmlinuz-* "$VM/boot/vmlinuz"
+cp /bin/busybox "$VM/busybox"
+printf 'init /usr/sbin/bpslave\nbpslave\nfile busybox /bin/busybox\n' >"$VM/node.image"
+t "an initrd is built" "$bpboot" initrd -q --kernel "$KERNEL_CLOUD" --modules virtual
+t "an image is built" "$bpboot" image -q "$VM/node.image"
+cmdline="console=ttyS0 no_timer_check bpboot.retry=1"
+uki() { "$bpboot" uki --cmdline "$cmdline" "$@"; }
+t "a unified kernel image is signed" uki --key "$VM/db.key" --cert $cert
+efi=$VM/boot/bpboot.efi
+t "sbverify takes it" sbverify --cert $cert "$efi"
+section() { objcopy -O binary --only-section="$1" "$efi" "$VM/section" && cmp "$VM/section" "$2"; }
+printf '%s' "$cmdline" >"$VM/cmdline"
+t "its .linux is the kernel" section .linux "$VM/boot/vmlinuz"
+t "its .initrd is the initrd" section .initrd "$VM/boot/initrd.img"
+t "its .cmdline is the command line" section .cmdline "$VM/cmdline"
+t "one is made unsigned" uki --no-sign -q -o "$VM/one.efi"
+t "and another" uki --no-sign -q -o "$VM/two.efi"
+t "of the same bytes" cmp "$VM/one.efi" "$VM/two.efi"
+bare() { sbattach --remove "$1" >/dev/null 2>&1 && cmp <(objcopy -O binary --only-section=.text "$1" /dev/stdout | sha256sum) \
+	<(objcopy -O binary --only-section=.text $stub /dev/stdout | sha256sum); }
+cp "$efi" "$VM/bare.efi"
+t "under the signature is the stub" bare "$VM/bare.efi"
+t_says "a key that is not the certificate's is refused" 1 "does not belong to the certificate" uki -o "$VM/no.efi" --key "$VM/other.key" --cert $cert
+t_says "what is no key is refused" 1 "cannot sign with key '$VM/cmdline'" uki -o "$VM/no.efi" --key "$VM/cmdline" --cert $cert
+t_says "what is no kernel is refused" 1 "no kernel that UEFI starts" uki -o "$VM/no.efi" --no-sign --kernel "$VM/cmdline"
+t_says "what is no stub is refused" 1 "'$VM/cmdline': not a PE image" uki -o "$VM/no.efi" --no-sign --stub "$VM/cmdline"
+t_says "a signed stub is refused" 1 "it is signed" uki -o "$VM/no.efi" --no-sign --stub "$efi" --kernel "$VM/boot/vmlinuz"
+t_says "neither key nor --no-sign is used wrongly" 2 "expected --key and --cert" uki
+t "nothing was written by those" test ! -e "$VM/no.efi"
+
+# --- the front end: DHCP that knows HTTP boot, nginx, bpmaster ---
+
+cat >"$VM/cluster.conf" <<EOT
+[cluster]
+interface = tap0
+network = 10.77.0.0/24
+address = $VM_SERVER
+boot = $VM/boot
+EOT
+"$bpboot" config nginx --cluster "$VM/cluster.conf" >"$VM/site.conf" && mkdir "$VM/nginx"
+cat >"$VM/nginx.conf" <<EOT
+daemon off; master_process off; pid $VM/nginx/pid; error_log $VM/nginx/error.log;
+events {}
+http {
+	access_log $VM/nginx/access.log; client_body_temp_path $VM/nginx; proxy_temp_path $VM/nginx;
+	fastcgi_temp_path $VM/nginx; uwsgi_temp_path $VM/nginx; scgi_temp_path $VM/nginx;
+	include $VM/site.conf;
+}
+EOT
+LD_LIBRARY_PATH=$stock/usr/lib/x86_64-linux-gnu "$stock/usr/sbin/nginx" -p "$VM/nginx/" -e stderr -c "$VM/nginx.conf" \
+	</dev/null >"$VM/nginx.out" 2>&1 &
+vm_pids+=($!)
+"$BUILD/src/cli/bpmaster" --foreground --address $VM_SERVER --state "$VM/state" --socket "$VM/master.sock" \
+	--key "$BPBOOT_KEYS/master.key" --unknown accept </dev/null >"$VM/master.log" 2>&1 &
+vm_pids+=($!)
+vm_dnsmasq "$VM/boot" --dhcp-match=set:http,option:client-arch,16 --dhcp-option-force=tag:http,60,HTTPClient \
+	--dhcp-boot=tag:http,http://$VM_SERVER/bpboot.efi --dhcp-vendorclass=set:bpboot,bpboot \
+	--dhcp-option=tag:bpboot,option:root-path,http://$VM_SERVER/node.index
+t "nginx serves the boot directory" wait_for 20 "$bpboot" fetch --output "$VM/got.index" http://$VM_SERVER/node.index
+
+# --- the machine: no disk, no option ROM, firmware that tries HTTP alone ---
+
+machine() {
+	: >"$VM/consoles/$VM_MAC.log"
+	cp $ovmf/OVMF_VARS_4M.snakeoil.fd "$VM/vars.fd"
+	# shellcheck disable=SC2046
+	qemu-system-x86_64 -accel tcg -machine q35,smm=on -nodefaults -display none -no-reboot -m 768 \
+		-global driver=cfi.pflash01,property=secure,value=on -global ICH9-LPC.disable_s3=1 \
+		-drive if=pflash,unit=0,format=raw,readonly=on,file=$ovmf/OVMF_CODE_4M.secboot.fd \
+		-drive if=pflash,unit=1,format=raw,file="$VM/vars.fd" \
+		-fw_cfg name=opt/org.tianocore/IPv4PXESupport,string=n -fw_cfg name=opt/org.tianocore/IPv6PXESupport,string=n \
+		-device virtio-rng-pci $(vm_nic virtio-net-pci) -serial "$(vm_serial)" </dev/null >"$VM/qemu.log" 2>&1 &
+	machine=$!
+	vm_pids+=($machine)
+}
+seen() { tail -c 300 "$VM/consoles/$VM_MAC.log"; }
+stop() { kill $machine 2>/dev/null && wait $machine 2>/dev/null; }
+
+machine
+vm_says 240 'Start HTTP Boot over IPv4' && ok "the firmware boots by HTTP" || not_ok "the firmware boots by HTTP" "$(seen)"
+vm_says 240 'UEFI Secure Boot is enabled' && ok "Secure Boot is on" || not_ok "Secure Boot is on" "$(seen)"
+vm_says 240 'root ok: executing' && ok "init fetches the image by HTTP, and enters it" || not_ok "init fetches the image by HTTP, and enters it" "$(seen)"
+t "the kernel has the signed command line and no other" grep -aqE "Kernel command line: $cmdline\s*$" "$VM/consoles/$VM_MAC.log"
+up() { "$BUILD/src/cli/bpstat" --socket "$VM/master.sock" -s 0 2>/dev/null | grep -qx up; }
+t "the node is up" wait_for 120 up
+t_says "a command runs on it" 0 "$(basename "$KERNEL_CLOUD"/lib/modules/*)" \
+	"$BUILD/src/cli/bpsh" --socket "$VM/master.sock" 0 /bin/busybox uname -r
+stop
+
+# One bit of the initrd, in the middle of the file that is signed.
+place=$(($(objdump -h "$efi" | awk '$2 == ".initrd" { print "0x" $6 }') + 5000))
+byte=$(od -An -tu1 -j $place -N 1 "$efi")
+printf "\\$(printf %o $((byte ^ 1)))" | dd of="$efi" bs=1 seek=$place conv=notrunc 2>/dev/null
+t "one byte is flipped" eval '! sbverify --cert $cert "$efi"'
+machine
+vm_says 240 'failed to load .*(Access Denied|Security Violation)' && ok "the firmware refuses it" || not_ok "the firmware refuses it" "$(seen)"
+t "and no kernel was started" eval '! grep -aqE "EFI stub|Linux version" "$VM/consoles/$VM_MAC.log"'
+stop
+done_testing
