@@ -23,6 +23,7 @@
 #include "image/microcode.h"
 #include "image/rootset.h"
 
+#define XZ_FROM_BYTES (24u << 20) /* of an archive, before compression */
 #define INITRD_FILE	  "initrd.img" /* names in the boot directory */
 #define INITRD_KERNEL	  "vmlinuz"
 #define INITRD_KERNEL_MAX (256u << 20)
@@ -63,7 +64,7 @@ static const struct option_row rows[] = {
 	  .letter = 'c',
 	  .type = OPTION_STRING,
 	  .arg = "KIND",
-	  .help = "zstd, xz, gzip or none (zstd)",
+	  .help = "zstd, xz, gzip or none (zstd; xz from 24 MiB on)",
 	  .offset = offsetof(struct options, compress) },
 	{ .name = "level",
 	  .letter = 'l',
@@ -280,6 +281,15 @@ static int choose(const struct options *o, const char *minimal, struct modules *
 	return r < 0 ? r : driverset_make(m, buffer_str(&names), ret);
 }
 
+/*
+ * What nobody chose: zstd, which is unpacked in no time, and xz for what is large (drivers of every
+ * card), where its tenth less is worth more to the loaders and the boot server that have to carry it.
+ */
+static enum compress_kind kind_for(const struct options *o, size_t n)
+{
+	return n >= XZ_FROM_BYTES && !o->level ? COMPRESS_XZ : COMPRESS_ZSTD;
+}
+
 static int build(const struct options *o, const struct initrd_spec *spec, enum compress_kind kind)
 {
 	_cleanup_buffer_ struct buffer raw = BUFFER(INITRD_BYTES_MAX),
@@ -301,6 +311,8 @@ static int build(const struct options *o, const struct initrd_spec *spec, enum c
 	if (r == 0 && o->microcode)
 		r = put_microcode(o, spec->mtime, &packed);
 	early = packed.len;
+	if (kind == COMPRESS_KIND_MAX_)
+		kind = kind_for(o, raw.len);
 	if (r == 0)
 		r = compress_buffer(kind, (int)o->level, &raw, &packed);
 	if (r == 0)
@@ -322,7 +334,7 @@ static int run(void *opts, int argc, char **argv)
 		.keys = keys,
 		.min_counter = o->min_counter,
 	};
-	enum compress_kind kind = COMPRESS_ZSTD;
+	enum compress_kind kind = COMPRESS_KIND_MAX_; /* not told */
 	int r = source_date(&spec.mtime);
 
 	if (o->compress && compress_parse(o->compress, &kind) < 0) {
