@@ -56,25 +56,6 @@ static int group_id(const char *name, uint32_t *ret)
 	return 0;
 }
 
-static int apply(struct caller *c, const struct nodeset *nodes, const struct change *change)
-{
-	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
-	struct message_small m;
-	struct writer *w = message_begin(&m, MESSAGE_SET);
-	int r;
-
-	writer_u8(w, (uint8_t)change->what);
-	writer_be32(w, change->value);
-	writer_cstr(w, change->word ? change->word : "");
-	r = buffer_append(&b, m.bytes, w->len);
-	if (r == 0)
-		r = message_nodes_write(&b, nodes->numbers, nodes->n);
-	if (r < 0)
-		return log_err(r, "cannot ask bpmaster");
-	r = caller_send(c, b.data, b.len);
-	return r < 0 ? r : caller_done(c);
-}
-
 /* The changes that the options ask for. Return: number of them, or negative errno (logged). */
 static int changes_of(const struct options *o, struct change ret[static 6])
 {
@@ -142,7 +123,8 @@ static int run(void *options, int argc, char **argv)
 	if (r == 0 && nodes.n == 0)
 		r = (log_err(0, "no node is in '%s'", o->nodes), -ENODEV);
 	for (int i = 0; r == 0 && i < n; i++)
-		r = apply(&c, &nodes, &changes[i]);
+		r = caller_set(&c, changes[i].what, changes[i].value,
+			       changes[i].word ? changes[i].word : "", nodes.numbers, nodes.n);
 	return r;
 }
 

@@ -51,8 +51,7 @@ int caller_send(struct caller *c, const void *p, size_t n)
 	return r < 0 ? lost(r) : 0;
 }
 
-/* Receive one message into c->in. */
-static int receive(struct caller *c)
+int caller_receive(struct caller *c)
 {
 	uint8_t length[STREAM_LENGTH_BYTES];
 	struct reader r = READER(length, sizeof(length));
@@ -96,7 +95,7 @@ static int take_done(struct caller *c)
 
 int caller_done(struct caller *c)
 {
-	int r = receive(c);
+	int r = caller_receive(c);
 
 	return r < 0 ? r : take_done(c);
 }
@@ -132,6 +131,26 @@ int caller_open(struct caller *c, const char *path)
 	return r < 0 ? r : caller_done(c);
 }
 
+int caller_set(struct caller *c, enum message_set what, uint32_t value, const char *word,
+	       const uint32_t *nodes, size_t n)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+	struct message_small m;
+	struct writer *w = message_begin(&m, MESSAGE_SET);
+	int r;
+
+	writer_u8(w, (uint8_t)what);
+	writer_be32(w, value);
+	writer_cstr(w, word);
+	r = buffer_append(&b, m.bytes, w->len);
+	if (r == 0)
+		r = message_nodes_write(&b, nodes, n);
+	if (r < 0)
+		return log_err(r, "cannot ask bpmaster");
+	r = caller_send(c, b.data, b.len);
+	return r < 0 ? r : caller_done(c);
+}
+
 int caller_each(struct caller *c, enum message_type request, enum message_type answer,
 		int (*take)(void *owner, struct reader *body), void *owner)
 {
@@ -141,7 +160,7 @@ int caller_each(struct caller *c, enum message_type request, enum message_type a
 	while (r == 0) {
 		struct reader body;
 
-		r = receive(c);
+		r = caller_receive(c);
 		if (r < 0 || c->in.data[0] != answer)
 			break;
 		body = READER(c->in.data + 1, c->in.len - 1);
@@ -230,7 +249,7 @@ int caller_list(struct caller *c, struct caller_nodes *ret)
 	int r = caller_send(c, &type, 1);
 
 	while (r == 0) {
-		r = receive(c);
+		r = caller_receive(c);
 		if (r == 0 && c->in.data[0] != MESSAGE_NODE && c->in.data[0] != MESSAGE_GROUP)
 			break;
 		if (r == 0) {

@@ -27,9 +27,17 @@ _must_check_ int caller_open(struct caller *c, const char *path);
 /* Send one message. Return: 0 or negative errno (logged). */
 _must_check_ int caller_send(struct caller *c, const void *p, size_t n);
 
+/* Wait for a message: it is in @c->in, until the next one comes. Return: 0 or negative errno
+ * (logged). */
+_must_check_ int caller_receive(struct caller *c);
+
 /* Wait for DONE. Return: 0; the negative errno that it carries, or of the connection (logged with
  * its words). */
 _must_check_ int caller_done(struct caller *c);
+
+/* Have nodes changed, and wait for DONE; @word may be "". Return: as caller_done(). */
+_must_check_ int caller_set(struct caller *c, enum message_set what, uint32_t value,
+			    const char *word, const uint32_t *nodes, size_t n);
 
 /* A name for some of the nodes. */
 struct caller_group {

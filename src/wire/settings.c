@@ -35,8 +35,7 @@ int settings_write(struct buffer *to, const struct settings *s)
 	const char *p = s->attributes ? s->attributes : "", *end;
 	char mac[MAC_STR_MAX];
 	int r = buffer_printf(to, "%s mode=%03o user=%u group=%u boot=%08x state=%s",
-			      mac_format(&s->mac, mac), s->mode, s->uid, s->gid, s->boot,
-			      s->state);
+			      mac_format(&s->mac, mac), s->mode, s->uid, s->gid, s->boot, s->state);
 
 	for (; r == 0 && (end = strchr(p, '\n')); p = end + 1)
 		r = quote(to, p, (size_t)(end - p));

@@ -25,12 +25,12 @@
 struct settings {
 	struct mac mac;
 	uint32_t mode, uid, gid;
-	uint32_t boot;			/* in which @state was set */
-	char state[MESSAGE_STATE_MAX];	/* set by bpctl, or "" */
-	char *attributes;		/* owned; NULL: none */
+	uint32_t boot;		       /* in which @state was set */
+	char state[MESSAGE_STATE_MAX]; /* set by bpctl, or "" */
+	char *attributes;	       /* owned; NULL: none */
 };
 
-#define SETTINGS()	    ((struct settings){ .mode = SETTINGS_MODE })
+#define SETTINGS()	   ((struct settings){ .mode = SETTINGS_MODE })
 #define _cleanup_settings_ _cleanup_(settings_clear)
 void settings_clear(struct settings *s);
 

@@ -11,7 +11,7 @@ declare -A may=(
 	[serve]="base wire image serve"
 	[lab]="base wire serve lab"
 	[space]="base wire net space"
-	[lib]="base wire lib"
+	[lib]="base wire space lib"
 	[cli]="base wire net image init serve lab space lib cli"
 )
 status=0

@@ -31,6 +31,6 @@ done)"
 verdict "each header is guarded by pragma once" "$(find src -name '*.h' -exec grep -L '^#pragma once' {} +)"
 
 verdict "each header compiles alone" "$(for h in $(find src -name '*.h'); do
-	echo "#include \"${h#src/}\"" | ${CC:-gcc} -std=gnu17 -D_GNU_SOURCE -Isrc -Wall -Werror -fsyntax-only -x c - 2>/dev/null || echo "$h"
+	echo "#include \"${h#src/}\"" | ${CC:-gcc} -std=gnu17 -D_GNU_SOURCE -Isrc -Iinclude -Wall -Werror -fsyntax-only -x c - 2>/dev/null || echo "$h"
 done)"
 exit $status

@@ -1,0 +1,294 @@
+/*
+ * ghost.c - standing for one remote process: its streams, its signals, its end
+ *
+ * Every signal that can be caught is passed on to the remote process group; a stop of ours that
+ * came from the terminal stops it too, and continuing us continues it. SIGKILL ends us, and with
+ * our connection the remote process. We end as it ended: with its status, or by its signal; with
+ * 255 and a line on standard error when its node was lost. Not passed on: SIGSTOP, which nobody can
+ * catch.
+ *
+ * A loop around poll(): one process, three streams. Bytes are bounded by their credit.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "lib/job.h"
+
+#define STATUS_LOST   255
+#define PIPE_BYTES    4096 /* PIPE_BUF: a pipe that poll() says takes some takes so many */
+#define FILE_BYTES    65536
+#define BACKGROUND_MS 500 /* between two looks at a terminal that is not ours */
+
+struct ghost {
+	struct caller *c;
+	int signal_fd;
+	bool input; /* there may be more */
+	bool terminal;
+	uint32_t input_credit;
+	struct {
+		struct buffer text;
+		uint32_t written; /* since the last grant */
+		bool ended, closed;
+		size_t at_once;
+	} out[2];
+	bool over;
+	struct message_exit end;
+};
+
+static _noreturn_ void give_up(const char *words)
+{
+	fprintf(stderr, "%s: %s\n", program_invocation_short_name, words);
+	_exit(STATUS_LOST);
+}
+
+static void send_message(struct ghost *g, const struct writer *w)
+{
+	if (w->err < 0 || caller_send(g->c, w->buf, w->len) < 0)
+		give_up("lost bpmaster");
+}
+
+static void pass_signal(struct ghost *g, int signal)
+{
+	struct message_small m;
+
+	message_signal_write(message_begin(&m, MESSAGE_SIGNAL), 0, 1, (uint8_t)signal);
+	send_message(g, &m.w);
+}
+
+/* As the remote process ended. */
+static _noreturn_ void end_as(const struct message_exit *x)
+{
+	const struct rlimit none = { 0, 0 };
+	sigset_t set;
+
+	if (x->signal == 0)
+		_exit(x->status);
+	(void)setrlimit(RLIMIT_CORE, &none); /* a core of ours would tell nothing */
+	(void)signal(x->signal, SIG_DFL);
+	sigemptyset(&set);
+	sigaddset(&set, x->signal);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* cannot fail */
+	(void)raise(x->signal);
+	_exit(128 + x->signal); /* of a signal that ends nobody here */
+}
+
+static void on_signal(struct ghost *g)
+{
+	struct signalfd_siginfo info;
+
+	if (read(g->signal_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	switch (info.ssi_signo) {
+	case SIGCHLD:
+	case SIGWINCH:
+	case SIGPIPE: /* ours, not the process's */
+		return;
+	case SIGTSTP:
+	case SIGTTIN:
+	case SIGTTOU:
+		/* Its session has no terminal, so that the signal itself would not stop it. */
+		pass_signal(g, SIGSTOP);
+		(void)raise(SIGSTOP);
+		return;
+	default:
+		pass_signal(g, (int)info.ssi_signo);
+	}
+}
+
+static void on_input(struct ghost *g)
+{
+	uint8_t data[MESSAGE_DATA_MAX];
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_DATA_MAX + MESSAGE_SMALL_MAX);
+	struct message_small head;
+	ssize_t n = read(STDIN_FILENO, data, MIN(g->input_credit, MESSAGE_DATA_MAX));
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	n = MAX(n, (ssize_t)0); /* an error is taken as the end */
+	g->input = n > 0;
+	g->input_credit -= (uint32_t)n;
+	message_input_write(message_begin(&head, MESSAGE_INPUT), 0, 1);
+	if (buffer_append(&b, head.bytes, head.w.len) < 0 ||
+	    buffer_append(&b, data, (size_t)n) < 0 || caller_send(g->c, b.data, b.len) < 0)
+		give_up("lost bpmaster");
+}
+
+static void grant(struct ghost *g, int i)
+{
+	struct message_small m;
+
+	if (g->out[i].written < MESSAGE_WINDOW / 4 && g->out[i].text.len > 0)
+		return;
+	if (g->out[i].written == 0 || g->out[i].ended || g->over)
+		return;
+	message_credit_write(message_begin(&m, MESSAGE_OUTPUT_CREDIT), 0, (uint8_t)(i + 1),
+			     g->out[i].written);
+	g->out[i].written = 0;
+	send_message(g, &m.w);
+}
+
+/* Write some of what waits. */
+static void on_output(struct ghost *g, int i)
+{
+	struct buffer *text = &g->out[i].text;
+	size_t want = MIN(text->len, g->out[i].at_once);
+	ssize_t n = g->out[i].closed ? (ssize_t)want : write(i + 1, text->data, want);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n < 0) {
+		/* Who read it is gone: the process learns it as it would here. */
+		if (!g->over)
+			pass_signal(g, SIGPIPE);
+		g->out[i].closed = true;
+		n = (ssize_t)want;
+	}
+	buffer_consume(text, (size_t)n);
+	g->out[i].written += (uint32_t)n;
+	grant(g, i);
+}
+
+static int take_output(void *owner, struct reader *r)
+{
+	struct ghost *g = owner;
+	uint32_t job;
+	uint8_t stream;
+	size_t n;
+	int e = message_output_read(r, &job, &stream);
+
+	if (e < 0)
+		return e;
+	n = r->left;
+	g->out[stream - 1].ended = n == 0;
+	return buffer_append(&g->out[stream - 1].text, reader_bytes(r, n), n);
+}
+
+static int take_input_credit(void *owner, struct reader *r)
+{
+	struct ghost *g = owner;
+	uint32_t job, bytes;
+	int e = message_input_credit_read(r, &job, &bytes);
+
+	if (e < 0 || bytes > MESSAGE_WINDOW - g->input_credit)
+		return e < 0 ? e : -EPROTO;
+	g->input_credit += bytes;
+	return 0;
+}
+
+static int take_input_closed(void *owner, struct reader *r)
+{
+	((struct ghost *)owner)->input = false;
+	(void)reader_be32(r); /* there is one job */
+	return reader_end(r);
+}
+
+static int take_exit(void *owner, struct reader *r)
+{
+	struct ghost *g = owner;
+	int e = message_exit_read(r, &g->end);
+
+	g->over = e == 0;
+	return e;
+}
+
+static int take_failed(void *owner, struct reader *r)
+{
+	struct message_failed f;
+	int e = message_failed_read(r, &f);
+
+	if (e == 0)
+		give_up(f.words);
+	return e;
+}
+
+/* Every message that the master may send once the process runs. */
+static const struct message_take ghost_takes[MESSAGE_TYPE_MAX_] = {
+	[MESSAGE_FAILED] = { 1, take_failed },
+	[MESSAGE_OUTPUT] = { 1, take_output },
+	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
+	[MESSAGE_INPUT_CLOSED] = { 1, take_input_closed },
+	[MESSAGE_EXIT] = { 1, take_exit },
+};
+
+static void on_door(struct ghost *g)
+{
+	const char *why;
+
+	if (caller_receive(g->c) < 0)
+		give_up("lost bpmaster");
+	if (message_dispatch(ghost_takes, 1, g, g->c->in.data, g->c->in.len, &why) < 0)
+		give_up(why);
+}
+
+/* An end that the process itself made is seen by who reads from us. */
+static void close_ended(struct ghost *g)
+{
+	for (int i = 0; i < 2; i++) {
+		if (g->out[i].ended && g->out[i].text.len == 0 && !g->out[i].closed && i == 0) {
+			g->out[i].closed = true;
+			fd_close(i + 1);
+		}
+	}
+}
+
+/* One turn. */
+static void turn(struct ghost *g)
+{
+	bool mine = !g->terminal || tcgetpgrp(STDIN_FILENO) == getpgrp();
+	bool input = g->input && g->input_credit > 0 && !g->over;
+	struct pollfd p[5] = {
+		{ .fd = g->over ? -1 : g->c->fd, .events = POLLIN },
+		{ .fd = g->signal_fd, .events = POLLIN },
+		{ .fd = input && mine ? STDIN_FILENO : -1, .events = POLLIN },
+		{ .fd = g->out[0].text.len > 0 ? STDOUT_FILENO : -1, .events = POLLOUT },
+		{ .fd = g->out[1].text.len > 0 ? STDERR_FILENO : -1, .events = POLLOUT },
+	};
+
+	if (poll(p, ARRAY_SIZE(p), input && !mine ? BACKGROUND_MS : -1) <= 0)
+		return;
+	if (p[1].revents)
+		on_signal(g);
+	for (int i = 0; i < 2; i++) {
+		if (p[3 + i].revents)
+			on_output(g, i);
+	}
+	if (p[2].revents)
+		on_input(g);
+	if (p[0].revents)
+		on_door(g);
+}
+
+_noreturn_ void ghost_run(struct caller *c, bool input)
+{
+	struct ghost g = { .c = c, .input = input, .input_credit = MESSAGE_WINDOW };
+	struct stat st;
+	sigset_t all;
+
+	sigfillset(&all);
+	for (int fault = 0; fault < 5; fault++) /* of our own: they are not blocked */
+		sigdelset(&all, (const int[]){ SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS }[fault]);
+	(void)sigprocmask(SIG_SETMASK, &all, NULL); /* cannot fail */
+	g.signal_fd = signalfd(-1, &all, SFD_CLOEXEC);
+	if (g.signal_fd < 0)
+		give_up("cannot wait for signals");
+	g.terminal = input && isatty(STDIN_FILENO);
+	for (int i = 0; i < 2; i++) {
+		g.out[i].text = BUFFER(MESSAGE_WINDOW);
+		g.out[i].closed = fstat(i + 1, &st) < 0;
+		g.out[i].at_once =
+			!g.out[i].closed && S_ISREG(st.st_mode) ? FILE_BYTES : PIPE_BYTES;
+	}
+	while (!g.over || g.out[0].text.len > 0 || g.out[1].text.len > 0) {
+		turn(&g);
+		close_ended(&g);
+	}
+	end_as(&g.end);
+}

@@ -1,0 +1,112 @@
+#!/bin/bash
+# libbproc.sh - libbproc beside a real bpmaster: each function, ghosts as children, a program of old, what is installed
+. "$(dirname "$0")/lib.sh"
+
+build=$(cd "$BUILD" && pwd)
+bin=$build/src/cli
+port=$((20000 + RANDOM % 20000))
+export BPBOOT_SOCKET=$SCRATCH/sock BPBOOT_LIBEXEC=$build/src/lib
+declare -A slave
+master=
+
+stop() { # PID: end a process of ours and wait for it
+	[ -n "${1-}" ] && kill "$1" 2>/dev/null && wait "$1" 2>/dev/null
+	return 0
+}
+cleanup() {
+	local i
+	for i in "${!slave[@]}"; do stop "${slave[$i]}"; done
+	stop "$master"
+}
+trap cleanup EXIT
+start_slave() { # NUMBER
+	printf 'BOOT=1000000%s\nMAC=52:54:00:00:00:0%s\nMASTER=127.0.0.1:%s\n' "$1" "$1" $port >"$SCRATCH/boot$1"
+	"$bin/bpslave" --boot-file "$SCRATCH/boot$1" --events "$SCRATCH/none" --key "$SCRATCH/keys/master.pub" \
+		>>"$SCRATCH/slave$1.log" 2>&1 </dev/null &
+	slave[$1]=$!
+}
+state_is() { # NUMBER STATE
+	[ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]
+}
+run() { timeout 60 "$build/tests/tools/$@" </dev/null; }
+
+# What is exported is what the header declares, and what has a test.
+lib=$build/src/lib/libbproc.so
+declared=$(grep -oE '\bbproc_[a-z_]+\(' include/bproc.h | tr -d '(' | grep -v bproc_node_set_node | sort -u)
+exported=$(nm -D --defined-only "$lib" | awk '$2 == "T" { sub("@.*", "", $3); print $3 }' | sort)
+t "exactly the functions of the header are exported" diff <(echo "$declared") <(echo "$exported")
+t "nothing else is" bash -c "! nm -D --defined-only '$lib' | grep -vE ' [TA] (bproc_[a-z_]+@@LIBBPROC_4|LIBBPROC_4)'"
+t "the name of the library is fixed" bash -c "objdump -p '$lib' | grep -q 'SONAME *libbproc.so.4$'"
+t "each function has a test" diff <(echo "$declared") <("$build/tests/tools/bproc-test" --list | sed 's/^/bproc_/' | sort)
+t "each function is in a manual page" bash -c "for f in $(echo $declared); do grep -qs \"^\.Fn .*\b\$f\b\|^\.Fo \$f\$\" man/bproc*.3 || { echo \$f; exit 1; }; done"
+
+t_says "without a bpmaster a program is told so" 1 "bproc_nodelist: Connection refused" run bproc-old true
+"$bin/bpboot" keygen --dir "$SCRATCH/keys" >/dev/null || not_ok "keys are made" "bpboot keygen failed"
+"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/state" \
+	--key "$SCRATCH/keys/master.key" --keepalive 1 --node 0,52:54:00:00:00:00,127.0.0.1 --node 1,52:54:00:00:00:01 \
+	--node 2,52:54:00:00:00:02,,third --node 7,52:54:00:00:00:07 >>"$SCRATCH/master.log" 2>&1 </dev/null &
+master=$!
+t "bpmaster starts" wait_for 20 "$bin/bpstat"
+chmod 755 "$SCRATCH"
+for n in 0 1 2; do start_slave $n; done
+for n in 0 1 2; do t "node $n registers" wait_for 20 state_is $n up; done
+
+for f in $("$build/tests/tools/bproc-test" --list); do
+	t "bproc_$f" run bproc-test "$f"
+done
+
+# Ghosts as a shell sees them.
+t_says "the old program runs on every node, and its output comes back" 0 "3 of 4 nodes" run bproc-old /bin/echo hello
+t "from each" test "$(run bproc-old /bin/echo hello | grep -cx hello)" = 3
+t_says "statuses come back" 7 "" run bproc-old /bin/sh -c 'exit 7'
+t_says "signals come back" 0 "node 2: signal 9" run bproc-old /bin/sh -c 'kill -9 $$'
+t_says "a command that no node has is said" 1 "node 1: No such file or directory" run bproc-old /no/such/command
+t "1 MB from each comes whole" test "$(run bproc-old /bin/sh -c 'head -c 1000000 /dev/zero' | wc -c)" = 3000013
+
+"$build/tests/tools/bproc-old" /bin/sh -c "echo \$\$ >$SCRATCH/pid\$BPROC_NODE; exec sleep 600" >"$SCRATCH/long" 2>&1 </dev/null &
+job=$!
+t "processes run" wait_for 20 test -s "$SCRATCH/pid0" -a -s "$SCRATCH/pid1" -a -s "$SCRATCH/pid2"
+t "ps shows a ghost by the program's name and arguments, a child of the caller" bash -c \
+	"[ \$(ps -o comm=,args= --ppid $job | grep -c '^sh .*exec sleep 600') = 3 ]"
+first=$(pgrep -P $job | head -n 1)
+t "a ghost is small" bash -c "[ \$(awk '/VmRSS/ { print \$2 }' /proc/$first/status) -lt 4000 ]"
+kill -KILL "$first"
+t "killing a ghost ends the remote process" wait_for 20 bash -c \
+	"[ \$(cat $SCRATCH/pid? | while read p; do kill -0 \$p 2>/dev/null && echo x; done | wc -l) = 2 ]"
+for p in $(pgrep -P $job); do kill -TERM "$p"; done
+ended() { ! kill -0 $job 2>/dev/null; }
+t "a signal reaches the others" wait_for 20 ended
+wait $job
+t "the caller sees how each ended" bash -c "grep -q 'signal 15' '$SCRATCH/long' && grep -q 'signal 9' '$SCRATCH/long'"
+t "nothing is left running" wait_for 20 bash -c \
+	"for p in \$(cat $SCRATCH/pid?); do ! kill -0 \$p 2>/dev/null || exit 1; done"
+
+"$build/tests/tools/bproc-old" /bin/sh -c "echo \$\$ >$SCRATCH/pid\$BPROC_NODE; echo up; exec sleep 600" >"$SCRATCH/lost" 2>&1 </dev/null &
+job=$!
+t "processes run again" wait_for 20 bash -c "[ \$(grep -c up '$SCRATCH/lost') = 3 ]"
+kill -KILL "${slave[2]}"
+{ wait "${slave[2]}"; } 2>/dev/null
+unset "slave[2]"
+t "the ghost of a node that is lost ends with words" wait_for 20 grep -q "^sh: node lost" "$SCRATCH/lost"
+for p in $(pgrep -P $job); do kill -TERM "$p"; done
+wait $job
+t "and with status 255" test $? = 255
+kill "$(cat "$SCRATCH/pid2")" 2>/dev/null # its slave was killed and could not
+start_slave 2
+t "the node comes back" wait_for 20 state_is 2 up
+
+# As installed: a compiler that knows only what pkg-config says.
+if DESTDIR=$SCRATCH/root meson install -C "$build" --no-rebuild --quiet >"$SCRATCH/install.log" 2>&1; then
+	pc=$(find "$SCRATCH/root" -name bproc.pc)
+	export PKG_CONFIG_SYSROOT_DIR=$SCRATCH/root PKG_CONFIG_LIBDIR=${pc%/*}
+	t "a program of old compiles unchanged with what is installed" bash -c \
+		"gcc -Wall -Wextra -Wno-sign-compare -Werror -o '$SCRATCH/old' tests/tools/bproc-old.c \$(pkg-config --cflags --libs bproc)"
+	t_says "and runs" 0 "3 of 4 nodes" env LD_LIBRARY_PATH="${pc%/pkgconfig/*}" timeout 60 "$SCRATCH/old" /bin/true
+	if command -v g++ >/dev/null; then
+		t "the header is good for C++ too" bash -c "echo '#include <sys/bproc.h>' | g++ -Wall -Werror -fsyntax-only -x c++ \$(pkg-config --cflags bproc) -"
+	fi
+else
+	not_ok "what is installed compiles a program" "$(tail -n 3 "$SCRATCH/install.log")"
+fi
+t "bpmaster has nothing to complain of" bash -c "! grep -iE 'cut off|malformed' '$SCRATCH/master.log'"
+exit $lib_failed
