@@ -94,6 +94,7 @@ get_kea() {
 	kea=$(command -v kea-dhcp4) && return 0
 	unpack_with "$dir" kea-dhcp4-server || return 1
 	kea=$(wrap "$dir" usr/sbin/kea-dhcp4)
+	export KEA_LFC_EXECUTABLE=$dir/usr/sbin/kea-lfc
 }
 
 # --- a network and a machine, for tests that boot one directly by its kernel ---
