@@ -113,7 +113,7 @@ static enum dnsmasq_event take_tftp(struct dnsmasq_log *l, const char *p)
 		return take_file(l, p + 15, " to ", DNSMASQ_BROKEN);
 	if (!strncmp(p, "file ", 5))
 		return take_file(l, p + 5, " not found for ", DNSMASQ_MISSING);
-	if (!strncmp(p, "cannot access ", 14)) {
+	if (!strncmp(p, "cannot access ", 14) || !strncmp(p, "cannot read ", 12)) {
 		copy_text(l, p, strlen(p));
 		return DNSMASQ_TROUBLE;
 	}
@@ -137,7 +137,7 @@ enum dnsmasq_event dnsmasq_log_take(struct dnsmasq_log *l, const char *line)
 	if (!strncmp(p, "started", 7))
 		return DNSMASQ_STARTED;
 	if (!strncmp(p, "failed ", 7) || !strncmp(p, "cannot ", 7) || !strncmp(p, "bad ", 4) ||
-	    !strncmp(p, "FAILED ", 7) || !strncmp(p, "unknown ", 8)) {
+	    !strncmp(p, "TFTP directory ", 15) || !strncmp(p, "unknown ", 8)) {
 		copy_text(l, p, strlen(p));
 		return DNSMASQ_TROUBLE;
 	}

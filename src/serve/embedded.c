@@ -72,14 +72,16 @@ static int write_nodes(struct embedded *e, const struct nodes *t)
 
 	if (r == -EINVAL)
 		return r; /* logged; nothing was written yet */
-	r = write_part(e, hosts_file, &hosts, r);
 	if (r == 0)
 		r = path_join(c->boot, DNSMASQ_SCRIPT, &path);
 	if (r == 0)
 		r = ipxe_format(c, t, true, &script);
 	if (r == 0)
 		r = file_write(AT_FDCWD, path, buffer_str(&script), script.len, 0644);
-	return r < 0 && path ? log_err(r, "cannot write '%s'", path) : r;
+	if (r < 0)
+		return log_err(r, "cannot write '%s'", path ? path : DNSMASQ_SCRIPT);
+	/* last, so that a boot directory that is full leaves the nodes as they were, too */
+	return write_part(e, hosts_file, &hosts, 0);
 }
 
 static int write_fixed(struct embedded *e)

@@ -110,7 +110,7 @@ t "it ends with status 0 when told to" test $? = 0
 t "and leaves nothing behind" test -z "$(ls -d /run/bpboot/serve.$serve "${TMPDIR:-/tmp}/serve.$serve" 2>/dev/null)"
 on_node ip address flush dev eth0
 on_node ip address add 10.9.0.250/24 dev eth0
-on_node dnsmasq --conf-file=/dev/null --no-daemon --pid-file= --port=0 --user=root --no-ping --interface=eth0 --bind-interfaces \
+nsenter -t $net -n dnsmasq --conf-file=/dev/null --no-daemon --pid-file= --port=0 --user=root --no-ping --interface=eth0 --bind-interfaces \
 	--leasefile-ro --dhcp-range=10.9.0.100,10.9.0.120,1h >"$SCRATCH/other.log" 2>&1 &
 other=$!
 pids+=($other)
@@ -122,6 +122,61 @@ t "and says whose the addresses are" says '10.9.0.250 hands out the addresses'
 t "init is then told by the script what to fetch" grep -q 'root=tftp://10.9.0.1/${image}.index' "$boot/boot.ipxe"
 end
 kill $other && wait $other 2>/dev/null
+
+# --- a boot directory that is full, or that cannot be read ---
+printf '1 52:54:00:00:00:01 10.9.0.11\n' >"$etc/nodes"
+on_node ip address flush dev eth0
+on_node ip address add 10.9.0.11/24 dev eth0
+if [ "$(id -u)" = 0 ]; then
+	serve
+	says 'serving 1 nodes' && ok "it serves" || not_ok "it serves" "$(cat "$log")"
+	echo secret >"$boot/closed" && chmod 600 "$boot/closed"
+	t_says "a file that dnsmasq may not read is said to the node" 1 "access denied on the server" \
+		on_node timeout 20 "$build/src/cli/bpboot" fetch --output "$SCRATCH/closed" tftp://10.9.0.1/closed
+	t "and on the front end, with its path" says "cannot access $boot/closed: Permission denied"
+	end
+	chmod 700 "$boot"
+	t_says "a boot directory that dnsmasq may not read is named" 1 "TFTP directory $boot inaccessible: Permission denied" \
+		timeout 30 "$bp" serve --force --cluster "$etc/cluster.conf"
+	chmod 755 "$boot"
+else
+	echo "skip a boot directory that cannot be read - dnsmasq runs as we do when we are not root"
+fi
+mkdir -p "$SCRATCH/small" && cp "$etc/nodes" "$SCRATCH/nodes.good"
+full() { # in a mount namespace of its own: a small disk, full to the last byte
+	mount --make-rprivate / && mount -t tmpfs -o size=64k none "$SCRATCH/small" || exit 77
+	exec "$@"
+}
+export -f full
+export SCRATCH
+sed "s|^boot = .*|boot = $SCRATCH/small|" "$etc/cluster.conf" >"$etc/small.conf"
+fill='head -c 65536 /dev/zero >"$SCRATCH/small/large" 2>/dev/null'
+if unshare -m bash -c 'full true' 2>/dev/null; then
+	t_says "a boot directory that is full is said at the start" 1 "cannot write '$SCRATCH/small/boot.ipxe': No space left on device" \
+		unshare -m bash -c "full bash -c '$fill; timeout 30 \"\$@\"' x \"\$@\"" x "$bp" serve --force --cluster "$etc/small.conf"
+	: >"$log"
+	unshare -m bash -c "full \"\$@\"" x "$bp" serve --force --cluster "$etc/small.conf" >"$log" 2>&1 &
+	serve=$!
+	pids+=($serve)
+	t "one that has room is served" says 'serving 1 nodes'
+	nsenter -t $serve -m bash -c "$fill"
+	"$bp" node --cluster "$etc/cluster.conf" add 2 52:54:00:00:00:02 --address 10.9.0.12 >/dev/null
+	t "one that fills up under a changed table is said" says "cannot write '$SCRATCH/small/boot.ipxe': No space left on device"
+	t "and the nodes stay as they were" says 'the nodes stay as they were'
+	on_node ip address flush dev eth0
+	[ "$(address_of 52:54:00:00:00:01 10000)" = 10.9.0.11 ]
+	t "they are still served" test $? = 0
+	[ -z "$(address_of 52:54:00:00:00:02 1500)" ]
+	t "and no others" test $? = 0
+	rm_large() { nsenter -t $serve -m rm "$SCRATCH/small/large"; }
+	rm_large && touch "$etc/nodes"
+	t "with room again, the new table is taken" says '2 nodes, as '
+	end
+	t "and it ends with status 0" test $? = 0
+else
+	echo "skip a boot directory that is full - no tmpfs can be mounted here"
+fi
+
 t_says "an interface that is not there is named" 1 "no interface 'nowhere'" "$bp" serve --cluster "$etc/cluster.conf" --interface nowhere
 printf '1 x\n' >"$etc/nodes"
 t_says "a table that is nonsense at the start is refused" 1 "nodes:1: MAC 'x'" "$bp" serve --cluster "$etc/cluster.conf" --force
