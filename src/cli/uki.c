@@ -17,10 +17,11 @@
 #include "cli/where.h"
 #include "image/uki.h"
 #include "serve/cluster.h"
+#include "serve/firmware.h"
 #include "serve/ipxe.h"
 
 #define STUB_FILE   "/usr/lib/systemd/boot/efi/linuxx64.efi.stub"
-#define OUTPUT_FILE "bpboot.efi"
+#define OUTPUT_FILE FIRMWARE_UKI
 
 struct options {
 	const char *cluster, *kernel, *initrd, *cmdline, *stub, *key, *cert, *output;

@@ -233,9 +233,12 @@ static void check_boot_directory(struct check *c)
 	for (size_t i = 0; (program = loaders_file(k, i, &package)); i++) {
 		char advice[96];
 
-		snprintf(advice, sizeof(advice),
-			 "'bpboot config install' %s from Debian's package %s",
-			 strchr(program, '/') ? "makes it" : "copies it", package);
+		if (package)
+			snprintf(advice, sizeof(advice),
+				 "'bpboot config install' %s from Debian's package %s",
+				 strchr(program, '/') ? "makes it" : "copies it", package);
+		else
+			snprintf(advice, sizeof(advice), "'bpboot uki' makes it");
 		(void)check_file(c, boot, program, WARNING, advice);
 	}
 	if (c->nodes.n == 0 || k->unknown == CLUSTER_ACCEPT)

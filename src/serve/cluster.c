@@ -321,7 +321,7 @@ static int set_loader(struct parse *ps, const struct cluster_key *k, const char 
 			return 0;
 		}
 	}
-	return bad(ps, k, value, "ipxe, pxelinux or grub");
+	return bad(ps, k, value, "ipxe, pxelinux, grub or uki");
 }
 
 /* Further lines of the same key are appended. */

@@ -21,6 +21,7 @@ const char *cluster_loader_name(enum cluster_loader l)
 		[CLUSTER_IPXE] = "ipxe",
 		[CLUSTER_PXELINUX] = "pxelinux",
 		[CLUSTER_GRUB] = "grub",
+		[CLUSTER_UKI] = "uki",
 	};
 
 	return names[l];

@@ -10,6 +10,8 @@
 
 #define FIRMWARE_ROWS 6
 
+#define FIRMWARE_UKI "bpboot.efi" /* what bpboot uki makes */
+
 #define FIRMWARE_PROGRAMS 3 /* files of Debian's package ipxe, and one that it builds for arm64 */
 
 struct firmware {

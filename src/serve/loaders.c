@@ -203,6 +203,8 @@ const char *loaders_file(const struct cluster *c, size_t number, const char **re
 			if (strstr(file, grub_platforms[k].platform))
 				*ret_package = grub_platforms[k].package;
 		}
+		if (!strcmp(file, FIRMWARE_UKI))
+			*ret_package = NULL;
 		if (!strcmp(file, "pxelinux.0"))
 			*ret_package = "pxelinux";
 		return file;

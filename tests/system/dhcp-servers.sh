@@ -128,6 +128,7 @@ asks() {
 		case $loader in
 		pxelinux) [ "$pxelinux" = = ] || file=$pxelinux ;;
 		grub) [ "$grub" = = ] || file=$grub ;;
+		uki) case $kind in x64-* | ipxe-x64) file=bpboot.efi ;; http-x64) file=$http/bpboot.efi ;; esac ;;
 		esac
 		want="$kind $address 10.1.0.1 $file $class $host $([ "$kind" = init ] && root "$image" || echo -)"
 		[ "$address" != proxy ] || want="$kind - 10.1.0.1 $file PXEClient - -"
@@ -172,12 +173,12 @@ for s in dnsmasq isc-dhcpd kea; do
 		ADDRESS=10.1.1.1/16 HOSTNAME=login "ROOT_PATH=$(root big)"
 	t "$s: that of an unknown machine" init_is_told 52:54:00:00:00:98 "ROOT_PATH=$(root compute)"
 	stop
-	for loader in pxelinux grub; do
+	for loader in pxelinux grub uki; do
 		cluster $loader refuse
 		t "$s: accepts the configuration for $loader" accepts $s
 		serve $s
 		asks $s $loader "a node" 52:54:00:00:00:10 10.1.1.0 n0 compute
-		[ $loader = grub ] || asks $s $loader "an unknown machine, refused," 52:54:00:00:00:99 none - -
+		[ $loader != pxelinux ] || asks $s $loader "an unknown machine, refused," 52:54:00:00:00:99 none - -
 		stop
 	done
 done
@@ -185,7 +186,7 @@ done
 ## beside another server
 ip address add 10.1.9.9/16 dev nic
 export OFFERS_ADDRESS=10.1.9.9
-for loader in ipxe pxelinux grub; do
+for loader in ipxe pxelinux grub uki; do
 	cluster $loader accept
 	t "dnsmasq-proxy: accepts the configuration for $loader" accepts dnsmasq-proxy
 	serve dnsmasq-proxy

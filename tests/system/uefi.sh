@@ -2,7 +2,7 @@
 # uefi.sh - the chain from firmware to root: a signed unified kernel image, booted over HTTP by UEFI firmware alone with
 # Secure Boot on, to a command on the node; and refused after one flipped byte
 #
-# The firmware is OVMF; the test keys that Debian enrolled in its variables (PkKek-1-snakeoil) sign. One machine in a
+# The firmware is OVMF, DHCP and HTTP are what `bpboot config` writes for dnsmasq and nginx; the test keys that Debian enrolled in its variables (PkKek-1-snakeoil) sign. One machine in a
 # network namespace, twice.
 . tests/system/lib.sh
 PATH=$PATH:/usr/sbin:/sbin
@@ -68,6 +68,14 @@ interface = tap0
 network = 10.77.0.0/24
 address = $VM_SERVER
 boot = $VM/boot
+image = node
+loader = uki
+servers = http://$VM_SERVER
+unknown = accept
+[dhcp]
+range = 10.77.0.10-10.77.0.20
+[master]
+state = $VM/state
 EOT
 "$bpboot" config nginx --cluster "$VM/cluster.conf" >"$VM/site.conf" && mkdir "$VM/nginx"
 cat >"$VM/nginx.conf" <<EOT
@@ -85,9 +93,9 @@ vm_pids+=($!)
 "$BUILD/src/cli/bpmaster" --foreground --address $VM_SERVER --state "$VM/state" --socket "$VM/master.sock" \
 	--key "$BPBOOT_KEYS/master.key" --unknown accept </dev/null >"$VM/master.log" 2>&1 &
 vm_pids+=($!)
-vm_dnsmasq "$VM/boot" --dhcp-match=set:http,option:client-arch,16 --dhcp-option-force=tag:http,60,HTTPClient \
-	--dhcp-boot=tag:http,http://$VM_SERVER/bpboot.efi --dhcp-vendorclass=set:bpboot,bpboot \
-	--dhcp-option=tag:bpboot,option:root-path,http://$VM_SERVER/node.index
+t "dnsmasq's configuration is written" eval '"$bpboot" config dnsmasq --cluster "$VM/cluster.conf" >"$VM/dnsmasq.conf"'
+dnsmasq --keep-in-foreground --conf-file="$VM/dnsmasq.conf" --user=root --pid-file= --log-facility="$VM/dnsmasq.log" </dev/null >"$VM/dnsmasq.out" 2>&1 &
+vm_pids+=($!)
 t "nginx serves the boot directory" wait_for 20 "$bpboot" fetch --output "$VM/got.index" http://$VM_SERVER/node.index
 
 # --- the machine: no disk, no option ROM, firmware that tries HTTP alone ---
