@@ -283,7 +283,7 @@ static int choose(const struct options *o, const char *minimal, struct modules *
 
 /*
  * What nobody chose: zstd, which is unpacked in no time, and xz for what is large (drivers of every
- * card), where its tenth less is worth more to the loaders and the boot server that have to carry it.
+ * card), where its tenth less is worth more to the loaders and the boot server that carry it.
  */
 static enum compress_kind kind_for(const struct options *o, size_t n)
 {

@@ -30,7 +30,13 @@
 
 enum cluster_unknown { CLUSTER_REFUSE, CLUSTER_ACCEPT, CLUSTER_UNKNOWN_MAX_ };
 
-enum cluster_loader { CLUSTER_IPXE, CLUSTER_PXELINUX, CLUSTER_GRUB, CLUSTER_UKI, CLUSTER_LOADER_MAX_ };
+enum cluster_loader {
+	CLUSTER_IPXE,
+	CLUSTER_PXELINUX,
+	CLUSTER_GRUB,
+	CLUSTER_UKI,
+	CLUSTER_LOADER_MAX_
+};
 
 /* Who serves the boot directory's files. */
 struct cluster_server {

@@ -3,8 +3,8 @@
  *
  * Network boot programs are named as Debian's packages ipxe and pxelinux name them, and as
  * grub-mknetdir writes them. Firmware that a loader has no program for gets iPXE: pxelinux is for
- * BIOS, HTTP boot is for UEFI, and a unified kernel image is what `bpboot uki` makes for x64. x64 UEFI says 7 or 9, for the standard's number was printed
- * wrongly once.
+ * BIOS, HTTP boot is for UEFI, and a unified kernel image is what `bpboot uki` makes for x64. x64
+ * UEFI says 7 or 9, for the standard's number was printed wrongly once.
  */
 #include "serve/firmware.h"
 

@@ -119,7 +119,7 @@ static void faults_are_refused_with_their_line(void **state)
 		{ MINIMAL "interface=br1\n", 5, "given twice; first in line 2" },
 		{ MINIMAL "nonsense\n", 5, "expected KEY=VALUE" },
 		{ MINIMAL "unknown=maybe\n", 5, "refuse or accept" },
-		{ MINIMAL "loader=lilo\n", 5, "ipxe, pxelinux or grub" },
+		{ MINIMAL "loader=lilo\n", 5, "ipxe, pxelinux, grub or uki" },
 		{ MINIMAL "servers=boot.example\n", 5, "servers of the boot directory" },
 		{ MINIMAL "servers=10.1.0.1\n ftp://10.1.0.1\n", 6, "servers of the boot" },
 		{ MINIMAL "servers=http://10.1.0.1/../x\n", 5, "servers of the boot" },
