@@ -51,6 +51,17 @@ t_says "verify --prune removes what no index names" 0 "parts removed" "$bp" veri
 t_says "and the image is still whole" 0 "small: good" "$bp" verify
 t "no part is left over" test "$(ls "$boot/parts" | sort)" = "$(awk '$1 == "part" { print $2 }' "$boot/small.index" | sort -u)"
 
+# Another image, of the same files and one more: what both have is stored once.
+mkdir "$SCRATCH/more" && head -c 300000 /dev/urandom >"$SCRATCH/more/zz"
+{ cat "$SCRATCH/small.image"; echo "tree $SCRATCH/more /zz mode=0755"; } >"$SCRATCH/more.image"
+parts_of() { awk '$1 == "part" { print $2 }' "$@" | sort -u; }
+t "a second image of the same files is published" "$bp" image -q --level 3 "$SCRATCH/more.image"
+shared=$(comm -12 <(parts_of "$boot/small.index") <(parts_of "$boot/more.index") | wc -l)
+t "two images share parts ($shared of $(parts_of "$boot/small.index" | wc -l))" test "$shared" -ge 5
+t "and each is stored once" test "$(ls "$boot/parts")" = "$(parts_of "$boot/small.index" "$boot/more.index")"
+t "both are whole" "$bp" verify
+rm "$boot"/more.index*
+
 # Two at once, with the same parts, one of which prunes: nobody's parts disappear.
 for i in 1 2 3; do
 	echo "$i" >>"$SCRATCH/src/numbers"
