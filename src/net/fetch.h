@@ -74,7 +74,7 @@ struct fetch_tuning {
 };
 
 #define FETCH_SESSIONS	    12
-#define FETCH_SESSIONS_HTTP 4
+#define FETCH_SESSIONS_HTTP 5
 
 /* How many parts at once these servers are best asked for. */
 uint32_t fetch_parts_sessions(const struct fetch_url *bases, size_t n);

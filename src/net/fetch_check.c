@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <ev.h>
+#include <poll.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +19,9 @@
 #include "base/fd.h"
 #include "net/fetch_check.h"
 #include "net/fetch_hash.h"
+
+/* Four parts are hashed in less time than two: so long the process waits for another. */
+#define TOGETHER_NS 300000
 
 struct request {
 	uint32_t buffer;
@@ -51,7 +55,16 @@ struct fetch_check {
 
 /* --- the process --- */
 
-/* Hash what is asked for, as many at a time as wait, until nobody asks any more. */
+/* Whether more is asked for now, or will be in a moment. */
+static bool comes_more(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	struct timespec t = { .tv_nsec = TOGETHER_NS };
+
+	return ppoll(&p, 1, &t, NULL) > 0;
+}
+
+/* Hash what is asked for, as many at a time as come together, until nobody asks any more. */
 static void serve(int fd, const uint8_t *memory, size_t bytes)
 {
 	for (;;) {
@@ -71,6 +84,8 @@ static void serve(int fd, const uint8_t *memory, size_t bytes)
 				return;
 			buffer[n] = q.buffer;
 			parts[n++] = (struct fetch_hash){ memory + q.buffer * bytes, q.n, { 0 } };
+			if (n < FETCH_HASH_AT_ONCE && !comes_more(fd))
+				break;
 		}
 		fetch_hash(parts, n);
 		for (size_t i = 0; i < n; i++) {

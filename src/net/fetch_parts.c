@@ -223,8 +223,8 @@ static void on_late(void *ctx)
 		slot_begin(s);
 		return;
 	}
-	if (s->len == 0 ||
-	    s->late) /* not begun: the server may be full, more requests would not help */
+	/* not begun: a TFTP server may be full, more requests would not help */
+	if (s->late || (s->len == 0 && slot_server(s)->base.scheme == FETCH_TFTP))
 		return;
 	s->late = true;
 	schedule(s->f);

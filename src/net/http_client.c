@@ -27,11 +27,11 @@
 #include "wire/http.h"
 
 #define STALL_MS      10000
-#define LATE_MS	      300 /* TCP has had the time to repeat what was lost */
+#define LATE_MS	      100 /* TCP repeats a single packet that was lost after 200 ms */
 #define BREAKS_MAX    3	  /* in a row, without a new byte of the body */
 #define REDIRECTS_MAX 3
 #define READ_BYTES    (64u << 10) /* at once; holds a whole head */
-#define WAKE_AT_BYTES (16u << 10)
+#define WAKE_AT_BYTES (64u << 10)
 #define WAKE_BYTES    (1u << 20) /* then others have their turn */
 
 enum state { STATE_CONNECT, STATE_HEAD, STATE_BODY, STATE_DONE };
@@ -373,6 +373,20 @@ static size_t receive(struct http_client *c)
 	return (straight ? on_more(c, to, (size_t)n) : on_bytes(c, (size_t)n)) ? (size_t)n : 0;
 }
 
+/*
+ * A request in two packets: of two, TCP repeats one that is lost after two round trips, and only a
+ * single one after the 200 ms for which its acknowledgement may be held back. A new connection has
+ * room for both; what does not go is a break, seen when nothing can be read.
+ */
+static bool send_pieces(int fd, const char *buf, size_t n)
+{
+	const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
+	size_t first = n / 2;
+
+	return send(fd, buf, first, flags) == (ssize_t)first &&
+	       send(fd, buf + first, n - first, flags) == (ssize_t)(n - first);
+}
+
 static void send_request(struct http_client *c)
 {
 	char host[FETCH_HOST_MAX];
@@ -393,11 +407,7 @@ static void send_request(struct http_client *c)
 	ev_io_stop(c->loop, &c->io);
 	ev_io_set(&c->io, c->fd, EV_READ);
 	ev_io_start(c->loop, &c->io);
-	/*
-	 * a new connection has room for all of it; what does not go is a break, seen when nothing
-	 * can be read
-	 */
-	if (send(c->fd, buf, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
+	if (!send_pieces(c->fd, buf, n))
 		(void)shutdown(c->fd, SHUT_RDWR);
 }
 
