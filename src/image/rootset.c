@@ -20,6 +20,7 @@ static const struct {
 	{ "squashfs", "squashfs,overlay" },
 	{ "erofs", "erofs,overlay" },
 	{ "zram", "zram,lz4,loop" },
+	{ "zram-zstd", "zram,zstd,loop" },
 	{ "disk", "ext4|virtio_blk,virtio_scsi,xen-blkfront,hv_storvsc,nvme,ahci,ata_piix,sd_mod,"
 		  "mptspi,vmw_pvscsi,megaraid_sas,mpt3sas,usb-storage,uas" },
 	{ "nfs", "nfs,nfsv4|nfsv3" },

@@ -8,7 +8,7 @@
 #include "image/modules.h"
 
 /* For a person: what may be named. */
-#define ROOTSET_KINDS "ext2, squashfs, erofs, cpio, zram, disk, nfs"
+#define ROOTSET_KINDS "ext2, squashfs, erofs, cpio, zram, zram-zstd, disk, nfs"
 
 /*
  * Append to @to, behind a comma each, the names of the modules for the kinds of roots in @what,

@@ -102,9 +102,22 @@ static int take_blacklist(struct cmdline *c, size_t offset, char *value)
 
 static int take_ramdisk(struct cmdline *c, size_t offset, char *value)
 {
-	if (strcmp(value, "brd") != 0 && strcmp(value, "zram") != 0)
+	static const char *const packers[] = { "lz4", "zstd" };
+	const char *name = strchr(value, ':');
+	size_t n = name ? (size_t)(name - value) : strlen(value);
+	bool zram = n == 4 && !strncmp(value, "zram", n);
+
+	if (name && zram) {
+		for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
+			if (!strcmp(packers[i], name + 1)) {
+				c->zram = packers[i];
+				return 0;
+			}
+		}
+	}
+	if (name || (!zram && strcmp(value, "brd") != 0))
 		return -EINVAL;
-	c->zram = value[0] == 'z';
+	c->zram = zram ? packers[0] : NULL;
 	return 0;
 }
 
@@ -137,7 +150,7 @@ static const struct {
 	{ "bpboot.log", take_log, 0, "an address, A.B.C.D[:PORT] or [IPV6][:PORT]" },
 	{ "bpboot.master", take_master, 0, "an address, A.B.C.D[:PORT] or [IPV6][:PORT]" },
 	{ "bpboot.overlay-size", take_overlay_size, 0, "a size such as 512M, or a percentage" },
-	{ "bpboot.ramdisk", take_ramdisk, 0, "brd or zram" },
+	{ "bpboot.ramdisk", take_ramdisk, 0, "brd, zram, zram:lz4 or zram:zstd" },
 	{ "bpboot.retry", take_retry, 0, "seconds, MIN or MIN-MAX" },
 	{ "bpboot.sessions", take_u16, offsetof(struct cmdline, sessions), "a number" },
 	{ "bpboot.watchdog", take_seconds, offsetof(struct cmdline, watchdog_s), "seconds" },

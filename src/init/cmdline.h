@@ -71,7 +71,7 @@ struct cmdline {
 	uint32_t disk_s; /* patience with a disk that is not there yet */
 	enum cmdline_ip ip;
 	struct cmdline_static addr; /* with CMDLINE_IP_STATIC */
-	bool zram;		    /* a compressed ram disk */
+	const char *zram;	    /* a compressed ram disk, and how: "lz4", "zstd"; or NULL */
 	const char *overlay_size;   /* as tmpfs takes it: 64M, 30%; NULL: half of the memory */
 	const char *device;	    /* the one interface of ip=, or NULL */
 	uint32_t mtu;		    /* of ip=; 0: not said */

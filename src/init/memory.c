@@ -16,9 +16,10 @@
 #include "base/parse.h"
 #include "init/boot.h"
 
-#define MEMINFO	      "/proc/meminfo"
-#define MEMINFO_MAX   16384
-#define ZRAM_HALVES   5
+#define MEMINFO	    "/proc/meminfo"
+#define MEMINFO_MAX 16384
+#define LZ4_HALVES  5
+#define ZSTD_HALVES 4
 
 static int available(uint64_t *ret)
 {
@@ -43,8 +44,9 @@ static int available(uint64_t *ret)
 }
 
 /*
- * What a compressed RAM disk will take is known when all is in it. LZ4 packs pages of 4 KiB to some
- * two and a half times what zstd makes of parts; more than the image it never takes.
+ * What a compressed RAM disk will take is known when all is in it. LZ4 packs pages of 4 KiB to
+ * at most two and a half times what zstd makes of parts, zstd to twice that (docs/performance.md
+ * has what a Debian root takes); more than the image it never takes.
  */
 static uint64_t needed(const struct boot *b)
 {
@@ -52,7 +54,9 @@ static uint64_t needed(const struct boot *b)
 	uint64_t root = index_memory_bytes(x->format, x->image_bytes, x->memory_bytes);
 
 	if (b->cmdline.zram && x->format == INDEX_EXT2)
-		root = MIN(root, index_stored_bytes(x) / 2 * ZRAM_HALVES);
+		root = MIN(root,
+			   index_stored_bytes(x) / 2 *
+				   (strcmp(b->cmdline.zram, "lz4") ? ZSTD_HALVES : LZ4_HALVES));
 	return root + INDEX_BOOT_BYTES;
 }
 

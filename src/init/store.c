@@ -25,12 +25,20 @@
 
 #define ZRAM_DEVICE "/dev/zram0"
 #define ZRAM_SYS    "/sys/block/zram0/"
-#define ZRAM_PACKER "lz4"
 #define LOOP_DEVICE "/dev/loop0"
 #define WORDS_MAX   64
 #define ZEROS_BYTES 16384
 
 /* --- modules --- */
+
+/* Why a module that was asked for by name is not there. */
+static const char *load_why(const struct boot *b, const char *module, int err)
+{
+	if (err == -ENOENT)
+		return "this initrd does not hold it";
+	return cmdline_blacklisted(&b->cmdline, module) ? "the kernel command line blacklists it"
+							: strerror(-err);
+}
 
 static int load(struct boot *b, const char *module, const char *params, const char *what,
 		const char *option)
@@ -43,8 +51,7 @@ static int load(struct boot *b, const char *module, const char *params, const ch
 				  "(bpboot initrd --root %s puts it in)",
 				  module, what, option);
 	return r < 0 ? stage_fail(b, REPORT_FETCH, r, "cannot load module %s for %s: %s", module,
-				  what,
-				  r == -ENOENT ? "this initrd does not hold it" : strerror(-r))
+				  what, load_why(b, module, r))
 		     : 0;
 }
 
@@ -84,7 +91,7 @@ static int make_brd(struct boot *b)
 	r = drivers_load(b->drivers, "brd", params);
 	if (r < 0 && (r != -ENOENT || access(BOOT_RAMDISK, F_OK) < 0))
 		return stage_fail(b, REPORT_FETCH, r, "cannot load module brd for the ram disk: %s",
-				  r == -ENOENT ? "this initrd does not hold it" : strerror(-r));
+				  load_why(b, "brd", r));
 	b->device = BOOT_RAMDISK;
 	return open_device(b, BOOT_RAMDISK);
 }
@@ -99,17 +106,19 @@ static int write_text(const char *path, const char *text)
 static int make_zram(struct boot *b)
 {
 	uint64_t bytes = (b->index.image_bytes + RAMDISK_ALIGN - 1) / RAMDISK_ALIGN * RAMDISK_ALIGN;
+	const char *packer = b->cmdline.zram, *what = "the compressed ram disk";
+	const char *option = strcmp(packer, "zstd") ? "zram" : "zram-zstd";
 	char size[WORDS_MAX];
-	int r = load(b, ZRAM_PACKER, "", "the compressed ram disk", "zram");
+	int r = load(b, packer, "", what, option);
 
 	if (r == 0)
-		r = load(b, "zram", "num_devices=1", "the compressed ram disk", "zram");
+		r = load(b, "zram", "num_devices=1", what, option);
 	if (r == 0)
-		r = load(b, "loop", "max_loop=1", "the compressed ram disk", "zram");
+		r = load(b, "loop", "max_loop=1", what, option);
 	if (r < 0)
 		return r;
 	snprintf(size, sizeof(size), "%" PRIu64, bytes);
-	r = write_text(ZRAM_SYS "comp_algorithm", ZRAM_PACKER);
+	r = write_text(ZRAM_SYS "comp_algorithm", packer);
 	if (r == 0)
 		r = write_text(ZRAM_SYS "disksize", size);
 	if (r < 0)

@@ -45,10 +45,10 @@ busybox stty -F /dev/ttyS1 raw
 {
 	echo report; busybox sh /report.sh /tree
 	echo attributes; getfattr -h -d -m security -e hex --absolute-names /tree/capable
-	echo written; echo new >/tree/new; busybox cat /tree/new; busybox rm /tree/new /tree/small && busybox cat /tree/deep/linked | busybox sha256sum
+	echo written; echo new >/tree/new; busybox cat /tree/new; busybox rm -f /tree/new /tree/small && busybox cat /tree/deep/linked | busybox sha256sum
 	busybox sync; echo 3 >/proc/sys/vm/drop_caches
 	echo memory; busybox grep MemAvailable /proc/meminfo; busybox df -k / | busybox tail -n 1
-	busybox cat /sys/block/zram0/mm_stat; busybox grep -E ' / |bpboot' /proc/mounts
+	busybox cat /sys/block/zram0/mm_stat /sys/block/zram0/comp_algorithm; busybox grep -E ' / |bpboot' /proc/mounts
 	echo end
 } >/dev/ttyS1 2>&1
 busybox poweroff -f
@@ -56,7 +56,7 @@ EOT
 prepare() {
 	mkdir -p "$sets/boot" && cd "$sets" && make_tree && find tree -exec touch -hd '2020-01-01 00:00 UTC' {} + &&
 		"$bpboot" keygen --dir keys &&
-		"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --root squashfs,erofs,zram --key keys/sign.pub \
+		"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --root squashfs,erofs,zram,zram-zstd --key keys/sign.pub \
 			--output initrd.img --level 3 --quiet &&
 		"$bpboot" initrd --kernel "$KERNEL_CLOUD" --modules virtual --key keys/sign.pub --output plain.img --level 3 --quiet ||
 		return 1
@@ -69,6 +69,8 @@ prepare() {
 		file ../init /sbin/init mode=0755
 	EOT
 	{ cat all.image && echo "free 2M"; } >ext2.image
+	{ cat all.image && echo "free 400M"; } >huge.image
+	"$bpboot" image -q --level 3 --key keys/sign.key --output boot huge.image || return 1
 	for f in squashfs erofs cpio; do
 		"$bpboot" image -q --level 3 -f $f --name $f --key keys/sign.key --output boot all.image || return 1
 		"$bpboot" size --json -f $f all.image >$f.json || return 1
@@ -143,9 +145,16 @@ case_cpio() {
 	t "cpio: the root is a tmpfs" mounted ' / tmpfs rw'
 }
 case_zram() {
-	boot ext2 initrd.img 192 "bpboot.ramdisk=zram"
-	seen "ext2 on zram"
-	t "ext2 on zram: it takes less than the image" eval 'used=$(part memory end | awk "NF >= 8 && /^ *[0-9]/ { print \$3; exit }");
+	on_zram "bpboot.ramdisk=zram" "ext2 on zram" lz4
+}
+case_zram_zstd() {
+	on_zram "bpboot.ramdisk=zram:zstd" "ext2 on zram with zstd" zstd
+}
+on_zram() { # APPEND NAME PACKER
+	boot ext2 initrd.img 192 "$1"
+	seen "$2"
+	t "$2: it is packed so" mounted "\\[$3\\]"
+	t "$2: it takes less than the image" eval 'used=$(part memory end | awk "NF >= 8 && /^ *[0-9]/ { print \$3; exit }");
 		echo "used ${used:-?}"; [ "${used:-999999999}" -gt 1000000 ] && [ "$used" -lt $(($(sed -n "s/^size //p" "$sets/boot/ext2.index") * 8 / 10)) ]'
 }
 # A root that is no image: two disks, told apart by their UUIDs; no network is asked for.
@@ -158,25 +167,77 @@ case_disk() {
 	seen "ext4 on a local disk, by UUID"
 	t "a local disk: it is mounted by its name" mounted '^/dev/(vdb|root) / ext4 rw'
 }
+case_disk_name() {
+	cp --sparse=always "$sets/disk.ext4" "$VM"
+	vm_start "$sets/disk.img" "root=/dev/vda ro" -m 160 -serial "$(vm_serial)" -serial file:"$VM/report" \
+		-drive file="$VM/disk.ext4",format=raw,if=virtio,cache=unsafe
+	vm_monitor cont
+	if wait_for 90 ended; then
+		ok "ext4 on a local disk, by its name: a node boots to a command"
+	else
+		not_ok "ext4 on a local disk, by its name: a node boots to a command" "$(tail_of)"
+	fi
+	t "a local disk, by its name: read-only as asked for" mounted '^/dev/(vda|root) / ext4 ro'
+}
+# The disk is plugged in after the first attempt.
 case_disk_missing() {
-	cp --sparse=always "$sets/other.ext2" "$VM"
-	# shellcheck disable=SC2046
-	vm_start "$sets/disk.img" "root=LABEL=absent rootdelay=2 bpboot.retry=1" -m 160 -serial "$(vm_serial)" \
-		-drive file="$VM/other.ext2",format=raw,if=virtio,cache=unsafe
+	cp --sparse=always "$sets/other.ext2" "$sets/disk.ext4" "$VM"
+	vm_start "$sets/disk.img" "root=LABEL=data rootdelay=2 bpboot.retry=1" -m 160 -serial "$(vm_serial)" -serial file:"$VM/report" \
+		-drive file="$VM/other.ext2",format=raw,if=virtio,cache=unsafe -drive file="$VM/disk.ext4",format=raw,if=none,id=late,cache=unsafe
 	vm_monitor cont
 	t "a disk that is not there is named, with those that are" vm_says 90 \
-		'mount fail: no disk LABEL=absent after 2 s; there is vda .ext2 LABEL=ext2 UUID=[0-9a-f-]{36}'
+		'mount fail: no disk LABEL=data after 2 s; there is vda .ext2 LABEL=ext2 UUID=[0-9a-f-]{36}'
 	t "and it is tried again" vm_says 20 'retry begin: trying again'
+	vm_monitor "device_add virtio-blk-pci,drive=late"
+	if wait_for 90 ended; then
+		ok "when it comes, the node boots from it, by its label"
+	else
+		not_ok "when it comes, the node boots from it, by its label" "$(tail_of)"
+	fi
+	t "a local disk, by its label: it is mounted" mounted '^/dev/(vdb|root) / ext4 rw'
 }
-# Failures, one machine after the other in one namespace.
+# Failures. A machine begins again from the start after each, and DHCP names another image by then; so one has several.
+failing() { # IMAGE INITRD APPEND
+	vm_dnsmasq "$sets/boot" --dhcp-optsfile="$VM/options"
+	# shellcheck disable=SC2046
+	vm_start "$sets/$2" "bpboot.retry=1 $3" -m 160 $(vm_nic virtio-net-pci) -serial "$(vm_serial)"
+	vm_monitor cont
+}
+name() { # IMAGE: what DHCP names from now on
+	printf '17,"%s.index"\n' "$1" >"$VM/options.new" && mv "$VM/options.new" "$VM/options" || return 1
+	[ -z "${vm_dnsmasq_pid-}" ] || kill -HUP "$vm_dnsmasq_pid"
+}
+says() { # NAME REGEX: and no part of an image was fetched
+	if vm_says 90 "$2" && ! grep -aqE 'fetch progress|verify ok' "$VM/consoles/$VM_MAC.log"; then
+		ok "$1"
+	else
+		not_ok "$1" "$(tail_of)"
+	fi
+}
 case_missing() {
-	local f
-
-	boot squashfs plain.img 160 ""
-	t "a file system that the initrd does not hold is named, with what to do" vm_says 90 \
-		'fetch fail: cannot load module squashfs for .*this initrd does not hold it .bpboot initrd --root squashfs'
-	t "nothing was fetched for it" eval '! grep -aq "fetch progress" "$VM/consoles/$VM_MAC.log"'
+	name squashfs && failing squashfs plain.img "module_blacklist=brd"
+	says "squashfs that the initrd does not hold is named, with what to do" \
+		'fetch fail: cannot load module squashfs for the image.s file system: this initrd does not hold it .bpboot initrd --root squashfs'
 	t "and it is tried again" vm_says 20 'retry begin: trying again'
+	name erofs
+	says "erofs that the initrd does not hold is named, with what to do" \
+		'fetch fail: cannot load module erofs for the image.s file system: this initrd does not hold it .bpboot initrd --root erofs'
+	name huge
+	says "a RAM disk that does not fit is said before anything is fetched, with what it needs and what is there" \
+		'memory fail: image of 4[0-9.]+ MB needs 4[0-9.]+ MB, [0-9.]+ MB of memory are free: '
+	name ext2
+	says "a RAM disk whose module the kernel refuses is named, with the reason" \
+		'fetch fail: cannot load module brd for the ram disk: the kernel command line blacklists it'
+}
+case_unmountable() {
+	name squashfs && failing squashfs initrd.img "module_blacklist=overlay rootflags=nonsense"
+	says "an overlay that cannot be loaded is named, with the reason" \
+		'fetch fail: cannot load module overlay for what is written over the image: the kernel command line blacklists it'
+	name cpio
+	says "a tmpfs that cannot be mounted is said, with its options" 'mount fail: cannot mount the image as tmpfs .*nonsense.*: Invalid argument'
+	name ext2
+	t "an image that cannot be mounted is said, with its options" vm_says 90 \
+		'mount fail: cannot mount the image as ext2 .rw,nonsense.: Invalid argument'
 }
 case_missing_zram() {
 	boot ext2 plain.img 160 "bpboot.ramdisk=zram"
@@ -189,7 +250,7 @@ case_cpio_memory() {
 	t "and nothing was fetched" eval '! grep -aq "fetch begin" "$VM/consoles/$VM_MAC.log"'
 }
 
-cases="squashfs erofs cpio zram disk disk_missing missing missing_zram cpio_memory"
+cases="squashfs erofs cpio zram zram_zstd disk disk_name disk_missing missing unmountable missing_zram cpio_memory"
 if [ "${1-}" = --case ]; then
 	VM=$SCRATCH/$2
 	mkdir -p "$VM" && vm_network || {

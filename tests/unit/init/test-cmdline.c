@@ -55,6 +55,36 @@ static void words_are_taken(void **state)
 	free(c);
 }
 
+static void the_ram_disk_is_of_a_known_kind(void **state)
+{
+	static const struct {
+		const char *text, *packer; /* NULL: not compressed */
+		size_t warnings;
+	} cases[] = {
+		{ "bpboot.ramdisk=brd", NULL, 0 },
+		{ "bpboot.ramdisk=zram", "lz4", 0 },
+		{ "bpboot.ramdisk=zram:lz4", "lz4", 0 },
+		{ "bpboot.ramdisk=zram:zstd", "zstd", 0 },
+		{ "bpboot.ramdisk=zram bpboot.ramdisk=brd", NULL, 0 },
+		{ "bpboot.ramdisk=zram:", NULL, 1 },
+		{ "bpboot.ramdisk=zram:lzo", NULL, 1 },
+		{ "bpboot.ramdisk=brd:lz4", NULL, 1 },
+		{ "bpboot.ramdisk=zramm", NULL, 1 },
+		{ "bpboot.ramdisk=", NULL, 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct cmdline *c = parse(cases[i].text);
+
+		if (cases[i].packer)
+			assert_string_equal(c->zram, cases[i].packer);
+		else
+			assert_null(c->zram);
+		assert_int_equal(c->n_warnings, cases[i].warnings);
+		free(c);
+	}
+}
+
 static void later_words_win_and_two_dashes_end(void **state)
 {
 	struct cmdline *c = parse("init=/a ro init=/b rw rd.shell=0 -- init=/c");
@@ -225,6 +255,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_sensible),
 		cmocka_unit_test(words_are_taken),
+		cmocka_unit_test(the_ram_disk_is_of_a_known_kind),
 		cmocka_unit_test(later_words_win_and_two_dashes_end),
 		cmocka_unit_test(ip_has_the_kernels_syntax),
 		cmocka_unit_test(ip_has_addresses_of_both_families),
