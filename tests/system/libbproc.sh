@@ -95,6 +95,38 @@ kill "$(cat "$SCRATCH/pid2")" 2>/dev/null # its slave was killed and could not
 start_slave 2
 t "the node comes back" wait_for 20 state_is 2 up
 
+# The streams of a ghost, and a stop from the terminal.
+on() { timeout 60 "$build/tests/tools/bproc-test" on "$@"; }
+head -c 20000000 /dev/urandom >"$SCRATCH/random"
+t "20 MB come through both ways" test "$(on 1 /bin/cat <"$SCRATCH/random" | sha256sum)" = "$(sha256sum <"$SCRATCH/random")"
+t "the end of the input arrives" test "$(printf abc | on 1 /usr/bin/wc -c)" = 3
+t "standard output and error are apart" test "$(on 1 /bin/sh -c 'echo out; echo err >&2' 2>"$SCRATCH/err" </dev/null)$(cat "$SCRATCH/err")" = outerr
+t "a process that closes its input does not stop the ghost" timeout 20 bash -c \
+	"yes | '$build/tests/tools/bproc-test' on 1 /usr/bin/head -n 1 | grep -qx y"
+t "a reader that goes ends the process, as it would here" timeout 20 bash -c \
+	"set -o pipefail; '$build/tests/tools/bproc-test' on 1 /usr/bin/yes </dev/null | head -n 1 >/dev/null; [ \${PIPESTATUS[0]} = 141 ]"
+t "an output that the process closes ends for who reads it" test "$(on 1 /bin/sh -c 'echo x; exec >&-; sleep 0.5; kill -9 $$' </dev/null)" = x
+"$build/tests/tools/bproc-test" on 1 /bin/sh -c "echo \$\$ >$SCRATCH/pid; exec sleep 600" </dev/null >/dev/null 2>&1 &
+job=$!
+t "a process runs" wait_for 20 test -s "$SCRATCH/pid"
+stat_of() { cut -d' ' -f3 "/proc/$1/stat"; }
+in_state() { [ "$(stat_of "$1")" = "$2" ]; }
+t "it runs in the ghost" wait_for 20 in_state "$(cat "$SCRATCH/pid")" S
+kill -TSTP $job
+t "a stop from the terminal stops the remote process" wait_for 20 in_state "$(cat "$SCRATCH/pid")" T
+t "and the ghost" wait_for 20 in_state $job T
+kill -CONT $job
+t "both go on together" wait_for 20 in_state "$(cat "$SCRATCH/pid")" S
+kill -INT $job
+wait $job
+t "an interrupt ends it, and the shell sees it" test $? = 130
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	t "a user's program runs as that user" test "$(setpriv --reuid 12345 --regid 23456 --groups 34567 "$build/tests/tools/bproc-test" \
+		on 1 /bin/sh -c 'echo $(id -u) $(id -g) $(id -G)' </dev/null)" = "12345 23456 23456 34567"
+else
+	echo "skip a user's program runs as that user - needs root and setpriv"
+fi
+
 # As installed: a compiler that knows only what pkg-config says.
 if DESTDIR=$SCRATCH/root meson install -C "$build" --no-rebuild --quiet >"$SCRATCH/install.log" 2>&1; then
 	pc=$(find "$SCRATCH/root" -name bproc.pc)

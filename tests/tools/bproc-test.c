@@ -3,6 +3,7 @@
  *
  *   bproc-test --list        the functions that have one
  *   bproc-test FUNCTION      run it; nothing is printed and 0 returned when it passes
+ *   bproc-test on NODE COMMAND [ARGUMENT...]   become that command on the node
  *
  * Run by tests/system/libbproc.sh beside a bpmaster of nodes 0, 1 and 2, up, and 7, down.
  */
@@ -299,7 +300,8 @@ static void nodefilter(void)
 	CHECK(bproc_nodefilter(&set, &known, "0-1,7") == 0 && set.size == 3);
 	CHECK(set.node[2].node == 7 && !strcmp(set.node[2].status, "down"));
 	bproc_nodeset_free(&set);
-	CHECK(bproc_nodefilter(&set, &known, "all-7") == -1 || set.size == 3);
+	CHECK(bproc_nodefilter(&set, &known, "allup") == 0 && set.size == 3);
+	bproc_nodeset_free(&set);
 	FAILS(bproc_nodefilter(&set, &known, "99"), BE_INVALIDNODE);
 	FAILS(bproc_nodefilter(&set, &known, "5-3"), EINVAL);
 	bproc_nodeset_free(&known);
@@ -630,6 +632,11 @@ int main(int argc, char **argv)
 			tests[i].run();
 			return 0;
 		}
+	}
+	if (argc > 3 && !strcmp(argv[1], "on")) {
+		(void)bproc_rexec((int)strtol(argv[2], NULL, 10), argv[3], argv + 3, environ);
+		fprintf(stderr, "bproc_rexec: %s\n", bproc_strerror(errno));
+		return 1;
 	}
 	return argc == 2 && !strcmp(argv[1], "--list") ? 0 : 2;
 }
