@@ -13,6 +13,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/lines.h"
@@ -50,6 +52,21 @@ static int keep(struct master *m, struct settings *s)
 	return 0;
 }
 
+/* Nobody else may write @path, which may be missing. @forbidden: bits of its mode. */
+static int check_safe(const char *path, mode_t forbidden)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return errno == ENOENT ? 0 : log_err(-errno, "cannot look at '%s'", path);
+	if ((st.st_uid == geteuid() || st.st_uid == 0) && !(st.st_mode & forbidden))
+		return 0;
+	return log_err(-EPERM,
+		       "the nodes' settings are not safe in '%s' (user %u, mode %03o): only the "
+		       "user that bpmaster runs as may write there",
+		       path, st.st_uid, st.st_mode & 0777u);
+}
+
 int settings_load(struct master *m)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(SETTINGS_BYTES_MAX);
@@ -59,6 +76,11 @@ int settings_load(struct master *m)
 
 	if (r < 0 || !l)
 		return -ENOMEM;
+	r = check_safe(m->config->state, S_IWOTH);
+	if (r == 0)
+		r = check_safe(path, S_IWGRP | S_IWOTH);
+	if (r < 0)
+		return r;
 	r = file_read(AT_FDCWD, path, &text);
 	if (r == -ENOENT)
 		return 0;

@@ -139,10 +139,18 @@ t "it comes back with what was noted, also when others were changed meanwhile" w
 
 # A file that bpmaster has not written.
 stop "$master"
-sed -i '1s/mode=/mood=/' "$SCRATCH/state/settings"
-t_says "a settings file that cannot be read keeps bpmaster from starting, and the line is named" 1 \
-	"$SCRATCH/state/settings:1: not a line that bpmaster has written" timeout 20 "$bin/bpmaster" --foreground \
-	--address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/state" --key "$SCRATCH/keys/master.key" \
-	--node 1,52:54:00:00:00:01
 master=
+refuses() { # NAME TEXT
+	t_says "$1" 1 "$2" timeout 20 "$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) \
+		--state "$SCRATCH/state" --key "$SCRATCH/keys/master.key" --node 1,52:54:00:00:00:01
+}
+chmod 666 "$SCRATCH/state/settings"
+refuses "a settings file that others may write is not believed" "not safe in '$SCRATCH/state/settings'"
+chmod 644 "$SCRATCH/state/settings"
+chmod 777 "$SCRATCH/state"
+refuses "nor one in a directory where others may write" "not safe in '$SCRATCH/state'"
+chmod 755 "$SCRATCH/state"
+sed -i '1s/mode=/mood=/' "$SCRATCH/state/settings"
+refuses "a settings file that cannot be read keeps bpmaster from starting, and the line is named" \
+	"$SCRATCH/state/settings:1: not a line that bpmaster has written"
 exit $lib_failed
