@@ -52,12 +52,13 @@ static int keep(struct master *m, struct settings *s)
 	return 0;
 }
 
-/* Nobody else may write @path, which may be missing. @forbidden: bits of its mode. */
-static int check_safe(const char *path, mode_t forbidden)
+/* Nobody else may write @path, which may be missing. @forbidden: bits of its mode; @flags: of
+ * fstatat(). */
+static int check_safe(const char *path, mode_t forbidden, int flags)
 {
 	struct stat st;
 
-	if (lstat(path, &st) < 0)
+	if (fstatat(AT_FDCWD, path, &st, flags) < 0)
 		return errno == ENOENT ? 0 : log_err(-errno, "cannot look at '%s'", path);
 	if ((st.st_uid == geteuid() || st.st_uid == 0) && !(st.st_mode & forbidden))
 		return 0;
@@ -76,9 +77,9 @@ int settings_load(struct master *m)
 
 	if (r < 0 || !l)
 		return -ENOMEM;
-	r = check_safe(m->config->state, S_IWOTH);
+	r = check_safe(m->config->state, S_IWOTH, 0);
 	if (r == 0)
-		r = check_safe(path, S_IWGRP | S_IWOTH);
+		r = check_safe(path, S_IWGRP | S_IWOTH, AT_SYMLINK_NOFOLLOW);
 	if (r < 0)
 		return r;
 	r = file_read(AT_FDCWD, path, &text);

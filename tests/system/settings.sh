@@ -151,6 +151,10 @@ chmod 777 "$SCRATCH/state"
 refuses "nor one in a directory where others may write" "not safe in '$SCRATCH/state'"
 chmod 755 "$SCRATCH/state"
 sed -i '1s/mode=/mood=/' "$SCRATCH/state/settings"
+ln -s state "$SCRATCH/link"
+t_says "a state directory may be a symbolic link" 1 "$SCRATCH/link/settings:1: not a line" timeout 20 "$bin/bpmaster" \
+	--foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/link" \
+	--key "$SCRATCH/keys/master.key" --node 1,52:54:00:00:00:01
 refuses "a settings file that cannot be read keeps bpmaster from starting, and the line is named" \
 	"$SCRATCH/state/settings:1: not a line that bpmaster has written"
 exit $lib_failed
