@@ -27,8 +27,9 @@
 #include "wire/http.h"
 
 #define STALL_MS      10000
-#define LATE_MS	      100 /* TCP repeats a single packet that was lost after 200 ms */
-#define BREAKS_MAX    3	  /* in a row, without a new byte of the body */
+#define LATE_MS	      80 /* TCP repeats a single packet that was lost after 200 ms */
+#define TICK_MS	      20
+#define BREAKS_MAX    3 /* in a row, without a new byte of the body */
 #define REDIRECTS_MAX 3
 #define READ_BYTES    (64u << 10) /* at once; holds a whole head */
 #define WAKE_AT_BYTES (64u << 10)
@@ -555,7 +556,7 @@ int http_client_new(struct ev_loop *loop, const struct http_client_config *confi
 	ev_io_start(loop, &c->io);
 	ev_now_update(loop); /* the caller may have been busy for long */
 	c->new_at = ev_now(loop);
-	ev_timer_set(&c->timer, MIN(LATE_MS / 1e3, c->stall), MIN(LATE_MS / 1e3, c->stall));
+	ev_timer_set(&c->timer, TICK_MS / 1e3, TICK_MS / 1e3);
 	ev_timer_start(loop, &c->timer);
 	*ret = c;
 	return 0;
