@@ -110,6 +110,24 @@ static void nic_discover(struct nic *n)
 	dhcp_nic_send(n, DHCP_DISCOVER);
 }
 
+/* An offer to take at once; another one is a spare, taken when no better one comes. */
+static bool is_whole(const struct nic *n, const struct dhcp_reply *p)
+{
+	return (p->lease.next_server.s_addr || !n->c->config.want_server) &&
+	       p->lease.server_id.s_addr != n->silent.s_addr;
+}
+
+/* Nobody requests any more: a NIC that had an offer meanwhile does. */
+static void pass_on(struct dhcp_client *c)
+{
+	for (size_t i = 0; i < c->n_nics && !c->requesting; i++) {
+		struct nic *n = c->nics[i];
+
+		if (n->state == NIC_SELECTING && n->have_offer && is_whole(n, &n->offer))
+			nic_request(n);
+	}
+}
+
 static bool spare_is_due(const struct nic *n)
 {
 	return n->have_offer && ev_now(n->c->loop) - n->offer_at >= SPARE_MS / 1e3 - 0.001;
@@ -132,10 +150,13 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 			nic_discover(n);
 		break;
 	case NIC_REQUESTING:
-		if (n->tries < REQUEST_TRIES)
+		if (n->tries < REQUEST_TRIES) {
 			dhcp_nic_send(n, DHCP_REQUEST);
-		else
-			nic_select(n);
+			break;
+		}
+		n->silent = n->offer.lease.server_id;
+		nic_select(n);
+		pass_on(n->c);
 		break;
 	case NIC_PROBING:
 		if (n->probes < PROBES && ev_now(loop) < n->probed_until - 0.001) {
@@ -159,14 +180,14 @@ static bool mac_is_zero(const struct mac *m)
 static void on_offer(struct nic *n, const struct dhcp_reply *p)
 {
 	const struct dhcp_lease *l = &p->lease;
-	bool whole = l->next_server.s_addr || !n->c->config.want_server;
+	bool whole = is_whole(n, p);
 
 	if (!l->address.s_addr || !l->server_id.s_addr) {
 		n->malformed++;
 		return;
 	}
 	n->offers++;
-	if (n->c->requesting)
+	if (n->c->requesting && !whole)
 		return;
 	if (!n->have_offer) {
 		n->offer_at = ev_now(n->c->loop);
@@ -176,7 +197,7 @@ static void on_offer(struct nic *n, const struct dhcp_reply *p)
 	if (whole || !n->have_offer)
 		n->offer = *p;
 	n->have_offer = true;
-	if (whole || spare_is_due(n))
+	if (!n->c->requesting && (whole || spare_is_due(n)))
 		nic_request(n);
 }
 
@@ -264,6 +285,7 @@ static void on_nak(struct nic *n, const struct dhcp_reply *p)
 	n->tries = 0;
 	n->xid = backoff_random(UINT32_MAX);
 	dhcp_nic_timer(n, backoff_next(&n->backoff) / 1e3);
+	pass_on(n->c);
 }
 
 /* One datagram. Return: false when @n may be gone. */

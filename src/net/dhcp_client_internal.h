@@ -28,6 +28,7 @@ struct nic {
 	unsigned probes;
 	const int *up_err; /* of setting up, or NULL */
 	int err;	   /* of sending or of setting up, for the summary; 0 or the last */
+	struct in_addr silent; /* a server that offered and then did not acknowledge */
 	bool have_offer;
 	ev_tstamp offer_at;
 	struct dhcp_reply offer; /* taken, or kept while a better one may come */

@@ -87,10 +87,10 @@ master() {
 	wait_for 10 test -S "$VM/master.sock"
 }
 
-# boot MEMORY NIC APPEND: a machine that runs.
+# boot MEMORY NIC APPEND OPTIONS...: a machine that runs.
 boot() {
 	# shellcheck disable=SC2046
-	vm_start "$sets/initrd.img" "$quick $3" -m "$1" $(vm_nic "$2") -serial "$(vm_serial)"
+	vm_start "$sets/initrd.img" "$quick $3" -m "$1" $(vm_nic "$2") -serial "$(vm_serial)" "${@:4}"
 	vm_monitor cont
 }
 
@@ -246,9 +246,10 @@ case_several_servers() {
 	for a in 2 3 4 5; do
 		all+=,tftp://10.77.0.$a/large.index
 	done
-	boot 160 virtio-net-pci "root=$all bpboot.master=$VM_SERVER"
+	boot 160 virtio-net-pci "root=$all bpboot.master=$VM_SERVER" -rtc base=1970-01-01 # an empty battery, besides
 	console "$name: the boot succeeds" 'the root runs' 120
 	silent "$name: in the first attempt" 'retry begin'
+	console "a clock at 1970 does not matter" 'setting system clock to 1970-01-01'
 	log_says "$name: the silent one is named" 'index +warn +.*no answer from .*10.77.0.99.*; asking 10.77.0.2'
 	log_says "$name: the one that is not there is named" 'index +warn +.*no TFTP server at 10.77.0.2.*; asking 10.77.0.3'
 	log_says "$name: the wrong key is named" 'index +warn +.*signed by another key.*; asking 10.77.0.4'

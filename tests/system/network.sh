@@ -443,6 +443,13 @@ part_dhcp6() {
 	slave
 	t "bpslave renews an address of DHCPv6" wait_for 15 grep -qE 'eth0: fd77::1[0-9a-f]+ leased for another [0-9]+ s' "$said.slave"
 	stop $slave_pid
+	# a machine that has the address already answers the kernel's question
+	local taken=$(grep -oE 'fd77::1[0-9a-f]+/' "$SCRATCH/node/console" | head -n 1)
+	at "$server" ip address add "${taken%/}/128" dev s0 nodad
+	boots "DHCPv6 gives an address that somebody has: another one is taken" 'index ok: small, ' ip=dhcp6
+	t "the first one is declined" grep -q "DHCPDECLINE(s0)" "$SCRATCH/dnsmasq.log"
+	t "and not used" bash -c "! grep -q 'dhcp ok: .*$taken' '$SCRATCH/node/console'"
+	at "$server" ip address del "${taken%/}/128" dev s0
 	boots "the router says that there is DHCPv6: ip=auto6 asks it" 'by DHCPv6' ip=auto6 'root=tftp://[fd77::1]/small.index'
 	stop $server_pid
 	dns_server --enable-ra --dhcp-range=fd77::,ra-stateless,64 --dhcp-option=option6:dns-server,[fd77::1] \

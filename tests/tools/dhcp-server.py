@@ -13,6 +13,7 @@ Answers clients on INTERFACE as the server ADDRESS with OFFER. Prints "ready", t
   deaf=S             answer nothing in the first S seconds
   deaf-after=S       answer nothing S seconds after the first lease
   deaf-unicast=1     answer no unicast
+  no-ack=1           offer, and acknowledge nothing
   garbage=N          answer the first N messages' worth of asking with N packets of rubbish, then behave
   seed=N             of the rubbish
   next=A, file=TEXT, root=TEXT   boot server, boot file, root-path
@@ -145,7 +146,7 @@ class Server:
         )
         if kind == 4 and "second" in self.set:
             self.offer = self.set["second"]
-        if kind not in (1, 3) or self.is_deaf(unicast):
+        if kind not in (1, 3) or self.is_deaf(unicast) or (kind == 3 and "no-ack" in self.set):
             return
         if self.garbage > 0:
             for _ in range(self.garbage):
