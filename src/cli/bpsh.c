@@ -107,6 +107,7 @@ static int run(void *options, int argc, char **argv)
 		.line_max = (uint32_t)o->buffer,
 		.timeout_s = (uint32_t)o->timeout,
 		.no_input = o->no_stdin || o->no_io || o->io[0],
+		.socket = o->socket,
 	};
 	const char *text = o->all_up || o->all ? NULL : argv[0];
 	_cleanup_caller_ struct caller c = CALLER();

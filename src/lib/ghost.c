@@ -209,6 +209,12 @@ static int take_failed(void *owner, struct reader *r)
 	return e;
 }
 
+/* A stop that the node made stays there; what we are told to do, it does. */
+static int take_change(void *owner, struct reader *r)
+{
+	return 0;
+}
+
 /* Every message that the master may send once the process runs. */
 static const struct message_take ghost_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_FAILED] = { 1, take_failed },
@@ -216,6 +222,8 @@ static const struct message_take ghost_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
 	[MESSAGE_INPUT_CLOSED] = { 1, take_input_closed },
 	[MESSAGE_EXIT] = { 1, take_exit },
+	[MESSAGE_STOPPED] = { 1, take_change },
+	[MESSAGE_CONTINUED] = { 1, take_change },
 };
 
 static void on_door(struct ghost *g)

@@ -11,6 +11,8 @@
 #include "lib/job.h"
 #include "lib/lib.h"
 
+#define GHOST_AT 5 /* where RUN says the pid of its ghost */
+
 int job_order_write(struct buffer *to, const struct job_order *o)
 {
 	int r = buffer_append(to, o->socket, strlen(o->socket) + 1);
@@ -110,10 +112,19 @@ int job_begin(struct caller *c, const struct job_order *o)
 {
 	struct message_started started;
 	struct message_failed failed;
+	_cleanup_buffer_ struct buffer run = BUFFER(MESSAGE_BYTES_MAX);
 	struct reader r;
+	struct writer ghost;
 	uint8_t type;
-	int e = caller_send(c, o->run, o->run_n);
+	int e = buffer_append(&run, o->run, o->run_n);
 
+	if (e == 0 && run.len < GHOST_AT + 4)
+		e = -EINVAL;
+	if (e < 0)
+		return e;
+	ghost = WRITER(run.data + GHOST_AT, 4);
+	writer_be32(&ghost, (uint32_t)getpid());
+	e = caller_send(c, run.data, run.len);
 	if (e == 0)
 		e = caller_receive(c);
 	if (e < 0)

@@ -155,7 +155,7 @@ static int run_message(const struct start *s, uint32_t node, const char *rank, s
 	struct message_spec spec = { .flags = (uint16_t)(s->flags | MESSAGE_FILE_FIRST),
 				     .window = MESSAGE_WINDOW };
 	_cleanup_free_ char **argv = NULL, **env = NULL;
-	const uint8_t head[5] = { MESSAGE_RUN }; /* job 0 */
+	const uint8_t head[9] = { MESSAGE_RUN }; /* job 0; job_begin() says whose ghost */
 	char *const alone[] = { (char *)s->cmd, NULL };
 	char cwd[PATH_MAX];
 	mode_t mask = umask(0);

@@ -167,6 +167,23 @@ static size_t jobs_of_user(const struct client *c)
 	return n;
 }
 
+/*
+ * Who a process is started for here: the caller itself, or a process of the same user. A caller in
+ * another PID namespace has no number that we know; the master's own user and root are believed.
+ */
+static uint32_t ghost_of(const struct client *c, uint32_t claimed)
+{
+	char path[32];
+	struct stat st;
+
+	if (claimed > INT32_MAX)
+		return 0;
+	if (claimed == 0 || client_is_owner(c) || claimed == (uint32_t)c->pid)
+		return claimed;
+	snprintf(path, sizeof(path), "/proc/%u", claimed);
+	return c->pid != 0 && stat(path, &st) == 0 && st.st_uid == c->who.uid ? claimed : 0;
+}
+
 static int take_run(void *owner, struct reader *r)
 {
 	struct client *c = owner;
@@ -174,11 +191,12 @@ static int take_run(void *owner, struct reader *r)
 	struct message_spec spec;
 	struct job_order order;
 	size_t n, user_jobs;
-	uint32_t first = reader_be32(r);
+	uint32_t first = reader_be32(r), pid = reader_be32(r);
 	int e = message_nodes_read(r, &nodes, &n);
 
 	if (e < 0)
 		return e;
+	order.pid = ghost_of(c, pid);
 	order.spec = r->p;
 	order.spec_n = r->left;
 	e = message_spec_read(r, &spec); /* checked here once, so that no slave sees a bad one */
@@ -354,6 +372,27 @@ static int take_watch(void *owner, struct reader *r)
 	return answer(c, 0, "");
 }
 
+static int take_kill(void *owner, struct reader *r)
+{
+	struct client *c = owner;
+	char words[MESSAGE_WORDS_MAX] = "";
+	uint32_t pid;
+	uint8_t signal;
+	int e = message_stopped_read(r, &pid, &signal), error;
+
+	if (e < 0)
+		return e;
+	error = pid == 0 ? -ESRCH : jobs_kill(c, pid, signal);
+	if (error == STREAM_AGAIN)
+		return STREAM_AGAIN;
+	if (error < 0)
+		snprintf(words, sizeof(words),
+			 error == -EPERM ? "the process of %u is another user's"
+					 : "%u is nobody's ghost",
+			 pid);
+	return answer(c, -error, words);
+}
+
 /* Every message that a client may send. */
 static const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_OPEN] = { CLIENT_NEW, take_open },
@@ -363,6 +402,7 @@ static const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_ATTRIBUTES] = { CLIENT_OPEN, take_attributes },
 	[MESSAGE_GHOSTS] = { CLIENT_OPEN, take_ghosts },
 	[MESSAGE_WATCH] = { CLIENT_OPEN, take_watch },
+	[MESSAGE_KILL] = { CLIENT_OPEN, take_kill },
 	[MESSAGE_INPUT] = { CLIENT_OPEN, job_take_input },
 	[MESSAGE_SIGNAL] = { CLIENT_OPEN, job_take_signal },
 	[MESSAGE_OUTPUT_CREDIT] = { CLIENT_OPEN, job_take_output_credit },

@@ -9,6 +9,7 @@
  * slave is told to end the process, and the job stays without a client until it has.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -21,6 +22,7 @@
 struct job {
 	uint32_t id;	       /* on the channel */
 	uint32_t number;       /* of the client */
+	uint32_t ghost;	       /* pid of what stands for it here, or 0 */
 	struct client *client; /* NULL when it is gone */
 	struct slave *slave;
 	struct job *next, *prev; /* of the slave */
@@ -31,6 +33,8 @@ struct job {
 	bool input_ended, input_closed;
 	bool started, ended[2]; /* STARTED came; the end of an output */
 	bool abandoned;
+	bool stopped;	    /* as the node says */
+	uint32_t continued; /* SIGCONTs that it has not answered */
 };
 
 static struct job *job_by_id(const struct slave *s, uint32_t id)
@@ -191,7 +195,7 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 	      char *ret_words)
 {
 	struct member *n = member_by_number(c->master, node);
-	uint8_t head[16 + 4 * MESSAGE_GROUPS_MAX];
+	uint8_t head[20 + 4 * MESSAGE_GROUPS_MAX];
 	struct writer w = WRITER(head, sizeof(head));
 	int r = refusal(c, n, number, node, ret_words);
 	struct job *j;
@@ -207,7 +211,9 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 		return EAGAIN;
 	}
 	writer_u8(&w, MESSAGE_START);
+	j->ghost = order->pid;
 	writer_be32(&w, j->id);
+	writer_be32(&w, j->ghost);
 	message_credentials_write(&w, &c->who);
 	(void)stream_send2(&n->slave->stream, head, w.len, order->spec,
 			   order->spec_n); /* lost with the slave if it fails */
@@ -428,6 +434,84 @@ int job_take_exit(void *slave, struct reader *r)
 	return 0;
 }
 
+int job_take_stopped(void *slave, struct reader *r)
+{
+	struct message_small msg;
+	struct job *j;
+	uint32_t id;
+	uint8_t signal;
+	int e = message_stopped_read(r, &id, &signal);
+
+	if (e < 0)
+		return e;
+	j = job_by_id(slave, id);
+	if (!j)
+		return 0;
+	if (!j->started)
+		return -EPROTO;
+	if (j->stopped)
+		return 0;
+	j->stopped = true;
+	message_stopped_write(message_begin(&msg, MESSAGE_STOPPED), j->number, signal);
+	to_client(j, &msg);
+	return 0;
+}
+
+int job_take_continued(void *slave, struct reader *r)
+{
+	struct message_small msg;
+	struct job *j;
+	uint32_t id;
+	bool asked;
+	int e = message_continued_read(r, &id, &asked);
+
+	if (e < 0)
+		return e;
+	j = job_by_id(slave, id);
+	if (!j)
+		return 0;
+	if (!j->started || (asked && j->continued == 0))
+		return -EPROTO;
+	j->continued -= asked;
+	if (!asked && !j->stopped)
+		return 0;
+	j->stopped = false;
+	message_continued_write(message_begin(&msg, MESSAGE_CONTINUED), j->number, asked);
+	to_client(j, &msg);
+	return 0;
+}
+
+static void pass_signal(struct job *j, uint8_t signal)
+{
+	struct message_small msg;
+
+	j->continued += signal == SIGCONT;
+	message_signal_write(message_begin(&msg, MESSAGE_SIGNAL), j->id, 1, signal);
+	(void)stream_send_writer(&j->slave->stream, &msg.w);
+}
+
+int jobs_kill(struct client *c, uint32_t pid, uint8_t signal)
+{
+	struct master *m = c->master;
+	int r = -ESRCH;
+
+	for (size_t i = c->at; i < m->jobs_cap; i++) {
+		struct job *j = m->jobs[i];
+
+		if (!j || !j->client || j->ghost != pid)
+			continue;
+		if (!client_is_owner(c) && j->client->who.uid != c->who.uid) {
+			r = r == -ESRCH ? -EPERM : r;
+			continue;
+		}
+		if (!slave_room(j->slave, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
+			return client_stall(c, i);
+		pass_signal(j, signal);
+		r = 0;
+	}
+	return c->at > 0 && r == -ESRCH ? 0 : r; /* it went on where it had waited */
+}
+
 int job_take_input(void *client, struct reader *r)
 {
 	struct client *c = client;
@@ -467,14 +551,12 @@ int job_take_signal(void *client, struct reader *r)
 
 	for (uint32_t i = (uint32_t)c->at; e == 0 && i < count; i++) {
 		struct job *j = job_by_number(c, first + i);
-		struct message_small msg;
 
 		if (!j)
 			continue;
-		if (!slave_room(j->slave, sizeof(msg), MASTER_NODE_HIGH))
+		if (!slave_room(j->slave, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
 			return client_stall(c, i);
-		message_signal_write(message_begin(&msg, MESSAGE_SIGNAL), j->id, 1, signal);
-		(void)stream_send_writer(&j->slave->stream, &msg.w);
+		pass_signal(j, signal);
 	}
 	return e;
 }

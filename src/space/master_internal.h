@@ -161,6 +161,7 @@ struct job_order {
 	const uint8_t *spec; /* as it came; borrowed */
 	size_t spec_n;
 	uint32_t window; /* of its output */
+	uint32_t pid;	 /* of its ghost here; 0: none */
 };
 /* Start what is ordered on a node for a client, as its job @number. Return: 0, a positive errno
  * with words for the client, or -EAGAIN while the node has no room. */
@@ -178,11 +179,16 @@ int job_take_output(void *slave, struct reader *r);
 int job_take_input_credit(void *slave, struct reader *r);
 int job_take_input_closed(void *slave, struct reader *r);
 int job_take_exit(void *slave, struct reader *r);
+int job_take_stopped(void *slave, struct reader *r);
+int job_take_continued(void *slave, struct reader *r);
 /* What a client may say of its jobs. */
 int job_take_input(void *client, struct reader *r);
 int job_take_signal(void *client, struct reader *r);
 int job_take_output_credit(void *client, struct reader *r);
 int job_take_abandon(void *client, struct reader *r);
+/* Send a signal to the processes that a ghost stands for. Return: 0, STREAM_AGAIN, -ESRCH
+ * when there is none, -EPERM when all are another user's. */
+int jobs_kill(struct client *c, uint32_t pid, uint8_t signal);
 
 /* A local client. */
 struct client {

@@ -492,6 +492,7 @@ int node_run(const struct node_config *c)
 	r = prepare(&n);
 	if (r < 0)
 		goto out;
+	processes_open(&n.processes, c->first);
 	ev_timer_init(&n.timer, on_timer, 0., 0.);
 	n.timer.data = &n;
 	watch_signal(&n, &n.child, SIGCHLD, on_child);

@@ -6,6 +6,7 @@
  * was granted.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,20 +16,25 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/file.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "space/process.h"
 #include "space/spawn.h"
 #include "wire/message.h"
 
+#define STATUS_MAX   8192u		  /* /proc/PID/status */
 #define CREDIT_BYTES (MESSAGE_WINDOW / 4) /* consumed input that is worth a message */
 
 struct process {
 	struct process *next;
 	struct processes *all;
-	uint32_t job;	/* 0 once its master is gone */
-	bool abandoned; /* nobody waits for it */
-	bool starting;	/* not known yet whether it runs */
-	pid_t pid;
+	uint32_t job;	    /* 0 once its master is gone */
+	bool abandoned;	    /* nobody waits for it */
+	bool starting;	    /* not known yet whether it runs */
+	uint32_t continued; /* SIGCONTs to be answered when it does */
+	pid_t pid;	    /* as we see it */
+	pid_t number;	    /* as it and its ghost see it */
 	bool ended;
 	int status; /* of wait4() */
 	struct rusage usage;
@@ -148,6 +154,40 @@ static void signal_group(const struct process *p, int signal)
 	(void)kill(-p->pid, signal); /* ESRCH: it has ended */
 }
 
+/*
+ * Whether a stop from the keyboard stops it: nobody in its session controls jobs, so the kernel
+ * would throw the signal away where it is not caught.
+ */
+static bool stops_by_default(const struct process *p, int signal)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(STATUS_MAX);
+	const char *masks[] = { "\nSigIgn:\t", "\nSigCgt:\t" };
+	uint8_t mask[8];
+	char path[32];
+
+	if (signal != SIGTSTP && signal != SIGTTIN && signal != SIGTTOU)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/status", p->pid);
+	if (file_read(AT_FDCWD, path, &text) < 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(masks); i++) {
+		const char *at = strstr(buffer_str(&text), masks[i]);
+
+		if (at && parse_hex(at + strlen(masks[i]), mask, sizeof(mask)) == 0 &&
+		    mask[7 - (signal - 1) / 8] >> ((signal - 1) % 8) & 1)
+			return false;
+	}
+	return true;
+}
+
+static void say_continued(const struct process *p, bool asked)
+{
+	struct message_small m;
+
+	message_continued_write(message_begin(&m, MESSAGE_CONTINUED), p->job, asked);
+	say(p->all, &m);
+}
+
 static void abandon(struct process *p)
 {
 	p->abandoned = true;
@@ -238,7 +278,7 @@ static void report_take(struct process *p)
 {
 	struct spawn_report rep;
 	struct message_small m;
-	struct message_started st = { .job = p->job, .pid = (uint32_t)p->pid };
+	struct message_started st = { .job = p->job, .pid = (uint32_t)p->number };
 
 	ev_io_stop(p->all->loop, &p->report);
 	p->report_fd = fd_close(p->report_fd);
@@ -264,6 +304,8 @@ static void report_take(struct process *p)
 		st.cwd_missing = rep.cwd_missing;
 		message_started_write(message_begin(&m, MESSAGE_STARTED), &st);
 		say(p->all, &m);
+		for (; p->continued > 0; p->continued--)
+			say_continued(p, true);
 		for (int i = 0; i < 2; i++) {
 			if (p->output_fd[i] >= 0)
 				ev_io_start(p->all->loop, &p->output[i]);
@@ -329,7 +371,7 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	struct message_spec spec;
 	struct process *p = NULL;
 	struct spawned sp;
-	uint32_t job = reader_be32(r);
+	uint32_t job = reader_be32(r), number = reader_be32(r);
 	int e = message_credentials_read(r, &who);
 
 	if (e == 0)
@@ -342,13 +384,15 @@ int processes_take_start(struct processes *ps, struct reader *r)
 		goto out;
 	}
 	p = calloc(1, sizeof(*p));
-	e = p ? spawn(&spec, &who, &sp) : -ENOMEM;
+	number = MIN(number, (uint32_t)INT32_MAX);
+	e = p ? spawn(&ps->realm, (pid_t)number, &spec, &who, &sp) : -ENOMEM;
 	if (e < 0) {
 		say_failed(ps, job, MESSAGE_NOT_RUN, -e, "the node cannot start a process");
 		free(p);
 		goto out;
 	}
 	p->job = job;
+	p->number = realm_number(sp.pid);
 	process_adopt(ps, p, &sp, spec.window);
 out:
 	message_spec_clear(&spec);
@@ -399,8 +443,13 @@ int processes_take_signal(struct processes *ps, struct reader *r)
 	if (e < 0)
 		return e;
 	p = find(ps, job);
-	if (p)
-		signal_group(p, signal);
+	if (!p)
+		return 0;
+	signal_group(p, stops_by_default(p, signal) ? SIGSTOP : signal);
+	if (signal == SIGCONT && p->starting)
+		p->continued++;
+	else if (signal == SIGCONT)
+		say_continued(p, true);
 	return 0;
 }
 
@@ -474,6 +523,30 @@ void processes_close(struct processes *ps)
 	processes_abandon(ps);
 	while (ps->list)
 		process_free(ps->list);
+	realm_close(&ps->realm);
+}
+
+/* Stopped or continued by whoever. */
+static void changed(struct processes *ps, pid_t pid, int status)
+{
+	struct message_small m;
+	struct process *p;
+
+	for (p = ps->list; p && (p->pid != pid || p->ended); p = p->next)
+		;
+	if (!p || p->abandoned || p->job == 0)
+		return;
+	if (p->starting && report_read(p))
+		report_take(p); /* it runs: that comes first */
+	if (p->starting || p->job == 0)
+		return;
+	if (WIFCONTINUED(status)) {
+		say_continued(p, false);
+		return;
+	}
+	message_stopped_write(message_begin(&m, MESSAGE_STOPPED), p->job,
+			      (uint8_t)WSTOPSIG(status));
+	say(ps, &m);
 }
 
 static void reaped(struct processes *ps, pid_t pid, int status, const struct rusage *usage)
@@ -505,11 +578,22 @@ void processes_reap(struct processes *ps)
 	int status;
 	pid_t pid;
 
-	while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0)
-		reaped(ps, pid, status, &usage);
+	while ((pid = wait4(-1, &status, WNOHANG | WUNTRACED | WCONTINUED, &usage)) > 0) {
+		if (WIFSTOPPED(status) || WIFCONTINUED(status))
+			changed(ps, pid, status);
+		else if (pid == ps->realm.init)
+			realm_renew(&ps->realm);
+		else
+			reaped(ps, pid, status, &usage);
+	}
 }
 
 void processes_init(struct processes *ps, struct ev_loop *loop)
 {
-	*ps = (struct processes){ .loop = loop };
+	*ps = (struct processes){ .loop = loop, .realm = REALM() };
+}
+
+void processes_open(struct processes *ps, bool alone)
+{
+	realm_open(&ps->realm, alone);
 }

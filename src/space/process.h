@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/reader.h"
+#include "space/realm.h"
 #include "space/stream.h"
 
 #define PROCESSES_MAX 4096 /* at once */
@@ -23,12 +24,16 @@ struct process;
 struct processes {
 	struct ev_loop *loop;
 	struct stream *channel; /* borrowed; NULL while there is no master */
+	struct realm realm;	/* where they run */
 	struct process *list;
 	size_t n;
 	bool held; /* output waits until the channel has drained */
 };
 
 void processes_init(struct processes *ps, struct ev_loop *loop);
+
+/* Where they run from now on; before the first one. @alone: nothing else runs on this node. */
+void processes_open(struct processes *ps, bool alone);
 
 /* The master is gone: end every process. They are forgotten as they are reaped. */
 void processes_abandon(struct processes *ps);

@@ -1,9 +1,10 @@
 /*
  * shell.c - run a command on many nodes and stand for it here
  *
- * All processes are asked for in one message. Our exit status is the largest of theirs; what has
- * none (killed by a signal, lost with its node) counts as 255 and is said. Signals that would end
- * us are passed on, and we end when the processes have.
+ * All processes are asked for in one message. For a single one we are its ghost (ghost.h), and end
+ * as it does. Of several, our exit status is the largest of theirs; what has none (killed by a
+ * signal, lost with its node) counts as 255 and is said. Signals that would end us are passed on to
+ * all, and we end when the processes have.
  */
 #include <errno.h>
 #include <signal.h>
@@ -57,6 +58,11 @@ static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
 		return;
 	}
 	send_signal(s, w->signum);
+}
+
+static void on_ghost_signal(void *owner, int signal)
+{
+	send_signal(owner, signal);
 }
 
 static void on_timeout(struct ev_loop *loop, struct ev_timer *w, int events)
@@ -274,7 +280,10 @@ static int take_exit(void *owner, struct reader *r)
 	re = remote_of(s, x.job);
 	if (!re)
 		return -EPROTO;
-	if (x.signal) {
+	if (x.signal && s->ghost.loop) {
+		s->signal = x.signal;
+		raise_status(s, SHELL_SIGNAL + x.signal); /* should it not end us */
+	} else if (x.signal) {
 		log_err(0, "node %u: ended by signal %u (%s)%s", re->node, x.signal,
 			strsignal(x.signal), x.core ? ", core dumped" : "");
 		raise_status(s, SHELL_ABNORMAL);
@@ -289,6 +298,34 @@ static int take_exit(void *owner, struct reader *r)
 	return 0;
 }
 
+static int take_stopped(void *owner, struct reader *r)
+{
+	struct shell *s = owner;
+	uint32_t job;
+	uint8_t signal;
+	int e = message_stopped_read(r, &job, &signal);
+
+	if (e < 0 || !remote_of(s, job))
+		return -EPROTO;
+	if (s->ghost.loop)
+		ghost_stopped(&s->ghost);
+	return 0;
+}
+
+static int take_continued(void *owner, struct reader *r)
+{
+	struct shell *s = owner;
+	uint32_t job;
+	bool asked;
+	int e = message_continued_read(r, &job, &asked);
+
+	if (e < 0 || !remote_of(s, job))
+		return -EPROTO;
+	if (asked)
+		ghost_answered(&s->ghost);
+	return 0;
+}
+
 /* Every message that the master may send once the command is on its way. */
 static const struct message_take shell_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_STARTED] = { 1, take_started },
@@ -297,6 +334,8 @@ static const struct message_take shell_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
 	[MESSAGE_INPUT_CLOSED] = { 1, take_input_closed },
 	[MESSAGE_EXIT] = { 1, take_exit },
+	[MESSAGE_STOPPED] = { 1, take_stopped },
+	[MESSAGE_CONTINUED] = { 1, take_continued },
 };
 
 static int on_message(struct stream *st, const uint8_t *p, size_t n)
@@ -330,8 +369,14 @@ static const struct stream_calls door_calls = {
 static int send_run(struct shell *s, const struct nodeset *nodes, const struct message_spec *spec)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
-	const uint8_t head[5] = { MESSAGE_RUN }; /* first job: 0 */
-	int r = buffer_append(&b, head, sizeof(head));
+	uint8_t head[9];
+	struct writer w = WRITER(head, sizeof(head));
+	int r;
+
+	writer_u8(&w, MESSAGE_RUN);
+	writer_be32(&w, 0); /* first job */
+	writer_be32(&w, (uint32_t)getpid());
+	r = buffer_append(&b, head, w.len);
 
 	if (r == 0)
 		r = message_nodes_write(&b, nodes->numbers, nodes->n);
@@ -378,7 +423,13 @@ static int prepare(struct shell *s, const struct nodeset *nodes, const struct me
 
 static void watch(struct shell *s)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(passed_on); i++) {
+	if (s->n == 1) {
+		s->ghost.signal = on_ghost_signal;
+		s->ghost.owner = s;
+		if (ghost_open(&s->ghost, s->loop, s->options->socket) < 0)
+			log_warn(0, "signals are not passed on");
+	}
+	for (size_t i = 0; s->n > 1 && i < ARRAY_SIZE(passed_on); i++) {
 		struct sigaction old;
 
 		if (sigaction(passed_on[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
@@ -397,6 +448,7 @@ static void watch(struct shell *s)
 static void shell_deinit(struct shell *s)
 {
 	say_lacking(s);
+	ghost_close(&s->ghost);
 	shell_input_stop(s);
 	stream_deinit(&s->door);
 	for (int i = 0; i < 2; i++)
@@ -438,8 +490,12 @@ int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec
 		output_text(&s.output[0], divider);
 	}
 	watch(&s);
+	if (s.n == 1)
+		ghost_title(&s.ghost, spec->argv, spec->n_argv, nodes->numbers[0]);
 	shell_input_start(&s);
 	ev_run(s.loop, 0);
 	shell_deinit(&s);
+	if (s.signal)
+		ghost_end(&s.ghost, s.signal);
 	return s.status;
 }

@@ -12,6 +12,7 @@
 #include "wire/message.h"
 
 #define SHELL_ABNORMAL	 255	     /* a process ended by a signal, or its node was lost */
+#define SHELL_SIGNAL	 128	     /* and the number of a signal that did not end us */
 #define SHELL_NOT_RUN	 126	     /* a node could not run the command */
 #define SHELL_NOT_FOUND	 127	     /* a node has no such command */
 #define SHELL_NO_NODE	 1	     /* a node was not there to run it */
@@ -24,6 +25,7 @@ struct shell_options {
 	uint32_t line_max;  /* bytes of a line that are waited for */
 	uint32_t timeout_s; /* 0: none */
 	bool no_input;	    /* nothing of our standard input is sent */
+	const char *socket; /* bpmaster's, as @c has opened it */
 };
 
 /* Takes over @c. Return: an exit status, or negative errno (logged). */

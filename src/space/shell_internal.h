@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include "space/ghost.h"
 #include "space/output.h"
 #include "space/shell.h"
 #include "space/stream.h"
@@ -31,6 +32,8 @@ struct shell {
 	int status;
 	int err; /* the connection broke */
 	int interrupts;
+	struct ghost ghost; /* when there is one process: we stand for it */
+	uint8_t signal;	    /* that ended it, or 0 */
 	bool timed_out;
 
 	struct ev_io input;

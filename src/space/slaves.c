@@ -317,6 +317,8 @@ static const struct message_take slave_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_INPUT_CREDIT] = { SLAVE_UP, job_take_input_credit },
 	[MESSAGE_INPUT_CLOSED] = { SLAVE_UP, job_take_input_closed },
 	[MESSAGE_EXIT] = { SLAVE_UP, job_take_exit },
+	[MESSAGE_STOPPED] = { SLAVE_UP, job_take_stopped },
+	[MESSAGE_CONTINUED] = { SLAVE_UP, job_take_continued },
 };
 
 static int on_message(struct stream *st, const uint8_t *p, size_t n)

@@ -28,6 +28,7 @@ static const char *const io_names[3] = { "standard input", "standard output", "s
 struct child {
 	const struct message_spec *spec;
 	const struct message_credentials *who;
+	const struct realm *realm;
 	int io[3]; /* pipe ends, or FD_NONE */
 	int report;
 };
@@ -136,9 +137,13 @@ static _noreturn_ void child_main(const struct child *c)
 {
 	const struct message_spec *s = c->spec;
 	const char *node;
+	int r;
 
 	reset_signals();
 	(void)setsid(); /* cannot fail: a fresh child leads nothing */
+	r = realm_enter(c->realm);
+	if (r < 0)
+		give_up(c, -r, "cannot enter the mounts of the space", "");
 	umask(s->umask);
 	set_limits(s);
 	become(c);
@@ -200,10 +205,10 @@ static void close_all(int fds[], size_t n)
 		fds[i] = fd_close(fds[i]);
 }
 
-int spawn(const struct message_spec *spec, const struct message_credentials *who,
-	  struct spawned *ret)
+int spawn(const struct realm *realm, pid_t number, const struct message_spec *spec,
+	  const struct message_credentials *who, struct spawned *ret)
 {
-	struct child c = { .spec = spec, .who = who };
+	struct child c = { .spec = spec, .who = who, .realm = realm };
 	int ends[4][2]; /* input, output, error, report: read and write end */
 	int ours[4] = { FD_NONE, FD_NONE, FD_NONE, FD_NONE },
 	    theirs[4] = { FD_NONE, FD_NONE, FD_NONE, FD_NONE };
@@ -224,11 +229,11 @@ int spawn(const struct message_spec *spec, const struct message_credentials *who
 		goto out;
 	memcpy(c.io, theirs, sizeof(c.io));
 	c.report = theirs[3];
-	pid = fork();
+	pid = realm_fork(realm, number);
 	if (pid == 0)
 		child_main(&c);
 	if (pid < 0) {
-		r = -errno;
+		r = pid;
 		goto out;
 	}
 	*ret = (struct spawned){ .pid = pid,

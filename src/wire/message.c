@@ -16,11 +16,11 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_WELCOME] = { "welcome", 11, 10 + MESSAGE_NAME_MAX },
 	[MESSAGE_REFUSED] = { "refused", 1, MESSAGE_WORDS_MAX },
 	[MESSAGE_PING] = { "ping", 8, 8 },
-	[MESSAGE_START] = { "start", 16, MESSAGE_BYTES_MAX },
+	[MESSAGE_START] = { "start", 20, MESSAGE_BYTES_MAX },
 	[MESSAGE_POWER] = { "power", 1, 1 },
 	[MESSAGE_OPEN] = { "open", 2, 2 },
 	[MESSAGE_LIST] = { "list", 0, 0 },
-	[MESSAGE_RUN] = { "run", 10, MESSAGE_BYTES_MAX },
+	[MESSAGE_RUN] = { "run", 14, MESSAGE_BYTES_MAX },
 	[MESSAGE_SET] = { "set", 10, 16 + 4 * MESSAGE_NODES_MAX + MESSAGE_ATTRIBUTE_MAX },
 	[MESSAGE_NODE] = { "node", 47, MESSAGE_SMALL_MAX },
 	[MESSAGE_DONE] = { "done", 5, 4 + MESSAGE_WORDS_MAX },
@@ -34,6 +34,9 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_INPUT_CREDIT] = { "input-credit", 8, 8 },
 	[MESSAGE_INPUT_CLOSED] = { "input-closed", 4, 4 },
 	[MESSAGE_EXIT] = { "exit", 39, 39 },
+	[MESSAGE_STOPPED] = { "stopped", 5, 5 },
+	[MESSAGE_CONTINUED] = { "continued", 5, 5 },
+	[MESSAGE_KILL] = { "kill", 5, 5 },
 	[MESSAGE_GROUP] = { "group", 2, MESSAGE_NAME_MAX + 4 * MESSAGE_NODES_MAX },
 	[MESSAGE_ATTRIBUTES] = { "attributes", 0, 0 },
 	[MESSAGE_ATTRIBUTE] = { "attribute", 5, 4 + ATTRIBUTES_TEXT_MAX },
@@ -403,6 +406,42 @@ int message_signal_read(struct reader *r, uint32_t *ret_job, uint32_t *ret_count
 	*ret_job = job;
 	*ret_count = count;
 	*ret_signal = signal;
+	return 0;
+}
+
+void message_stopped_write(struct writer *w, uint32_t job, uint8_t signal)
+{
+	writer_be32(w, job);
+	writer_u8(w, signal);
+}
+
+int message_stopped_read(struct reader *r, uint32_t *ret_job, uint8_t *ret_signal)
+{
+	uint32_t job = reader_be32(r);
+	uint8_t signal = reader_u8(r);
+
+	if (reader_end(r) < 0 || signal < 1 || signal > 64)
+		return -EBADMSG;
+	*ret_job = job;
+	*ret_signal = signal;
+	return 0;
+}
+
+void message_continued_write(struct writer *w, uint32_t job, bool asked)
+{
+	writer_be32(w, job);
+	writer_u8(w, asked);
+}
+
+int message_continued_read(struct reader *r, uint32_t *ret_job, bool *ret_asked)
+{
+	uint32_t job = reader_be32(r);
+	uint8_t asked = reader_u8(r);
+
+	if (reader_end(r) < 0 || asked > 1)
+		return -EBADMSG;
+	*ret_job = job;
+	*ret_asked = asked;
 	return 0;
 }
 

@@ -26,7 +26,7 @@
 #include "base/reader.h"
 #include "base/writer.h"
 
-#define MESSAGE_VERSION	    1
+#define MESSAGE_VERSION	    2
 #define MESSAGE_BYTES_MAX   (2u << 20) /* of any message */
 #define MESSAGE_SPEC_MAX    (1u << 20) /* arguments, environment and the rest of one start */
 #define MESSAGE_DATA_MAX    32768u     /* stream bytes in one message */
@@ -52,12 +52,12 @@ enum message_type {
 	MESSAGE_WELCOME, /* you are node N */
 	MESSAGE_REFUSED, /* you are not: words */
 	MESSAGE_PING,
-	MESSAGE_START, /* job, credentials, spec */
+	MESSAGE_START, /* job, pid of its ghost, credentials, spec */
 	MESSAGE_POWER, /* reboot, halt, power off */
 	/* client to master */
 	MESSAGE_OPEN, /* first: version */
 	MESSAGE_LIST, /* answered by NODE... GROUP... DONE */
-	MESSAGE_RUN,  /* first job, nodes, spec */
+	MESSAGE_RUN,  /* first job, pid of the ghost, nodes, spec */
 	MESSAGE_SET,  /* nodes, what, value; answered by DONE */
 	/* master to client */
 	MESSAGE_NODE,
@@ -83,6 +83,10 @@ enum message_type {
 	MESSAGE_GHOST,	    /* a process, and who stands for it here */
 	MESSAGE_WATCH,	    /* answered by DONE; CHANGED follows whenever something does */
 	MESSAGE_CHANGED,
+	/* ghosts */
+	MESSAGE_STOPPED,   /* from the process: job, signal */
+	MESSAGE_CONTINUED, /* from the process: job, 1 in answer to SIGCONT */
+	MESSAGE_KILL,	   /* client to master: pid of a ghost, signal; answered by DONE */
 	MESSAGE_TYPE_MAX_,
 };
 
@@ -260,6 +264,13 @@ struct message_exit {
 };
 void message_exit_write(struct writer *w, const struct message_exit *m);
 _must_check_ int message_exit_read(struct reader *r, struct message_exit *ret);
+
+/* STOPPED: job and signal. CONTINUED: job, and whether it answers a SIGCONT that was sent. KILL: a
+ * pid and a signal, as STOPPED. */
+void message_stopped_write(struct writer *w, uint32_t job, uint8_t signal);
+_must_check_ int message_stopped_read(struct reader *r, uint32_t *ret_job, uint8_t *ret_signal);
+void message_continued_write(struct writer *w, uint32_t job, bool asked);
+_must_check_ int message_continued_read(struct reader *r, uint32_t *ret_job, bool *ret_asked);
 
 /* Heads of OUTPUT (job, stream 1 or 2) and INPUT (first job, count); the bytes follow: all that is
  * left. */

@@ -65,6 +65,29 @@ static int take_signal(void *owner, struct reader *r)
 	return e;
 }
 
+/* STOPPED and KILL. */
+static int take_stopped(void *owner, struct reader *r)
+{
+	uint32_t job;
+	uint8_t signal;
+	int e = message_stopped_read(r, &job, &signal);
+
+	if (e == 0)
+		message_stopped_write(&w, job, signal);
+	return e;
+}
+
+static int take_continued(void *owner, struct reader *r)
+{
+	uint32_t job;
+	bool asked;
+	int e = message_continued_read(r, &job, &asked);
+
+	if (e == 0)
+		message_continued_write(&w, job, asked);
+	return e;
+}
+
 static int take_output_credit(void *owner, struct reader *r)
 {
 	uint32_t job, bytes;
@@ -106,10 +129,11 @@ static int take_spec(void *owner, struct reader *r)
 static int take_start(void *owner, struct reader *r)
 {
 	static struct message_credentials c;
-	uint32_t job = reader_be32(r);
+	uint32_t job = reader_be32(r), pid = reader_be32(r);
 	int e = message_credentials_read(r, &c);
 
 	(void)job;
+	(void)pid;
 	return e < 0 ? e : take_spec(owner, r);
 }
 
@@ -117,10 +141,11 @@ static int take_run(void *owner, struct reader *r)
 {
 	_cleanup_free_ uint32_t *nodes = NULL;
 	size_t n;
-	uint32_t first = reader_be32(r);
+	uint32_t first = reader_be32(r), pid = reader_be32(r);
 	int e = message_nodes_read(r, &nodes, &n);
 
 	(void)first;
+	(void)pid;
 	return e < 0 ? e : take_spec(owner, r);
 }
 
@@ -154,6 +179,9 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_REFUSED] = { 1, take_words },
 	[MESSAGE_DONE] = { 1, take_done },
 	[MESSAGE_SIGNAL] = { 1, take_signal },
+	[MESSAGE_STOPPED] = { 1, take_stopped },
+	[MESSAGE_CONTINUED] = { 1, take_continued },
+	[MESSAGE_KILL] = { 1, take_stopped },
 	[MESSAGE_OUTPUT_CREDIT] = { 1, take_output_credit },
 	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
 	[MESSAGE_START] = { 1, take_start },

@@ -22,7 +22,7 @@ t_says "eight nodes come up" 0 "8 of 8 nodes up" lab up --name one --light 8
 t_says "with the names and addresses of a lab" 0 "52:54:00:b0:00:07 10.77.0.17" in_lab one bpstat -l
 t_says "status counts them" 0 "8 up" lab status --name one
 t_says "there is no console to connect to, and that is said" 1 "is light and has no console" lab console --name one 3
-t_says "bpslave is each node's process 1" 0 "3: bpslave" in_lab one bpsh -p 0-7 cat /proc/1/comm
+t_says "each has a realm of processes of its own" 0 "3: space-init" in_lab one bpsh -p 0-7 cat /proc/1/comm
 t_says "each has its own host name" 0 "5: n5" in_lab one bpsh -p all hostname
 t_says "its own network" 0 "10.77.0.12/32" in_lab one bpsh 2 ip -4 -br address show dev eth0
 t_says "and its own /run" 0 "MAC=52:54:00:b0:00:06" in_lab one bpsh 6 cat /run/bpboot/boot

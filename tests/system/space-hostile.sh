@@ -106,6 +106,8 @@ replayed cut off a frame that is not authentic
 skipped cut off a frame that is not authentic
 words cut off a malformed message
 job-early cut off a message out of turn or beyond its credit
+job-stopped-early cut off a message out of turn or beyond its credit
+job-continued-unasked cut off a message out of turn or beyond its credit
 job-exit-early cut off a message out of turn or beyond its credit
 job-started-twice cut off a message out of turn or beyond its credit
 job-failed-late cut off a message out of turn or beyond its credit
@@ -147,7 +149,7 @@ import socket, struct, sys, time
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
 def say(b): s.sendall(struct.pack(">I", len(b)) + b)
-say(b"\x0a\x00\x01")
+say(b"\x0a\x00\x02")
 s.recv(100)
 big = b"x" * 100000 + b"\0"
 spec = struct.pack(">HHIB", 0, 0o22, 4096, 0) + b"/\0\0\0\0" + struct.pack(">H", 10) + big * 10 + struct.pack(">H", 0)
@@ -155,7 +157,7 @@ s.settimeout(1.0)
 n = 0
 try:
     for n in range(300):
-        say(b"\x0c" + struct.pack(">IHI", n, 1, int(sys.argv[2])) + spec)
+        say(b"\x0c" + struct.pack(">IIHI", n, 0, 1, int(sys.argv[2])) + spec)
 except socket.timeout:
     print("held back after", n)
     s.settimeout(30)
@@ -179,7 +181,7 @@ python3 - "$BPBOOT_SOCKET" >"$SCRATCH/lists" 2>&1 <<'END'
 import socket, struct, sys
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
-s.sendall(struct.pack(">I", 3) + b"\x0a\x00\x01")
+s.sendall(struct.pack(">I", 3) + b"\x0a\x00\x02")
 s.settimeout(1.0)
 try:
     for i in range(1000): s.sendall((struct.pack(">I", 1) + b"\x0b") * 100)
@@ -262,7 +264,7 @@ END
 while read -r words; do
 	t "bpslave says: $words" grep -q "no connection to bpmaster at 127.0.0.1:$port: $words; trying again" "$SCRATCH/slave3.log"
 done <<'END'
-bpmaster speaks version 99, this bpslave 1
+bpmaster speaks version 99, this bpslave 2
 a message that is not allowed here
 a message of an unknown type
 a message of a wrong size

@@ -68,8 +68,9 @@ for status in {0..255}; do
 	[ $got = $status ] || bad="$bad $status->$got"
 done
 t "every exit status comes back exactly" test -z "$bad"
-says "a signal is said and counts as 255" 255 "node 1: ended by signal 9 (Killed)" "$bin/bpsh" 1 sh -c 'kill -9 $$'
-says "an abort is said" 255 "ended by signal 6 (Aborted)" "$bin/bpsh" 1 sh -c 'ulimit -c 0; kill -6 $$'
+says "of several nodes a signal is said and counts as 255" 255 "node 1: ended by signal 9 (Killed)" "$bin/bpsh" 0,1 sh -c 'kill -9 $$'
+says "a single process's signal ends bpsh, too" 137 "" "$bin/bpsh" 1 sh -c 'kill -9 $$'
+says "and so does its abort" 134 "" "$bin/bpsh" 1 sh -c 'ulimit -c 0; kill -6 $$'
 says "the largest status counts" 5 "" "$bin/bpsh" 0-2 sh -c 'exit ${BPX:-5}'
 says "a command that is missing counts as 127" 127 "node 0: cannot run 'no-such-command': No such file" \
 	"$bin/bpsh" 0 no-such-command
@@ -158,20 +159,22 @@ wait_for 10 grep -q ready "$SCRATCH/int"
 kill -INT $pid
 wait $pid
 t "an interrupt is passed on and the status is the process's" test $? = 7
-"$bin/bpsh" 0 sh -c 'echo $$; exec sleep 300' </dev/null >"$SCRATCH/kill" 2>&1 &
+# Processes of node 0, with what is on their command lines.
+on_node() { pgrep -P "${slave[0]}" -f "$1"; }
+none_on_node() { ! on_node "$1"; }
+"$bin/bpsh" 0 sh -c 'echo $$; exec sleep 301.25' </dev/null >"$SCRATCH/kill" 2>&1 &
 pid=$!
-wait_for 10 test -s "$SCRATCH/kill"
-remote=$(cat "$SCRATCH/kill")
+wait_for 10 on_node "sleep 301.25"
 kill -KILL $pid
 wait $pid 2>/dev/null
-t "when bpsh is killed its process goes too" wait_for 10 bash -c "! kill -0 $remote"
-"$bin/bpsh" 0 sh -c 'sleep 300 & sleep 300 & echo $$; wait' </dev/null >"$SCRATCH/group" 2>&1 &
+t "when bpsh is killed its process goes too" wait_for 10 none_on_node "sleep 301.25"
+"$bin/bpsh" 0 sh -c 'sleep 302.25 & sleep 302.25 & echo $$; wait' </dev/null >"$SCRATCH/group" 2>&1 &
 pid=$!
 wait_for 10 test -s "$SCRATCH/group"
-group=$(cat "$SCRATCH/group")
+group=$(ps -o pgid= -p "$(on_node "sleep 302.25" | head -n 1)")
 kill -KILL $pid
 wait $pid 2>/dev/null
-t "and its whole process group" wait_for 10 bash -c "! pgrep -g $group"
+t "and its whole process group" wait_for 10 bash -c "! pgrep -g ${group:-1}"
 
 # A slow reader: memory of all three stays bounded.
 mkfifo "$SCRATCH/slow"
@@ -276,7 +279,7 @@ kill -CONT "${slave[1]}"
 t "and comes back when it does not" wait_for 20 state_is 1 up
 
 # The master goes and comes back.
-"$bin/bpsh" 0 sh -c 'echo $$; sleep 300' </dev/null >"$SCRATCH/orphan" 2>&1 &
+"$bin/bpsh" 0 sh -c 'echo $$; exec sleep 303.25' </dev/null >"$SCRATCH/orphan" 2>&1 &
 pid=$!
 wait_for 10 test -s "$SCRATCH/orphan"
 kill -KILL $master
@@ -284,7 +287,7 @@ wait $master 2>/dev/null
 wait $pid
 t "bpsh ends with its master" test $? = 255
 t "and says so" grep -q "lost bpmaster" "$SCRATCH/orphan"
-t "the process ends on the node" wait_for 10 bash -c "! kill -0 $(head -n 1 "$SCRATCH/orphan")"
+t "the process ends on the node" wait_for 10 none_on_node "sleep 303.25"
 says "a dead master's socket is told from a live one" 1 "bpmaster is not running: nobody listens" "$bin/bpsh" 0 true
 start_master --unknown accept
 for n in 0 1 2; do t "node $n connects again" wait_for 20 state_is $n up; done
@@ -335,7 +338,7 @@ if unshare --pid --fork --mount --uts --mount-proc true 2>/dev/null; then
 	t "as init it does not end for want of a key" wait_for 10 grep -q "cannot read the master's public key" "$SCRATCH/init.log"
 	cp "$SCRATCH/keys/master.pub" "$SCRATCH/keys/late.pub"
 	t "and goes on when there is one" wait_for 20 state_is 1 up
-	says "programs run under it" 0 "bpslave" "$bin/bpsh" 1 ps -o comm= -p 1
+	says "programs run under it, in a realm of their own" 0 "space-init" "$bin/bpsh" 1 ps -o comm= -p 1
 	bpsh 1 sh -c '(setsid sleep 0.1 &) ; exit 0'
 	t "it reaps orphans" wait_for 5 bash -c "! '$bin/bpsh' 1 ps -eo stat= </dev/null | grep -q Z"
 	"$bin/bpsh" 1 sleep 300 </dev/null >"$SCRATCH/down" 2>&1 &

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -226,6 +227,12 @@ static void say_job(enum message_type type, uint32_t job)
 	case MESSAGE_EXIT:
 		message_exit_write(w, &x);
 		break;
+	case MESSAGE_STOPPED:
+		message_stopped_write(w, job, SIGSTOP);
+		break;
+	case MESSAGE_CONTINUED:
+		message_continued_write(w, job, true);
+		break;
 	case MESSAGE_FAILED:
 		message_failed_write(w, &f);
 		break;
@@ -346,9 +353,13 @@ static bool job_mode(const char *mode)
 		say_output(peer.job, 1);
 	else if (!strcmp(mode, "job-exit-early"))
 		say_job(MESSAGE_EXIT, peer.job);
+	else if (!strcmp(mode, "job-stopped-early"))
+		say_job(MESSAGE_STOPPED, peer.job);
 	else {
 		say_job(MESSAGE_STARTED, peer.job);
-		if (!strcmp(mode, "job-started-twice"))
+		if (!strcmp(mode, "job-continued-unasked"))
+			say_job(MESSAGE_CONTINUED, peer.job);
+		else if (!strcmp(mode, "job-started-twice"))
 			say_job(MESSAGE_STARTED, peer.job);
 		else if (!strcmp(mode, "job-failed-late"))
 			say_job(MESSAGE_FAILED, peer.job);
@@ -464,6 +475,7 @@ static void say_start(uint32_t job, size_t cut)
 
 	writer_u8(&w, MESSAGE_START);
 	writer_be32(&w, job);
+	writer_be32(&w, 0); /* no ghost */
 	message_credentials_write(&w, &who);
 	if (buffer_append(&b, head, w.len) < 0 || message_spec_write(&b, &s) < 0)
 		die("start");
@@ -506,7 +518,7 @@ static bool master_mode(const char *mode)
 	else if (!strcmp(mode, "start-garbage"))
 		say_type(MESSAGE_START, 1u << 20);
 	else if (!strcmp(mode, "groups"))
-		(void)say("\x08\0\0\0\1\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0\0\0\0\0", 23);
+		(void)say("\x08\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0\0\0\0\0\0\0", 27);
 	else if (!strcmp(mode, "forged")) {
 		n = seal(m.bytes, m.w.len, frame);
 		frame[n - 1] ^= 1;

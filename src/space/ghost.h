@@ -1,0 +1,45 @@
+/*
+ * ghost.h - a local process that stands for one on a node
+ *
+ * It looks like the remote one in ps, takes every signal for it, stops and goes on with it, and
+ * ends as it ends.
+ */
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/lang.h"
+
+struct ghost {
+	struct ev_loop *loop; /* NULL: not a ghost */
+	struct ev_io signals;
+	struct ev_timer later; /* the watcher starts when the process lasts */
+	int signal_fds[2];
+	int watcher_fd; /* readable once the watcher sees us */
+	pid_t watcher;
+	const char *door; /* path of bpmaster's socket; borrowed */
+	char *title;	  /* what ps shows: our own argument vector */
+	size_t title_bytes;
+	unsigned continued; /* SIGCONTs that the node has not answered yet */
+	/* A signal for the remote process. */
+	void (*signal)(void *owner, int signal);
+	void *owner;
+};
+
+/* Take every signal from now on, except those that are ignored. Return: 0 or negative errno. */
+_must_check_ int ghost_open(struct ghost *g, struct ev_loop *loop, const char *door);
+void ghost_close(struct ghost *g);
+
+/* Show in ps and top as @argv on @node. The strings of our own argument vector are gone then, from
+ * argv[0] up to the end of argv[@n - 1], which is the last of them. */
+void ghost_title(struct ghost *g, char *const *argv, size_t n, uint32_t node);
+
+/* The remote process has stopped: so do we. And: its node answers a SIGCONT. */
+void ghost_stopped(struct ghost *g);
+void ghost_answered(struct ghost *g);
+
+/* End by @signal; returns when that does not end us. */
+void ghost_end(struct ghost *g, int signal);

@@ -1,0 +1,183 @@
+#!/bin/bash
+# ghosts.sh - a local process that stands for a remote one: its name, its number, signals, stops, ends, both ways
+#
+# The nodes are light ones, and bpmaster is the lab's: another PID namespace than the ghosts'.
+# fast
+. tests/system/lib.sh
+
+bin=$(cd "$BUILD/src/cli" && pwd)
+export XDG_RUNTIME_DIR=$SCRATCH
+pids=()
+finish() {
+	local p
+	for p in "${pids[@]}"; do kill -KILL "$p" 2>/dev/null; done
+	"$bin/bpboot" lab down --name ghosts >/dev/null 2>&1
+}
+trap finish EXIT
+"$bin/bpboot" lab up --name ghosts --light 3 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
+BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-ghosts/master.sock)
+export BPBOOT_SOCKET
+
+# ghost NODE COMMAND...: start it; its pid is $pid. Its process runs once the node says so.
+ghost() {
+	"$bin/bpsh" "$@" </dev/null >"$SCRATCH/out" 2>"$SCRATCH/err" &
+	pid=$!
+	node=$1
+	pids+=($pid)
+	wait_for 20 watched
+}
+state() { # of a process here
+	awk '$1 == "State:" { print $2 }' "/proc/$1/status" 2>/dev/null
+}
+remote() { # of the process of the ghost's number there
+	"$bin/bpsh" "$node" awk '$1 == "State:" { print $2 }' "/proc/$pid/status" </dev/null 2>/dev/null
+}
+is() { [ "$("$1" "$pid")" = "$2" ]; }
+both() { is state "$1" && is remote "$2"; }
+stopped() { case $(state "$pid") in [tT]) [ "$(remote)" = T ] ;; *) false ;; esac; }
+runs() { is state S && [ "$(remote)" = S ]; }
+no_remote() { ! "$bin/bpsh" "$node" test -e "/proc/$pid" </dev/null; }
+watched() { [ "$(awk '$1 == "TracerPid:" { print $2 }' "/proc/$pid/status")" != 0 ] && [ -n "$(remote)" ]; }
+ended() { # NAME STATUS: of the ghost, as a shell has it; not in a subshell, which has no children
+	local got
+	wait "$pid" 2>/dev/null
+	got=$?
+	if [ $got = "$2" ]; then ok "$1"; else not_ok "$1" "status $got, expected $2: $(cat "$SCRATCH/err")"; fi
+}
+
+ghost 1 sh -c 'sleep 300; true' "a b" c
+t_says "ps shows name, arguments and node" 0 "sh -c sleep 300; true a b c [n1]" ps -o args= -p $pid
+kill -KILL $pid
+wait $pid 2>/dev/null
+
+ghost 1 sleep 300
+t_says "a process of that name is found" 0 "$pid" pgrep -x sleep
+t "nobody else shows its arguments" test "$(pgrep -f 'sleep 300 \[n1\]' | tr '\n' ' ')" = "$pid "
+t "it is the caller's child" test "$(ps -o ppid= -p $pid | tr -d ' ')" = $$
+t_says "the remote process has its number" 0 "sleep" "$bin/bpsh" 1 cat /proc/$pid/comm
+t_says "on its node only" 1 "" "$bin/bpsh" 2 test -e /proc/$pid
+t_says "a node shows the processes of the space and no other" 0 "1 space-init" "$bin/bpsh" 2 sh -c \
+	'for p in /proc/[0-9]*; do echo ${p#/proc/} $(cat $p/comm); done'
+
+kill -STOP $pid
+t "SIGSTOP stops both" wait_for 10 stopped
+jobs -s >"$SCRATCH/jobs" # bash asks wait() for it
+kill -CONT $pid
+t "SIGCONT lets both go on" wait_for 10 runs
+kill -TSTP $pid
+t "SIGTSTP stops both" wait_for 10 stopped
+kill -CONT $pid
+t "and they go on" wait_for 10 runs
+"$bin/bpsh" 1 kill -STOP $pid </dev/null
+t "a stop on the node stops the ghost" wait_for 10 stopped
+kill -CONT $pid
+t "and the ghost's SIGCONT goes there" wait_for 10 runs
+for i in 1 2 3 4 5 6 7 8; do kill -STOP $pid; kill -CONT $pid; done
+t "many stops in a row end as the last one says" wait_for 10 runs
+kill -TERM $pid
+ended "SIGTERM ends both" 143
+t "the remote one is gone" wait_for 10 no_remote
+
+bad=
+for signal in 1 2 3 6 10 12 14 15 16 24 34 64; do # jobs of scripts ignore 2 and 3, unless they are told
+	env --default-signal=INT,QUIT "$bin/bpsh" 0 sleep 300 </dev/null >"$SCRATCH/out" 2>&1 &
+	pid=$! node=0
+	pids+=($pid)
+	wait_for 20 watched
+	kill -$signal $pid
+	wait $pid 2>/dev/null
+	got=$?
+	[ $got = $((128 + signal)) ] || bad="$bad $signal:$got"
+done
+if [ -z "$bad" ]; then ok "each signal ends both as it ends one"; else not_ok "each signal ends both as it ends one" "$bad"; fi
+
+ghost 0 sh -c 'trap "echo usr1" USR1; trap "echo win" WINCH; trap "echo term; exit 5" TERM; echo ready; while :; do sleep 0.05; done'
+wait_for 10 grep -q ready "$SCRATCH/out"
+kill -USR1 $pid
+t "a signal that the process takes does not end it" wait_for 10 grep -q usr1 "$SCRATCH/out"
+kill -WINCH $pid
+t "nor one that would be ignored" wait_for 10 grep -q win "$SCRATCH/out"
+kill -TERM $pid
+ended "its exit status is the ghost's" 5
+
+ghost 2 sleep 300
+kill -KILL $pid
+ended "SIGKILL of the ghost" 137
+t "ends the remote process" wait_for 10 no_remote
+ghost 2 sleep 300
+"$bin/bpsh" 2 kill -KILL $pid </dev/null
+ended "SIGKILL of the remote process ends the ghost" 137
+ghost 2 sleep 300
+kill -STOP $pid
+wait_for 10 stopped
+kill -KILL $pid
+ended "a stopped ghost can be killed" 137
+t "and its process, too" wait_for 10 no_remote
+
+ghost 2 sleep 300
+"$bin/bpctl" -S 2 -P
+ended "a ghost whose node goes ends with a status of its own" 255
+t_says "and says why" 0 "node 2: node lost" cat "$SCRATCH/err"
+
+# A pipeline across nodes; the reader's end reaches the writer.
+t "a pipeline across nodes" test "$("$bin/bpsh" 0 seq 5 </dev/null | "$bin/bpsh" 1 sort -r | head -n 1)" = 5
+writer_ends() { "$bin/bpsh" 0 yes </dev/null | head -n 1 >/dev/null; [ "${PIPESTATUS[0]}" = 141 ]; }
+t "who writes into a closed pipe ends by SIGPIPE" writer_ends
+
+# Job control in a shell on a terminal.
+if command -v python3 >/dev/null; then
+	cat >"$SCRATCH/shell.py" <<'END'
+import os, pty, re, select, sys, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ["PS1"] = "ask> "
+    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+heard = b""
+def hear(pattern, seconds=20):
+    global heard
+    end = time.time() + seconds
+    while not re.search(pattern, heard):
+        if time.time() > end:
+            print("waited for", pattern, "in", heard[-600:]); sys.exit(1)
+        if select.select([fd], [], [], 0.1)[0]:
+            heard += os.read(fd, 4096)
+    heard = heard[re.search(pattern, heard).end():]
+def say(text): os.write(fd, text)
+bpsh = sys.argv[1].encode()
+hear(rb"ask> ")
+say(bpsh + b" 0 sh -c 'echo be''gun; while read x; do echo got $x; done'\n")
+hear(rb"begun"); say(b"one\n"); hear(rb"got one")
+time.sleep(0.3); say(b"\x1a"); hear(rb"Stopped"); hear(rb"ask> ")
+say(b"bg\n"); hear(rb"&"); say(b"\n"); hear(rb"ask> ")
+say(b"fg\n"); time.sleep(0.2); say(b"two\n"); hear(rb"got two")
+say(b"\x03"); hear(rb"ask> "); say(b"echo status $?\n"); hear(rb"status 130")
+say(b"exit\n")
+END
+	t "a shell's ^Z, bg, fg and ^C" timeout 90 python3 "$SCRATCH/shell.py" "$bin/bpsh"
+else
+	echo "skip a shell's ^Z, bg, fg and ^C - no python3"
+fi
+
+# A start that asks for the number of another, and what the door takes.
+python3 - "$BPBOOT_SOCKET" >"$SCRATCH/door" 2>&1 <<'END'
+import socket, struct, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+def say(b): s.sendall(struct.pack(">I", len(b)) + b)
+def hear():
+    n = struct.unpack(">I", s.recv(4, socket.MSG_WAITALL))[0]
+    return s.recv(n, socket.MSG_WAITALL)
+say(b"\x0a\x00\x02"); hear()
+say(b"\x23" + struct.pack(">IB", 77777, 9)); print(hear()[5:-1].decode())
+say(b"\x23" + struct.pack(">IB", 0, 9)); print(hear()[5:-1].decode())
+for i in range(2):  # process 1 of the realm, and a number that no kernel has
+    spec = struct.pack(">HHIB", 0, 0o22, 4096, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"true\0" + struct.pack(">H", 0)
+    say(b"\x0c" + struct.pack(">IIHI", i, (1, 0xffffffff)[i], 1, 0) + spec)
+    while True:
+        m = hear()
+        if m[0] in (21, 25):
+            print("ended", m[0], m[5]); break
+END
+t_says "a signal for nobody's ghost is refused" 0 "77777 is nobody's ghost" cat "$SCRATCH/door"
+t "a number that cannot be had is no reason not to run" test "$(grep -c 'ended 25 0' "$SCRATCH/door")" = 2
+done_testing
