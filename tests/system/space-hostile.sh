@@ -275,7 +275,7 @@ a message out of turn or beyond its credit
 the other side closed the connection
 END
 t "bpslave is unharmed" kill -0 $slave_pid
-t "and has kept no process" wait_for 5 bash -c "! pgrep -P $slave_pid"
+t "and has kept no process" wait_for 5 bash -c "! pgrep -P $slave_pid -x sleep"
 t "its memory is small: $(rss $slave_pid) KiB" test "$(rss $slave_pid)" -lt "${RSS_MAX:-12000}"
 t "its log is short" test "$(wc -l <"$SCRATCH/slave3.log")" -lt 80
 done_testing
