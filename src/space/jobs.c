@@ -442,15 +442,11 @@ int job_take_stopped(void *slave, struct reader *r)
 	uint8_t signal;
 	int e = message_stopped_read(r, &id, &signal);
 
-	if (e < 0)
-		return e;
-	j = job_by_id(slave, id);
+	j = e < 0 ? NULL : job_by_id(slave, id);
 	if (!j)
-		return 0;
-	if (!j->started)
-		return -EPROTO;
-	if (j->stopped)
-		return 0;
+		return e;
+	if (!j->started || j->stopped)
+		return j->started ? 0 : -EPROTO;
 	j->stopped = true;
 	message_stopped_write(message_begin(&msg, MESSAGE_STOPPED), j->number, signal);
 	to_client(j, &msg);
@@ -465,11 +461,9 @@ int job_take_continued(void *slave, struct reader *r)
 	bool asked;
 	int e = message_continued_read(r, &id, &asked);
 
-	if (e < 0)
-		return e;
-	j = job_by_id(slave, id);
+	j = e < 0 ? NULL : job_by_id(slave, id);
 	if (!j)
-		return 0;
+		return e;
 	if (!j->started || (asked && j->continued == 0))
 		return -EPROTO;
 	j->continued -= asked;
