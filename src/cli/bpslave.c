@@ -37,6 +37,10 @@ static void defaults(void *options)
 	o->lease = HANDOVER_LEASE;
 }
 
+static const struct command cmd_bpslave;
+
+/* Process 1 is passed the kernel's own words: iPXE on UEFI begins the command line with "vmlinuz".
+ */
 static int run(void *options, int argc, char **argv)
 {
 	const struct options *o = options;
@@ -50,6 +54,8 @@ static int run(void *options, int argc, char **argv)
 		.first = getpid() == 1,
 	};
 
+	if (argc > 0 && !c.first)
+		return command_usage(&cmd_bpslave, "");
 	return node_run(&c);
 }
 
@@ -77,6 +83,7 @@ static const struct command cmd_bpslave = {
 	.options_size = sizeof(struct options),
 	.defaults = defaults,
 	.run = run,
+	.args_max = -1,
 };
 
 int main(int argc, char **argv)

@@ -20,7 +20,12 @@
 #include "cli/commands.h"
 #include "cli/where.h"
 #include "lab/lab.h"
+#include "lab/parts.h"
 #include "lab/light.h"
+
+/* OVMF leaves GRUB too little of 256 MB. */
+#define MEMORY_BYTES	  (256ull << 20)
+#define MEMORY_UEFI_BYTES (384ull << 20)
 
 enum {
 	STATUS_INTERRUPTED = 130, /* as a shell says it */
@@ -28,7 +33,8 @@ enum {
 
 struct lab_options {
 	uint64_t nodes, light, memory, timeout, until_pid;
-	const char *name, *boot, *keys, *image, *append, *nic, *firmware, *accel;
+	const char *name, *boot, *keys, *image, *append, *accel;
+	struct parts_names parts;
 };
 
 static volatile int interrupted;
@@ -137,7 +143,6 @@ static int up_light(const struct lab_options *o, pid_t until)
 /* The lab ends with process @until; with 0 it runs until it is taken down. */
 static int up(const struct lab_options *o, pid_t until)
 {
-	static const char *const firmwares[] = { "pxe", "direct", NULL };
 	static const char *const accels[] = { "auto", "kvm", "tcg", NULL };
 	_cleanup_free_ char *bpmaster = find_own("bpmaster"), *boot = realpath(o->boot, NULL),
 			    *keys = realpath(o->keys, NULL);
@@ -152,8 +157,6 @@ static int up(const struct lab_options *o, pid_t until)
 			.keys = keys,
 			.image = o->image,
 			.append = o->append,
-			.nic = o->nic,
-			.direct = !strcmp(o->firmware, "direct"),
 			.bpmaster = bpmaster,
 			.until_fd = FD_NONE,
 		},
@@ -162,12 +165,16 @@ static int up(const struct lab_options *o, pid_t until)
 
 	if (o->light)
 		return up_light(o, until);
-	r = check_choice("firmware", o->firmware, firmwares);
-
+	r = parts_choose(&o->parts, &u.site);
+	if (!u.site.memory_bytes)
+		u.site.memory_bytes =
+			u.site.firmware == SITE_UEFI ? MEMORY_UEFI_BYTES : MEMORY_BYTES;
 	if (r == 0)
 		r = check_choice("accel", o->accel, accels);
 	if (r < 0)
 		return COMMAND_USAGE;
+	if (parts_check(&u.site) < 0)
+		return COMMAND_FAILED;
 	if (!boot)
 		return log_err(0,
 			       "no boot directory '%s': 'bpboot initrd' and 'bpboot image' make "
@@ -343,13 +350,11 @@ static void lab_defaults(void *options)
 
 	o->name = PLACE_NAME_USUAL;
 	o->nodes = 2;
-	o->memory = 256ull << 20;
 	o->boot = where_boot_dir();
 	o->keys = where_key_dir();
 	o->image = "compute";
 	o->append = "";
-	o->nic = "virtio-net-pci";
-	o->firmware = "pxe";
+	o->parts = (struct parts_names){ "dnsmasq", "dnsmasq", "ipxe", "bios", "virtio" };
 	o->accel = "auto";
 }
 
@@ -359,8 +364,8 @@ static const struct option_row lab_options[] = {
 	{ "light", 0, OPTION_U64, "N",
 	  "in place of machines, N nodes that are namespaces with a bpslave", AT(light), 1,
 	  LIGHT_NODES_MAX },
-	{ "memory", 'm', OPTION_SIZE, "SIZE", "memory of each node (256M)", AT(memory),
-	  SITE_MEMORY_MIN, SITE_MEMORY_MAX },
+	{ "memory", 'm', OPTION_SIZE, "SIZE", "memory of each node (256M; 384M with uefi)",
+	  AT(memory), SITE_MEMORY_MIN, SITE_MEMORY_MAX },
 	{ "boot", 'b', OPTION_STRING, "DIR", "boot directory (/srv/bpboot; BPBOOT_DIR overrides)",
 	  AT(boot) },
 	{ "keys", 'k', OPTION_STRING, "DIR",
@@ -370,10 +375,13 @@ static const struct option_row lab_options[] = {
 	  AT(append) },
 	{ "name", 'N', OPTION_STRING, "NAME",
 	  "name of the lab; labs of other names run beside it (lab)", AT(name) },
+	{ "dhcp", 0, OPTION_STRING, "SERVER", "dnsmasq, isc or kea (dnsmasq)", AT(parts.dhcp) },
+	{ "tftp", 0, OPTION_STRING, "SERVER", "dnsmasq, hpa or atftpd (dnsmasq)", AT(parts.tftp) },
+	{ "loader", 0, OPTION_STRING, "LOADER", "ipxe, pxelinux or grub (ipxe)", AT(parts.loader) },
 	{ "firmware", 0, OPTION_STRING, "KIND",
-	  "pxe, or direct: QEMU loads kernel and initrd itself (pxe)", AT(firmware) },
-	{ "nic", 0, OPTION_STRING, "MODEL", "QEMU's model of network card (virtio-net-pci)",
-	  AT(nic) },
+	  "bios, uefi, or direct: QEMU loads kernel and initrd itself (bios)", AT(parts.firmware) },
+	{ "nic", 0, OPTION_STRING, "MODEL",
+	  "e1000, e1000e, virtio, rtl8139, vmxnet3, or another of QEMU's (virtio)", AT(parts.nic) },
 	{ "accel", 0, OPTION_STRING, "KIND",
 	  "auto, kvm or tcg; auto boots a probe to find out (auto)", AT(accel) },
 	{ "timeout", 't', OPTION_U64, "SECONDS", "how long up waits (120, and 30 a machine)",

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "lab/hub.h"
+#include "lab/parts.h"
 #include "lab/qemu.h"
 #include "serve/ipxe.h"
 
@@ -108,7 +109,11 @@ static int make_args(struct args *a, const struct site *s, const struct cluster 
 	add(a, "socket,id=net0,fd=%d", cable);
 	add(a, "-device");
 	add(a, "%s,netdev=net0,mac=%s%s", s->nic, mac_format(&m, mac),
-	    s->direct ? ",romfile=" : "");
+	    s->firmware == SITE_DIRECT ? ",romfile=" : "");
+	if (s->firmware == SITE_UEFI) {
+		add(a, "-bios");
+		add(a, PARTS_OVMF);
+	}
 	add(a, "-chardev");
 	add(a,
 	    "socket,id=con,path=%s/consoles/%zu.sock,server=on,wait=off,logfile=%s/consoles/"
@@ -121,7 +126,7 @@ static int make_args(struct args *a, const struct site *s, const struct cluster 
 	add(a, "unix:%s/consoles/%zu.qmp,server=on,wait=off", p->path, number);
 	add(a, "-boot");
 	add(a, "order=n,strict=on,reboot-timeout=5000");
-	return s->direct ? add_direct(a, c, &m) : 0;
+	return s->firmware == SITE_DIRECT ? add_direct(a, c, &m) : 0;
 }
 
 int qemu_start(const struct site *s, const struct cluster *c, const struct place *p, size_t number,

@@ -1,12 +1,9 @@
 /*
- * site.c - what a lab is made of, and the files that say it to dnsmasq, bpmaster and the firmware
+ * site.c - what a lab is made of, and the files that say it to its servers and the firmware
  *
  * The lab is a site like any other: a cluster file and a node table are written, read back by the
- * parsers that real sites use, and turned into dnsmasq's configuration and boot.ipxe by the code
- * that `bpboot config` runs. The TFTP root is a directory of links into the boot directory, so that
- * boot.ipxe can be the lab's own while an image that is published anew is seen at the next boot.
- * dnsmasq's log is the lab's view of the firmware; its --no-daemon keeps it in the foreground and
- * as the user that it is.
+ * parsers that real sites use, and turned into the configuration of servers and loaders by the code
+ * that `bpboot config` runs. dnsmasq's log is the lab's view of the firmware.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -19,10 +16,14 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "lab/boot_files.h"
 #include "lab/hub.h"
 #include "lab/site.h"
 #include "serve/dnsmasq.h"
 #include "serve/ipxe.h"
+#include "serve/isc_dhcpd.h"
+#include "serve/kea.h"
+#include "serve/loaders.h"
 #include "serve/nodes.h"
 
 /* iPXE waits 16 s for an IPv6 router before it goes on with IPv4; one that answers, and routes
@@ -63,8 +64,9 @@ static int write_cluster(const struct site *s, const struct place *p)
 			      "[cluster]\nname=%s\ninterface=" HUB_INTERFACE
 			      "\nnetwork=10.77.0.0/24\n"
 			      "address=10.77.0.1\nboot=%s/boot\nimage=%s\nnodes=nodes\n"
-			      "cmdline=console=ttyS0,115200 loglevel=3%s\n",
-			      p->name, p->path, s->image, s->kvm ? "" : NO_TIMER_CHECK);
+			      "loader=%s\ncmdline=console=ttyS0,115200 loglevel=3%s\n",
+			      p->name, p->path, s->image, cluster_loader_name(s->loader),
+			      s->kvm ? "" : NO_TIMER_CHECK);
 
 	if (r == 0 && s->append[0])
 		r = buffer_printf(&text, "\t%s\n", s->append);
@@ -88,36 +90,6 @@ static int make_dirs(const struct place *p)
 	return 0;
 }
 
-static int link_file(const struct place *p, const char *boot, const char *name)
-{
-	_cleanup_free_ char *target = NULL;
-	char at[256];
-	int r = path_join(boot, name, &target);
-
-	snprintf(at, sizeof(at), "boot/%s", name);
-	if (r == 0 && symlinkat(target, p->dir, at) < 0)
-		r = -errno;
-	return r < 0 ? log_err(r, "cannot link '%s/%s'", p->path, at) : 0;
-}
-
-/* Links to all that a node of this cluster may ask for, there already or not. */
-static int link_boot(const struct site *s, const struct place *p, const struct cluster *c)
-{
-	char *boot = realpath(s->boot, NULL), index[CLUSTER_NAME_MAX + 16],
-	     signature[CLUSTER_NAME_MAX + 16];
-	const char *const names[] = { c->kernel, c->initrd, "parts", index, signature };
-	int r = 0;
-
-	if (!boot)
-		return log_err(-errno, "cannot find the boot directory '%s'", s->boot);
-	snprintf(index, sizeof(index), "%s.index", c->image);
-	snprintf(signature, sizeof(signature), "%s.index.minisig", c->image);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(names); i++)
-		r = link_file(p, boot, names[i]);
-	free(boot);
-	return r;
-}
-
 /* What a person would find out from a console else, node by node. */
 static int check_boot(const struct site *s, const struct cluster *c)
 {
@@ -137,10 +109,68 @@ static int check_boot(const struct site *s, const struct cluster *c)
 	return 0;
 }
 
+/* dnsmasq runs in every lab: as what is asked of it, and as the router. */
+static int write_dnsmasq(const struct site *s, const struct place *p, const struct cluster *c,
+			 const struct nodes *t)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(DNSMASQ_BYTES_MAX);
+	bool dhcp = s->dhcp == SITE_DHCP_DNSMASQ, tftp = s->tftp == SITE_TFTP_DNSMASQ;
+	int r;
+
+	if (dhcp || tftp)
+		r = dnsmasq_format(c, t,
+				   !dhcp  ? DNSMASQ_TFTP
+				   : tftp ? DNSMASQ_WHOLE
+					  : DNSMASQ_DHCP,
+				   &text);
+	else
+		r = buffer_printf(&text,
+				  "# nothing but the lab's router\nport=0\ninterface=%s\n"
+				  "except-interface=lo\nbind-interfaces\n",
+				  c->interface);
+	if (r == 0 && hub_has_ipv6())
+		r = buffer_printf(&text, "%s", router_lines);
+	return r < 0 ? r : write_text(p, "dnsmasq.conf", &text);
+}
+
+static int write_dhcp(const struct site *s, const struct place *p, const struct cluster *c,
+		      const struct nodes *t)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(DNSMASQ_BYTES_MAX);
+	char leases[PLACE_PATH_MAX + 32];
+	int r;
+
+	if (s->dhcp == SITE_DHCP_ISC) {
+		static const struct buffer none;
+
+		r = isc_dhcpd_format(c, t, &text);
+		r = r < 0 ? r : write_text(p, "dhcpd.conf", &text);
+		return r < 0 ? r : write_text(p, "state/dhcpd.leases", &none);
+	}
+	if (s->dhcp != SITE_DHCP_KEA)
+		return 0;
+	snprintf(leases, sizeof(leases), "%s/state/kea.leases", p->path);
+	r = kea_format(c, t, KEA_2_2, leases, &text);
+	return r < 0 ? r : write_text(p, "kea.conf", &text);
+}
+
+static void tell_nothing(const char *path, const char *words)
+{
+}
+
+/* boot.ipxe, and what the loader needs beside. */
+static int write_loader(const struct place *p, const struct cluster *c, const struct nodes *t)
+{
+	static const struct loader_dirs dirs = LOADER_DIRS;
+	_cleanup_buffer_ struct buffer script = BUFFER(IPXE_BYTES_MAX);
+	int r = ipxe_format(c, t, false, &script);
+
+	r = r < 0 ? r : write_text(p, "boot/" DNSMASQ_SCRIPT, &script);
+	return r < 0 ? r : loaders_install(c, &dirs, c->boot, tell_nothing);
+}
+
 int site_write(const struct site *s, const struct place *p, struct cluster *ret)
 {
-	_cleanup_buffer_ struct buffer dnsmasq = BUFFER(DNSMASQ_BYTES_MAX),
-				       script = BUFFER(IPXE_BYTES_MAX);
 	_cleanup_cluster_ struct cluster c = { 0 };
 	_cleanup_nodes_ struct nodes t = { 0 };
 	char file[PLACE_PATH_MAX + 16];
@@ -158,17 +188,13 @@ int site_write(const struct site *s, const struct place *p, struct cluster *ret)
 	if (r == 0)
 		r = check_boot(s, &c);
 	if (r == 0)
-		r = link_boot(s, p, &c);
+		r = boot_files(s, p, &c);
 	if (r == 0)
-		r = dnsmasq_format(&c, &t, DNSMASQ_WHOLE, &dnsmasq);
-	if (r == 0 && hub_has_ipv6())
-		r = buffer_printf(&dnsmasq, "%s", router_lines);
+		r = write_dnsmasq(s, p, &c, &t);
 	if (r == 0)
-		r = write_text(p, "dnsmasq.conf", &dnsmasq);
-	if (r == 0)
-		r = ipxe_format(&c, &t, false, &script);
-	if (r == 0)
-		r = write_text(p, "boot/" DNSMASQ_SCRIPT, &script);
+		r = write_dhcp(s, p, &c, &t);
+	if (r == 0 && s->firmware != SITE_DIRECT)
+		r = write_loader(p, &c, &t);
 	if (r < 0)
 		return r;
 	*ret = c;

@@ -2,7 +2,7 @@
  * supervisor.c - the process that is the lab: it starts everything, and with it everything ends
  *
  * It is process 1 of its own process namespace: whatever ends it, a kill -9 too, the kernel ends
- * dnsmasq, bpmaster and every QEMU with it, and the network namespace goes with the last of them.
+ * every server and every QEMU with it, and the network namespace goes with the last of them.
  * It carries the switch (hub.h), writes down who started and ended, and on SIGTERM, or when a
  * process ends that it is tied to, removes the lab's directory. It takes no orders: `lab down` is
  * SIGTERM, `lab status` reads files.
@@ -26,6 +26,7 @@
 #include "lab/light.h"
 #include "lab/namespace.h"
 #include "lab/qemu.h"
+#include "lab/services.h"
 #include "lab/supervisor.h"
 
 enum {
@@ -39,7 +40,9 @@ struct supervisor {
 	struct ev_loop *loop;
 	struct hub *hub;
 	int record;
-	pid_t dnsmasq, bpmaster;
+	struct service services[SERVICES_MAX];
+	size_t n_services;
+	pid_t service_pids[SERVICES_MAX];
 	pid_t nodes[LIGHT_NODES_MAX]; /* as many as either kind of lab has */
 };
 
@@ -75,18 +78,11 @@ static int start_part(struct supervisor *v, const char *const *argv, const char 
 
 static int start_services(struct supervisor *v)
 {
-	char dnsmasq_conf[PLACE_PATH_MAX + 32], cluster_conf[PLACE_PATH_MAX + 32];
-	const char *const dnsmasq[] = { "dnsmasq", "--no-daemon", dnsmasq_conf, NULL };
-	const char *const bpmaster[] = { v->site->bpmaster, "--foreground", "--config",
-					 cluster_conf, NULL };
 	int r = 0;
 
-	snprintf(dnsmasq_conf, sizeof(dnsmasq_conf), "--conf-file=%s/dnsmasq.conf", v->place.path);
-	snprintf(cluster_conf, sizeof(cluster_conf), "%s/cluster.conf", v->place.path);
-	if (!v->site->light)
-		r = start_part(v, dnsmasq, "dnsmasq.log", &v->dnsmasq);
-	if (r == 0 && v->site->bpmaster)
-		r = start_part(v, bpmaster, "master.log", &v->bpmaster);
+	v->n_services = services_list(v->site, &v->place, v->services);
+	for (size_t i = 0; r == 0 && i < v->n_services; i++)
+		r = start_part(v, v->services[i].argv, v->services[i].log, &v->service_pids[i]);
 	return r;
 }
 
@@ -114,10 +110,10 @@ static void on_child(struct ev_loop *loop, ev_signal *w, int events)
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		status = process_status(status);
-		if (pid == v->dnsmasq)
-			record(v, "dnsmasq ended %d", status);
-		if (pid == v->bpmaster)
-			record(v, "bpmaster ended %d", status);
+		for (size_t i = 0; i < v->n_services; i++) {
+			if (v->service_pids[i] == pid)
+				record(v, "%s ended %d", v->services[i].name, status);
+		}
 		for (size_t i = 0; i < v->site->n_nodes; i++) {
 			if (v->nodes[i] == pid) {
 				v->nodes[i] = 0;
