@@ -19,7 +19,7 @@ finish() {
 }
 trap finish EXIT
 
-if ! { get_stock && get_dhcp_stock && get_kea; } >/dev/null; then
+if ! { get_stock && get_dhcp_stock && get_kea; } 2>"$SCRATCH/stock.log"; then
 	echo "skip combinations - servers cannot be had: $(tail -n 1 "$SCRATCH/stock.log")"
 	exit 0
 fi
