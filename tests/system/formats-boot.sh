@@ -98,7 +98,7 @@ part() { sed -n "/^$1\$/,/^$2\$/p" "$VM/report" | sed '1d;$d'; }
 ended() { grep -qx end "$VM/report"; }
 tail_of() { tail -n 4 "$VM/consoles/$VM_MAC.log" 2>/dev/null; }
 seen() { # NAME: the node boots and sees what was put in
-	if wait_for 90 ended; then
+	if wait_for 240 ended; then
 		ok "$1: a node boots to a command"
 	else
 		not_ok "$1: a node boots to a command" "$(tail_of)"
@@ -172,7 +172,7 @@ case_disk_name() {
 	vm_start "$sets/disk.img" "root=/dev/vda ro" -m 160 -serial "$(vm_serial)" -serial file:"$VM/report" \
 		-drive file="$VM/disk.ext4",format=raw,if=virtio,cache=unsafe
 	vm_monitor cont
-	if wait_for 90 ended; then
+	if wait_for 240 ended; then
 		ok "ext4 on a local disk, by its name: a node boots to a command"
 	else
 		not_ok "ext4 on a local disk, by its name: a node boots to a command" "$(tail_of)"
@@ -185,11 +185,11 @@ case_disk_missing() {
 	vm_start "$sets/disk.img" "root=LABEL=data rootdelay=2 bpboot.retry=1" -m 160 -serial "$(vm_serial)" -serial file:"$VM/report" \
 		-drive file="$VM/other.ext2",format=raw,if=virtio,cache=unsafe -drive file="$VM/disk.ext4",format=raw,if=none,id=late,cache=unsafe
 	vm_monitor cont
-	t "a disk that is not there is named, with those that are" vm_says 90 \
+	t "a disk that is not there is named, with those that are" vm_says 240 \
 		'mount fail: no disk LABEL=data after 2 s; there is vda .ext2 LABEL=ext2 UUID=[0-9a-f-]{36}'
-	t "and it is tried again" vm_says 20 'retry begin: trying again'
+	t "and it is tried again" vm_says 60 'retry begin: trying again'
 	vm_monitor "device_add virtio-blk-pci,drive=late"
-	if wait_for 90 ended; then
+	if wait_for 240 ended; then
 		ok "when it comes, the node boots from it, by its label"
 	else
 		not_ok "when it comes, the node boots from it, by its label" "$(tail_of)"
@@ -208,7 +208,7 @@ name() { # IMAGE: what DHCP names from now on
 	[ -z "${vm_dnsmasq_pid-}" ] || kill -HUP "$vm_dnsmasq_pid"
 }
 says() { # NAME REGEX: and no part of an image was fetched
-	if vm_says 90 "$2" && ! grep -aqE 'fetch progress|verify ok' "$VM/consoles/$VM_MAC.log"; then
+	if vm_says 240 "$2" && ! grep -aqE 'fetch progress|verify ok' "$VM/consoles/$VM_MAC.log"; then
 		ok "$1"
 	else
 		not_ok "$1" "$(tail_of)"
@@ -218,7 +218,7 @@ case_missing() {
 	name squashfs && failing squashfs plain.img "module_blacklist=brd"
 	says "squashfs that the initrd does not hold is named, with what to do" \
 		'fetch fail: cannot load module squashfs for the image.s file system: this initrd does not hold it .bpboot initrd --root squashfs'
-	t "and it is tried again" vm_says 20 'retry begin: trying again'
+	t "and it is tried again" vm_says 60 'retry begin: trying again'
 	name erofs
 	says "erofs that the initrd does not hold is named, with what to do" \
 		'fetch fail: cannot load module erofs for the image.s file system: this initrd does not hold it .bpboot initrd --root erofs'
@@ -236,17 +236,17 @@ case_unmountable() {
 	name cpio
 	says "a tmpfs that cannot be mounted is said, with its options" 'mount fail: cannot mount the image as tmpfs .*nonsense.*: Invalid argument'
 	name ext2
-	t "an image that cannot be mounted is said, with its options" vm_says 90 \
+	t "an image that cannot be mounted is said, with its options" vm_says 240 \
 		'mount fail: cannot mount the image as ext2 .rw,nonsense.: Invalid argument'
 }
 case_missing_zram() {
 	boot ext2 plain.img 160 "bpboot.ramdisk=zram"
-	t "a compressed RAM disk that the initrd does not hold is named" vm_says 90 \
+	t "a compressed RAM disk that the initrd does not hold is named" vm_says 240 \
 		'fetch fail: cannot load module lz4 for the compressed ram disk: this initrd does not hold it .bpboot initrd --root zram'
 }
 case_cpio_memory() {
 	boot cpio plain.img 74 ""
-	t "files that do not fit are said before anything is fetched" vm_says 90 'memory fail: image of .* needs [0-9.]+ MB, [0-9.]+ MB of memory are free'
+	t "files that do not fit are said before anything is fetched" vm_says 240 'memory fail: image of .* needs [0-9.]+ MB, [0-9.]+ MB of memory are free'
 	t "and nothing was fetched" eval '! grep -aq "fetch begin" "$VM/consoles/$VM_MAC.log"'
 }
 

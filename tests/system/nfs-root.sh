@@ -110,7 +110,7 @@ vm_ended() { ! kill -0 $vm_pid; }
 ended() { grep -qx end "$VM/report"; }
 console() { tail -n 5 "$VM/consoles/$VM_MAC.log" 2>/dev/null; }
 came_up() { # NAME
-	if wait_for 90 ended && wait_for 20 vm_ended; then
+	if wait_for 240 ended && wait_for 60 vm_ended; then
 		ok "$1"
 	else
 		not_ok "$1" "$(console)"
@@ -133,11 +133,11 @@ inside() {
 	root_path "nfs:10.78.0.77:/root" && vm_dnsmasq "$sets/boot" --dhcp-optsfile="$SCRATCH/options"
 
 	boot plain.img "root=nfs:$nfs_server:/root"
-	t "an initrd without the client says so, and what to do" vm_says 90 \
+	t "an initrd without the client says so, and what to do" vm_says 240 \
 		'mount fail: cannot load module nfs for the NFS root: this initrd does not hold it .bpboot initrd --root nfs'
 	vm_monitor quit
-	t "that machine ends" wait_for 20 vm_ended
-	if wait_for 120 grep -aq 'nfsd serves: 4 threads.*+4.2' "$SCRATCH/server/consoles/log"; then
+	t "that machine ends" wait_for 60 vm_ended
+	if wait_for 240 grep -aq 'nfsd serves: 4 threads.*+4.2' "$SCRATCH/server/consoles/log"; then
 		ok "Linux's nfsd serves in its own machine"
 	else
 		not_ok "Linux's nfsd serves in its own machine" "$(tail -n 4 "$SCRATCH/server/consoles/log")"
@@ -145,13 +145,13 @@ inside() {
 	fi
 
 	new_vm away && boot nfs.img "root=/dev/nfs ro"
-	t "a server that is away is named" vm_says 90 'mount fail: NFS server 10.78.0.77 does not answer .*port 2049'
+	t "a server that is away is named" vm_says 240 'mount fail: NFS server 10.78.0.77 does not answer .*port 2049'
 	root_path "nfs:$VM_SERVER:/root" again
-	t "a machine without an NFS server is named" vm_says 60 "mount fail: $VM_SERVER refuses: no NFS server listens there"
+	t "a machine without an NFS server is named" vm_says 120 "mount fail: $VM_SERVER refuses: no NFS server listens there"
 	root_path "$nfs_server:/absent" again
-	t "a path that the server does not have is named" vm_says 60 "mount fail: NFS server $nfs_server has no /absent"
+	t "a path that the server does not have is named" vm_says 120 "mount fail: NFS server $nfs_server has no /absent"
 	root_path "nfs:$nfs_server:/bare" again
-	t "a root without init is named" vm_says 60 'mount fail: the root has no init /sbin/init'
+	t "a root without init is named" vm_says 120 'mount fail: the root has no init /sbin/init'
 	root_path "$nfs_server:/root,vers=4.1,noatime" again
 	came_up "then, with a server, a path and an init, the node boots"
 	t "root=/dev/nfs and root-path: read-only, with the options asked for" reported "^$nfs_server:/root / nfs4? ro,noatime.*vers=4.1.*addr=$nfs_server"
