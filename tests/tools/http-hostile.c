@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -317,8 +318,10 @@ int main(int argc, char **argv)
 
 		if (c < 0)
 			continue;
-		if (fork() == 0)
+		if (fork() == 0) {
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* one that is silent stays no longer */
 			connection(c);
+		}
 		close(c);
 	}
 }
