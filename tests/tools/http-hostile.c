@@ -319,7 +319,7 @@ int main(int argc, char **argv)
 		if (c < 0)
 			continue;
 		if (fork() == 0) {
-			(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* one that is silent stays no longer */
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* also a silent one */
 			connection(c);
 		}
 		close(c);
