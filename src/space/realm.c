@@ -76,17 +76,23 @@ static void step_back(void)
 				 "can be started");
 }
 
-static int open_mounts(pid_t pid, int *ret)
+static int open_of(pid_t pid, const char *what, int flags, int *ret)
 {
 	char path[48];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "/proc/%d/%s", pid, what);
+	fd = open(path, flags | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	*ret = fd;
 	return 0;
+}
+
+static void close_mounts(struct realm *realm)
+{
+	realm->mounts = fd_close(realm->mounts);
+	realm->root = fd_close(realm->root);
 }
 
 static int make(struct realm *realm)
@@ -111,8 +117,11 @@ static int make(struct realm *realm)
 	if (r == 0)
 		r = fd_read_full(from, &r, sizeof(r), &n) < 0 || n < sizeof(r) ? -EIO : r;
 	if (r == 0)
-		r = open_mounts(pid, &realm->mounts);
+		r = open_of(pid, "ns/mnt", O_RDONLY, &realm->mounts);
+	if (r == 0)
+		r = open_of(pid, "root", O_PATH | O_DIRECTORY, &realm->root);
 	if (r < 0) {
+		close_mounts(realm);
 		if (pid > 0) {
 			(void)kill(pid, SIGKILL);
 			(void)waitpid(pid, NULL, 0);
@@ -140,7 +149,7 @@ void realm_open(struct realm *realm, bool may_grow)
 
 void realm_renew(struct realm *realm)
 {
-	realm->mounts = fd_close(realm->mounts);
+	close_mounts(realm);
 	realm->init = 0;
 	step_back();
 	realm_open(realm, realm->may_grow);
@@ -150,7 +159,7 @@ void realm_close(struct realm *realm)
 {
 	if (realm->init > 0)
 		(void)kill(realm->init, SIGKILL); /* all of the realm goes with it */
-	realm->mounts = fd_close(realm->mounts);
+	close_mounts(realm);
 }
 
 static pid_t clone_as(pid_t pid)
@@ -208,5 +217,7 @@ int realm_enter(const struct realm *realm)
 {
 	if (realm->init == 0)
 		return 0;
-	return setns(realm->mounts, CLONE_NEWNS) < 0 ? -errno : 0;
+	if (setns(realm->mounts, CLONE_NEWNS) < 0 || fchdir(realm->root) < 0 || chroot(".") < 0)
+		return -errno;
+	return 0;
 }

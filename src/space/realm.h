@@ -12,10 +12,11 @@
 struct realm {
 	pid_t init;    /* its process 1, as we see it; 0: there is no realm */
 	int mounts;    /* the namespace with its /proc */
+	int root;      /* what is / there: not the namespace's own where we are chrooted */
 	bool may_grow; /* pid_max may be raised for a ghost's number */
 };
 
-#define REALM() ((struct realm){ .mounts = FD_NONE })
+#define REALM() ((struct realm){ .mounts = FD_NONE, .root = FD_NONE })
 
 /*
  * Make it; where the kernel does not let us (said once), processes run beside us under numbers of
