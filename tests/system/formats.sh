@@ -89,6 +89,7 @@ fi
 mkdir -p other && chmod 755 "$SCRATCH" && (cd tree && find . -print0 | shuf -z --random-source=<(yes) | cpio -0pdm --quiet ../other/tree) &&
 	find other/tree -exec touch -hd '2001-02-03 04:05' {} + && for f in capable mixed empty; do cp --attributes-only --preserve=xattr tree/$f other/tree/$f; done
 printf 'tree tree / owner=keep\nname all\n' >other/elsewhere.image
+cp "$bpboot" bpboot # that user may have no way to the build directory
 mkdir by && cp -a tree by/tree && rm -rf by/tree/deep/a by/tree/deep/char by/tree/deep/block && chmod -R a+rX by
 printf 'tree by/tree /\nname by\n' >by.image && mkdir -p drop && chmod 777 drop
 for f in ext2 squashfs erofs cpio; do
@@ -96,7 +97,7 @@ for f in ext2 squashfs erofs cpio; do
 		(cd other && TZ=Asia/Tokyo LC_ALL=C "$bpboot" image -q -f $f elsewhere.image --raw ../again.$f) && cmp all.$f again.$f'
 	t "$f: another user makes the same bytes" eval '"$bpboot" image -q -f $f by.image --raw by.$f &&
 		(umask 077; setpriv --reuid 65534 --regid 65534 --clear-groups env -i HOME=/nonexistent PATH="$PATH" \
-		"$bpboot" image -q -f $f by.image --raw drop/by.$f) && cmp by.$f drop/by.$f'
+		./bpboot image -q -f $f by.image --raw drop/by.$f) && cmp by.$f drop/by.$f'
 	rm -f again.$f by.$f drop/by.$f
 done
 printf 'tree by/tree /\nname by\nformat erofs\n' >line.image
