@@ -71,6 +71,8 @@ prepare() {
 	{ cat all.image && echo "free 2M"; } >ext2.image
 	{ cat all.image && echo "free 400M"; } >huge.image
 	"$bpboot" image -q --level 3 --key keys/sign.key --output boot huge.image || return 1
+	head -c 60000000 /dev/urandom >../bulk && { cat all.image && echo "file ../bulk /bulk"; } >bulky.image &&
+		"$bpboot" image -q --level 1 -f cpio --key keys/sign.key --output boot bulky.image && rm ../bulk || return 1
 	for f in squashfs erofs cpio; do
 		"$bpboot" image -q --level 3 -f $f --name $f --key keys/sign.key --output boot all.image || return 1
 		"$bpboot" size --json -f $f all.image >$f.json || return 1
@@ -245,7 +247,7 @@ case_missing_zram() {
 		'fetch fail: cannot load module lz4 for the compressed ram disk: this initrd does not hold it .bpboot initrd --root zram'
 }
 case_cpio_memory() {
-	boot cpio plain.img 74 ""
+	boot bulky plain.img 96 ""
 	t "files that do not fit are said before anything is fetched" vm_says 240 'memory fail: image of .* needs [0-9.]+ MB, [0-9.]+ MB of memory are free'
 	t "and nothing was fetched" eval '! grep -aq "fetch begin" "$VM/consoles/$VM_MAC.log"'
 }
