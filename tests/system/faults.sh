@@ -15,14 +15,6 @@ LIMIT=100 # seconds in which a boot has to end up
 # --- one boot, in its own network: faults.sh --boot SEED ---
 server=10.7.0.1
 pids=()
-end_all() {
-	local p
-	light_stop
-	for p in "${pids[@]}"; do
-		kill "$p" 2>/dev/null
-	done
-	wait 2>/dev/null
-}
 node_at() { nsenter -t "$node" -n "$@"; }
 
 files_start() {
@@ -155,7 +147,7 @@ one_boot() {
 }
 
 if [ "${1-}" = --boot ]; then
-	trap end_all EXIT
+	trap light_end EXIT
 	SCRATCH=$SCRATCH/$2
 	one_boot "$2"
 	exit
@@ -169,11 +161,7 @@ fi
 SETS=$SCRATCH/sets
 export SETS
 prepare() {
-	mkdir -p "$SETS" && cp "$BUILD/src/init/init" "$SETS/init.bin" && "$bpboot" keygen --dir "$SETS/keys" && "$bpboot" keygen --dir "$SETS/other" || return 1
-	printf '#!/bin/busybox sh\necho "the root runs" >>/dev/console\nexec /bin/busybox sleep 1000\n' >"$SETS/init"
-	printf 'file %s /bin/busybox\nfile init /sbin/init mode=0755\ndir /dev\ndir /proc\ndir /sys\ndir /run\n' \
-		"$(command -v busybox)" >"$SETS/small.image"
-	"$bpboot" image --quiet --format cpio --key "$SETS/keys/sign.key" --output "$SETS/boot" "$SETS/small.image" &&
+	light_prepare && "$bpboot" keygen --dir "$SETS/other" &&
 		"$bpboot" image --quiet --format cpio --key "$SETS/other/sign.key" --output "$SETS/foreign" "$SETS/small.image"
 }
 if ! prepare >"$SCRATCH/prepare.out" 2>&1; then

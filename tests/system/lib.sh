@@ -201,6 +201,23 @@ light_stop() {
 	kill -KILL "$light_pid" 2>/dev/null # unshare waits for what it started, whatever else it is told
 	wait "$light_pid" 2>/dev/null
 }
+# light_end: the node, and all of $pids.
+light_end() {
+	local p
+	light_stop
+	for p in "${pids[@]}"; do
+		kill "$p" 2>/dev/null
+	done
+	wait 2>/dev/null
+}
+# light_prepare: into $SETS init, keys, and in boot/ an image "small", whose root says on the console that it runs.
+light_prepare() {
+	mkdir -p "$SETS" && cp "$BUILD/src/init/init" "$SETS/init.bin" && "$bpboot" keygen --dir "$SETS/keys" || return 1
+	printf '#!/bin/busybox sh\necho "the root runs" >>/dev/console\nexec /bin/busybox sleep 1000\n' >"$SETS/init"
+	printf 'file %s /bin/busybox\nfile init /sbin/init mode=0755\ndir /dev\ndir /proc\ndir /sys\ndir /run\n' \
+		"$(command -v busybox)" >"$SETS/small.image"
+	"$bpboot" image --quiet --format cpio --key "$SETS/keys/sign.key" --output "$SETS/boot" "$SETS/small.image"
+}
 
 # done_testing: the script's exit status.
 done_testing() { exit $lib_failed; }

@@ -11,14 +11,6 @@ server=10.7.0.1
 pids=()
 
 # --- one case, in its own network: light-faults.sh --case NAME ---
-end_all() {
-	local p
-	light_stop
-	for p in "${pids[@]}"; do
-		kill "$p" 2>/dev/null
-	done
-	wait 2>/dev/null
-}
 net() {
 	cp -r "$SETS/boot" "$SCRATCH/boot" && ip link set lo up
 	unshare -n sleep 1000 &
@@ -129,7 +121,7 @@ case_released() {
 
 cases="truncated longer older late_link spanning_tree released"
 if [ "${1-}" = --case ]; then
-	trap end_all EXIT
+	trap light_end EXIT
 	SCRATCH=$SCRATCH/$2
 	mkdir -p "$SCRATCH"
 	"case_$2"
@@ -143,11 +135,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 export SETS=$SCRATCH/sets
 prepare() {
-	mkdir -p "$SETS" && cp "$BUILD/src/init/init" "$SETS/init.bin" && "$bpboot" keygen --dir "$SETS/keys" || return 1
-	printf '#!/bin/busybox sh\necho "the root runs" >>/dev/console\nexec /bin/busybox sleep 1000\n' >"$SETS/init"
-	printf 'file %s /bin/busybox\nfile init /sbin/init mode=0755\ndir /dev\ndir /proc\ndir /sys\ndir /run\n' \
-		"$(command -v busybox)" >"$SETS/small.image"
-	"$bpboot" image --quiet --format cpio --key "$SETS/keys/sign.key" --output "$SETS/boot" "$SETS/small.image" &&
+	light_prepare &&
 		cp -r "$SETS/boot" "$SETS/newer" && head -c 300000 /dev/urandom >"$SETS/more" &&
 		echo "file more /more" >>"$SETS/small.image" &&
 		"$bpboot" image --quiet --format cpio --key "$SETS/keys/sign.key" --output "$SETS/newer" "$SETS/small.image" &&

@@ -38,14 +38,6 @@ declare -A names=(
 )
 
 pids=()
-end_all() {
-	local p
-	light_stop
-	for p in "${pids[@]}"; do
-		kill "$p" 2>/dev/null
-	done
-	wait 2>/dev/null
-}
 console_has() { grep -qE -- "$1" "$SCRATCH/node/console"; }
 over() { console_has '^the root runs' || console_has ' fail: ' || ! kill -0 $light_pid; }
 
@@ -84,7 +76,7 @@ one_case() {
 	console_has "$says" || { echo "booted without '$says'"; cat "$SCRATCH/node/console"; return 1; }
 }
 if [ "${1-}" = --case ]; then
-	trap end_all EXIT
+	trap light_end EXIT
 	SCRATCH=$SCRATCH/$2
 	cases "$2"
 	one_case
@@ -96,14 +88,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 export SETS=$SCRATCH/sets
-prepare() {
-	mkdir -p "$SETS" && cp "$BUILD/src/init/init" "$SETS/init.bin" && "$bpboot" keygen --dir "$SETS/keys" || return 1
-	printf '#!/bin/busybox sh\necho "the root runs" >>/dev/console\nexec /bin/busybox sleep 1000\n' >"$SETS/init"
-	printf 'file %s /bin/busybox\nfile init /sbin/init mode=0755\ndir /dev\ndir /proc\ndir /sys\ndir /run\n' \
-		"$(command -v busybox)" >"$SETS/small.image"
-	"$bpboot" image --quiet --format cpio --key "$SETS/keys/sign.key" --output "$SETS/boot" "$SETS/small.image"
-}
-if ! prepare >"$SCRATCH/prepare.out" 2>&1; then
+if ! light_prepare >"$SCRATCH/prepare.out" 2>&1; then
 	not_ok "an image for the boots is built" "$(cat "$SCRATCH/prepare.out")"
 	done_testing
 fi
