@@ -321,30 +321,24 @@ case_no_init() {
 	silent "a root without its init: nothing is left in the way" 'cannot (remove|unmount|load)'
 }
 
-# boot_typing INITRD APPEND: the serial line is a pair of fifos here, so that the test can type.
-boot_typing() {
-	mkfifo "$VM/serial.in" "$VM/serial.out"
-	cat "$VM/serial.out" >"$VM/consoles/$VM_MAC.log" &
-	vm_pids+=($!)
-	exec {keys}<>"$VM/serial.in"
-	# shellcheck disable=SC2046
-	vm_start "$sets/$1" "$quick $2" -m 160 $(vm_nic virtio-net-pci) \
-		-chardev pipe,id=s,path="$VM/serial" -serial chardev:s
+boot_typing() { # INITRD APPEND
+	vm_typing
+	# shellcheck disable=SC2046,SC2086
+	vm_start "$sets/$1" "$quick $2" -m 160 $(vm_nic virtio-net-pci) $vm_typed
 	vm_monitor cont
 }
-type_line() { printf '%s\r' "$*" >&"$keys"; }
 
 case_shell() {
 	boot_typing initrd.img "rd.shell"
 	console "rd.shell opens a prompt and says so" 'shell begin: rd.shell is given; opening the built-in prompt'
-	type_line help
-	type_line links
-	type_line events
-	type_line nonsense
+	vm_type help
+	vm_type links
+	vm_type events
+	vm_type nonsense
 	console "the prompt knows its commands" '^dmesg +the kernel'
 	console "the prompt shows links" "^eth0 +$VM_MAC .* carrier"
 	console "the prompt says what it does not know" "there is no command 'nonsense'"
-	type_line retry
+	vm_type retry
 	if wait_for 60 sh -c "[ \$(grep -ac 'dhcp fail' '$VM/consoles/$VM_MAC.log') -ge 2 ]"; then
 		ok "retry at the prompt tries again"
 	else
@@ -358,9 +352,9 @@ case_break() {
 	console "rd.break stops before its stage, with the shell of the initrd" \
 		'shell begin: rd.break=fetch; opening /bin/sh on the console'
 	silent "rd.break stops before its stage: nothing was fetched" 'fetch begin'
-	type_line 'echo answer-$((40 + 2))'
+	vm_type 'echo answer-$((40 + 2))'
 	console "the initrd's /bin/sh runs commands" '^answer-42'
-	type_line exit
+	vm_type exit
 	console "leaving the shell goes on with the boot" 'the root runs'
 }
 

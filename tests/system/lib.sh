@@ -166,6 +166,15 @@ vm_nic() { # DEVICE
 	printf -- '-netdev tap,id=n,ifname=tap0,script=no,downscript=no -device %s,netdev=n,mac=%s,romfile=' "$1" $VM_MAC
 }
 vm_monitor() { printf '%s\n' "$*" >&"$vm_monitor"; }
+# vm_typing: the serial line becomes a pair of fifos, so that a test can type on the console with vm_type LINE; the
+# machine's options for it are in $vm_typed.
+vm_typing() {
+	mkfifo "$VM/serial.in" "$VM/serial.out" && exec {vm_keys}<>"$VM/serial.in" || return 1
+	cat "$VM/serial.out" >"$VM/consoles/$VM_MAC.log" &
+	vm_pids+=($!)
+	vm_typed="-chardev pipe,id=keys,path=$VM/serial -serial chardev:keys"
+}
+vm_type() { printf '%s\r' "$*" >&"$vm_keys"; }
 # vm_says SECONDS EXTENDED_REGEX: wait until the console says it.
 vm_says() { wait_for "$1" grep -aqE -- "$2" "$VM/consoles/$VM_MAC.log"; }
 vm_end() {

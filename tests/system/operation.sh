@@ -74,7 +74,7 @@ boot() { # INITRD
 	rm -f "$VM/monitor"
 	# /dev/console is tty0, which nobody sees here. The second card, on a hub without others, asks for firmware.
 	# shellcheck disable=SC2046
-	vm_start "$VM/$1" "console=tty0 bpboot.watchdog=4 bpboot.retry=1 bpboot.link=3 bpboot.dhcp=3 \
+	vm_start "$VM/$1" "console=tty0 bpboot.watchdog=8 bpboot.retry=1 bpboot.link=3 bpboot.dhcp=3 \
 		netconsole=@/,6666@$VM_SERVER/ loglevel=7" -m 512 -device i6300esb $(vm_nic virtio-net-pci) \
 		-netdev hubport,id=h,hubid=1 -device i82551,netdev=h,mac=52:54:00:77:00:02,romfile= \
 		-serial "$(vm_serial)"
@@ -91,9 +91,9 @@ vm_pids+=($!)
 socat -u UDP-RECV:6666 "CREATE:$VM/netconsole.log" &
 vm_pids+=($!)
 boot whole.img
-t "a watchdog is found and armed" vm_says 90 'drivers ok: watchdog: resets this machine 4 s after init stands still'
+t "a watchdog is found and armed" vm_says 90 'drivers ok: watchdog: resets this machine 8 s after init stands still'
 armed=$(uptime)
-t "without a server the node tries on, past the watchdog's time: it is fed" wait_for 60 up_for $((armed + 10))
+t "without a server the node tries on, past the watchdog's time: it is fed" wait_for 60 up_for $((armed + 12))
 t "a console that is not the last console= shows the events, too" grep -aq '^bpboot: .* start ok' "$VM/consoles/$VM_MAC.log"
 t "the kernel takes firmware out of the initrd" grep -aqE 'e100.*(d102e_ucode.bin.*(wrong|bogus|size)|[Ff]irmware.*size)' "$VM/consoles/$VM_MAC.log"
 vm_dnsmasq "$VM/boot" --dhcp-boot=idle.index
@@ -127,7 +127,7 @@ t "it boots the machine" vm_says 90 'root ok: executing /usr/sbin/bpslave'
 registered() { "$BUILD/src/cli/bpstat" --socket "$VM/master.sock" 2>/dev/null | grep -q up; }
 t "bpslave registers" wait_for 60 registered
 entered=$SECONDS
-fed() { gone || [ $SECONDS -ge $((entered + 9)) ]; }
+fed() { gone || [ $SECONDS -ge $((entered + 12)) ]; }
 wait_for 60 fed
 t "bpslave goes on feeding the watchdog" eval '! gone && registered'
 done_testing
