@@ -218,6 +218,7 @@ static int take_run(void *owner, struct reader *r)
 				 MASTER_JOBS_USER);
 			why = EAGAIN;
 		} else {
+			order.rank = (uint32_t)i;
 			why = job_start(c, f.job, nodes[i], &order, words);
 		}
 		if (why == -EAGAIN)

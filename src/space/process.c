@@ -371,7 +371,7 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	struct message_spec spec;
 	struct process *p = NULL;
 	struct spawned sp;
-	uint32_t job = reader_be32(r), number = reader_be32(r);
+	uint32_t job = reader_be32(r), number = reader_be32(r), rank = reader_be32(r);
 	int e = message_credentials_read(r, &who);
 
 	if (e == 0)
@@ -384,7 +384,7 @@ int processes_take_start(struct processes *ps, struct reader *r)
 		goto out;
 	}
 	p = calloc(1, sizeof(*p));
-	number = MIN(number, (uint32_t)INT32_MAX);
+	spec.rank = rank, number = MIN(number, (uint32_t)INT32_MAX);
 	e = p ? spawn(&ps->realm, (pid_t)number, &spec, &who, &sp) : -ENOMEM;
 	if (e < 0) {
 		say_failed(ps, job, MESSAGE_NOT_RUN, -e, "the node cannot start a process");

@@ -16,7 +16,7 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_WELCOME] = { "welcome", 11, 10 + MESSAGE_NAME_MAX },
 	[MESSAGE_REFUSED] = { "refused", 1, MESSAGE_WORDS_MAX },
 	[MESSAGE_PING] = { "ping", 8, 8 },
-	[MESSAGE_START] = { "start", 20, MESSAGE_BYTES_MAX },
+	[MESSAGE_START] = { "start", 24, MESSAGE_BYTES_MAX },
 	[MESSAGE_POWER] = { "power", 1, 1 },
 	[MESSAGE_OPEN] = { "open", 2, 2 },
 	[MESSAGE_LIST] = { "list", 0, 0 },
@@ -37,6 +37,7 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_STOPPED] = { "stopped", 5, 5 },
 	[MESSAGE_CONTINUED] = { "continued", 5, 5 },
 	[MESSAGE_KILL] = { "kill", 5, 5 },
+	[MESSAGE_RESIZE] = { "resize", 8, 8 },
 	[MESSAGE_GROUP] = { "group", 2, MESSAGE_NAME_MAX + 4 * MESSAGE_NODES_MAX },
 	[MESSAGE_ATTRIBUTES] = { "attributes", 0, 0 },
 	[MESSAGE_ATTRIBUTE] = { "attribute", 5, 4 + ATTRIBUTES_TEXT_MAX },
@@ -479,6 +480,26 @@ int message_input_credit_read(struct reader *r, uint32_t *ret_job, uint32_t *ret
 	*ret_job = job;
 	*ret_bytes = bytes;
 	return 0;
+}
+
+void message_resize_write(struct writer *w, const struct message_resize *m)
+{
+	writer_be32(w, m->job);
+	writer_be16(w, m->rows);
+	writer_be16(w, m->columns);
+}
+
+int message_resize_read(struct reader *r, struct message_resize *ret)
+{
+	struct message_resize m = { .job = reader_be32(r) };
+	int e;
+
+	m.rows = reader_be16(r);
+	m.columns = reader_be16(r);
+	e = reader_end(r);
+	if (e == 0)
+		*ret = m;
+	return e;
 }
 
 void message_attribute_write(struct writer *w, const struct message_attribute *m)

@@ -26,7 +26,7 @@
 #include "base/reader.h"
 #include "base/writer.h"
 
-#define MESSAGE_VERSION	    2
+#define MESSAGE_VERSION	    3
 #define MESSAGE_BYTES_MAX   (2u << 20) /* of any message */
 #define MESSAGE_SPEC_MAX    (1u << 20) /* arguments, environment and the rest of one start */
 #define MESSAGE_DATA_MAX    32768u     /* stream bytes in one message */
@@ -52,7 +52,7 @@ enum message_type {
 	MESSAGE_WELCOME, /* you are node N */
 	MESSAGE_REFUSED, /* you are not: words */
 	MESSAGE_PING,
-	MESSAGE_START, /* job, pid of its ghost, credentials, spec */
+	MESSAGE_START, /* job, pid of its ghost, rank, credentials, spec */
 	MESSAGE_POWER, /* reboot, halt, power off */
 	/* client to master */
 	MESSAGE_OPEN, /* first: version */
@@ -87,6 +87,8 @@ enum message_type {
 	MESSAGE_STOPPED,   /* from the process: job, signal */
 	MESSAGE_CONTINUED, /* from the process: job, 1 in answer to SIGCONT */
 	MESSAGE_KILL,	   /* client to master: pid of a ghost, signal; answered by DONE */
+	/* terminals */
+	MESSAGE_RESIZE = 50, /* towards the process: job, rows, columns of its terminal */
 	MESSAGE_TYPE_MAX_,
 };
 
@@ -161,7 +163,10 @@ enum {
 	MESSAGE_STDIN_NULL = 1 << 0,  /* standard input is /dev/null */
 	MESSAGE_OUTPUT_NULL = 1 << 1, /* standard output and error are /dev/null */
 	MESSAGE_FILE_FIRST = 1 << 2,  /* the first argument is the file to run, the rest its own */
-	MESSAGE_FLAGS_ALL_ = (1 << 3) - 1,
+	MESSAGE_PTY = 1 << 3,	      /* all three are a terminal of its own; no io[] then */
+	MESSAGE_RANKED = 1 << 4,      /* its rank goes into its environment */
+	MESSAGE_AGENT = 1 << 5,	      /* bpslave's own executable, whatever the node has */
+	MESSAGE_FLAGS_ALL_ = (1 << 6) - 1,
 };
 
 /* What is to run. io[i] is a path on the node for descriptor i, or "" to carry the stream. */
@@ -174,6 +179,8 @@ struct message_spec {
 	struct {
 		uint64_t current, maximum;
 	} limits[MESSAGE_LIMITS_MAX];
+	uint16_t rows, columns; /* of its terminal */
+	uint32_t rank;		/* from START, beside the spec: which of its start's processes */
 	const char *cwd;
 	const char *io[3];
 	char **argv, **env; /* NULL-terminated arrays, owned; the strings are borrowed */
@@ -271,6 +278,13 @@ void message_stopped_write(struct writer *w, uint32_t job, uint8_t signal);
 _must_check_ int message_stopped_read(struct reader *r, uint32_t *ret_job, uint8_t *ret_signal);
 void message_continued_write(struct writer *w, uint32_t job, bool asked);
 _must_check_ int message_continued_read(struct reader *r, uint32_t *ret_job, bool *ret_asked);
+
+struct message_resize {
+	uint32_t job;
+	uint16_t rows, columns;
+};
+void message_resize_write(struct writer *w, const struct message_resize *m);
+_must_check_ int message_resize_read(struct reader *r, struct message_resize *ret);
 
 /* Heads of OUTPUT (job, stream 1 or 2) and INPUT (first job, count); the bytes follow: all that is
  * left. */

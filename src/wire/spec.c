@@ -32,7 +32,7 @@ static int append_strings(struct buffer *to, char *const *strings, size_t n)
 
 int message_spec_write(struct buffer *to, const struct message_spec *s)
 {
-	uint8_t head[9 + 16 * MESSAGE_LIMITS_MAX];
+	uint8_t head[13 + 16 * MESSAGE_LIMITS_MAX];
 	struct writer w = WRITER(head, sizeof(head));
 	size_t start = to->len, n;
 	int r;
@@ -40,6 +40,8 @@ int message_spec_write(struct buffer *to, const struct message_spec *s)
 	writer_be16(&w, s->flags);
 	writer_be16(&w, s->umask);
 	writer_be32(&w, s->window);
+	writer_be16(&w, s->rows);
+	writer_be16(&w, s->columns);
 	writer_u8(&w, (uint8_t)s->n_limits);
 	for (uint32_t i = 0; i < s->n_limits; i++) {
 		writer_be64(&w, s->limits[i].current);
@@ -100,6 +102,8 @@ int message_spec_read(struct reader *r, struct message_spec *ret)
 	s.flags = reader_be16(r);
 	s.umask = reader_be16(r);
 	s.window = reader_be32(r);
+	s.rows = reader_be16(r);
+	s.columns = reader_be16(r);
 	s.n_limits = reader_u8(r);
 	if (r->err || s.flags & ~MESSAGE_FLAGS_ALL_ || s.umask > 0777 ||
 	    s.n_limits > MESSAGE_LIMITS_MAX || s.window < 1 || s.window > MESSAGE_WINDOW)

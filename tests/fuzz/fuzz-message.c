@@ -32,6 +32,7 @@ TAKE(failed, FAILED)
 TAKE(exit, EXIT)
 TAKE(attribute, ATTRIBUTE)
 TAKE(ghost, GHOST)
+TAKE(resize, RESIZE)
 
 static int take_words(void *owner, struct reader *r)
 {
@@ -129,11 +130,10 @@ static int take_spec(void *owner, struct reader *r)
 static int take_start(void *owner, struct reader *r)
 {
 	static struct message_credentials c;
-	uint32_t job = reader_be32(r), pid = reader_be32(r);
-	int e = message_credentials_read(r, &c);
+	int e;
 
-	(void)job;
-	(void)pid;
+	reader_skip(r, 12); /* job, pid and rank */
+	e = message_credentials_read(r, &c);
 	return e < 0 ? e : take_spec(owner, r);
 }
 
@@ -184,6 +184,7 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_KILL] = { 1, take_stopped },
 	[MESSAGE_OUTPUT_CREDIT] = { 1, take_output_credit },
 	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
+	[MESSAGE_RESIZE] = { 1, take_resize },
 	[MESSAGE_START] = { 1, take_start },
 	[MESSAGE_RUN] = { 1, take_run },
 	[MESSAGE_GROUP] = { 1, take_group },

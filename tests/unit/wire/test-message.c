@@ -48,11 +48,13 @@ static void test_dispatch_asks_type_state_and_size(void **state)
 static void test_the_table_is_complete(void **state)
 {
 	for (int i = 1; i < MESSAGE_TYPE_MAX_; i++) {
-		assert_non_null(message_kinds[i].name);
+		if (!message_kinds[i].name)
+			continue; /* a number that is not used */
 		assert_true(message_kinds[i].min <= message_kinds[i].max);
 		assert_true(message_kinds[i].max <= MESSAGE_BYTES_MAX);
 	}
 	assert_null(message_kinds[0].name);
+	assert_non_null(message_kinds[MESSAGE_TYPE_MAX_ - 1].name);
 }
 
 /* What we write at its longest is of a size that the table allows. */
