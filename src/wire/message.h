@@ -41,6 +41,11 @@
 #define MESSAGE_STRINGS_MAX 65535u /* arguments, or variables */
 #define MESSAGE_ATTRIBUTE_MAX 320u /* "name=value", with NUL (wire/attributes.h) */
 #define MESSAGE_SMALL_MAX   2048u  /* any message whose size does not depend on what a user gave */
+#define MESSAGE_HASH_BYTES  32u	   /* of a file's bytes (net/pieces_hash.h) */
+#define MESSAGE_FILES_MAX   1024u  /* that travel with one program */
+#define MESSAGE_FILE_MAX    (1u << 30)	/* bytes of one of them */
+#define MESSAGE_PIECE_MAX   65536u	/* bytes of a file in one message */
+#define MESSAGE_EVERYONE    UINT32_MAX	/* owner of a file that all may read */
 
 enum message_type {
 	/* slave to master */
@@ -87,6 +92,16 @@ enum message_type {
 	MESSAGE_STOPPED,   /* from the process: job, signal */
 	MESSAGE_CONTINUED, /* from the process: job, 1 in answer to SIGCONT */
 	MESSAGE_KILL,	   /* client to master: pid of a ghost, signal; answered by DONE */
+	/* files of programs */
+	MESSAGE_WANT = 40, /* slave to master: files of a job that the node has not */
+	MESSAGE_WANTED,	   /* master to client: a file that a node has not */
+	MESSAGE_BLOB,	   /* client to master: here it is (a descriptor comes with it), or errno */
+	MESSAGE_PIECE,	   /* master to slave: bytes of a file */
+	MESSAGE_MISSING,   /* master to slave: it cannot be had */
+	MESSAGE_PEER,	   /* slave to master: where other nodes get files of this one */
+	MESSAGE_SERVE,	   /* master to slave: somebody comes for a file */
+	MESSAGE_FETCH,	   /* master to slave: get a file there */
+	MESSAGE_FETCHED,   /* slave to master: it is here, or errno */
 	/* terminals */
 	MESSAGE_RESIZE = 50, /* towards the process: job, rows, columns of its terminal */
 	MESSAGE_TYPE_MAX_,
@@ -169,6 +184,16 @@ enum {
 	MESSAGE_FLAGS_ALL_ = (1 << 6) - 1,
 };
 
+/* A file that a program needs, as it is on the front end. */
+enum message_file_kind { MESSAGE_PROGRAM, MESSAGE_LOADER, MESSAGE_LIBRARY, MESSAGE_KIND_MAX_ };
+struct message_file {
+	uint8_t kind;
+	bool is_private; /* not everybody may read it */
+	uint64_t bytes;
+	uint8_t hash[MESSAGE_HASH_BYTES];
+	const char *path; /* absolute; borrowed */
+};
+
 /* What is to run. io[i] is a path on the node for descriptor i, or "" to carry the stream. */
 struct message_spec {
 	uint16_t flags;
@@ -185,6 +210,8 @@ struct message_spec {
 	const char *io[3];
 	char **argv, **env; /* NULL-terminated arrays, owned; the strings are borrowed */
 	size_t n_argv, n_env;
+	struct message_file *files; /* owned; the first one is run. None: what the node has */
+	size_t n_files;
 };
 void message_spec_clear(struct message_spec *s);
 
@@ -321,6 +348,49 @@ struct message_ghost {
 };
 void message_ghost_write(struct writer *w, const struct message_ghost *m);
 _must_check_ int message_ghost_read(struct reader *r, struct message_ghost *ret);
+
+/* Bytes of a file, and who may have them of a node: MESSAGE_EVERYONE, or one user. */
+struct message_blob {
+	uint32_t owner;
+	uint8_t hash[MESSAGE_HASH_BYTES];
+};
+
+/* WANT: a job, and which files of its spec. At most MESSAGE_FILES_MAX; @ret_files has that many
+ * places. */
+_must_check_ int message_want_write(struct buffer *to, uint32_t job, const uint16_t *files,
+				    size_t n);
+_must_check_ int message_want_read(struct reader *r, uint32_t *ret_job, uint16_t *ret_files,
+				   size_t *ret_n);
+
+/* WANTED and BLOB: a file of a job; BLOB with a positive errno when it cannot be had. */
+void message_wanted_write(struct writer *w, uint32_t job, uint16_t file);
+_must_check_ int message_wanted_read(struct reader *r, uint32_t *ret_job, uint16_t *ret_file);
+void message_given_write(struct writer *w, uint32_t job, uint16_t file, uint32_t error);
+_must_check_ int message_given_read(struct reader *r, uint32_t *ret_job, uint16_t *ret_file,
+				    uint32_t *ret_error);
+
+/* Head of PIECE; the bytes follow: all that is left. */
+void message_piece_write(struct writer *w, const struct message_blob *b, uint64_t offset);
+_must_check_ int message_piece_read(struct reader *r, struct message_blob *ret,
+				    uint64_t *ret_offset);
+
+/* MISSING, FETCHED: a positive errno; for FETCHED, 0 says that it is here. */
+void message_fetched_write(struct writer *w, const struct message_blob *b, uint32_t error);
+_must_check_ int message_fetched_read(struct reader *r, struct message_blob *ret,
+				      uint32_t *ret_error);
+
+#define MESSAGE_PEER_KEY 32u /* bytes of the key of one transfer */
+struct message_fetch {
+	struct message_blob blob;
+	uint8_t key[MESSAGE_PEER_KEY];
+	struct ipaddr address; /* of FETCH alone, as the port */
+	uint16_t port;
+};
+/* SERVE is a FETCH without its address. */
+void message_serve_write(struct writer *w, const struct message_fetch *m);
+_must_check_ int message_serve_read(struct reader *r, struct message_fetch *ret);
+void message_fetch_write(struct writer *w, const struct message_fetch *m);
+_must_check_ int message_fetch_read(struct reader *r, struct message_fetch *ret);
 
 /* A state's name: 1 to 15 letters, digits, '-', '_', '.'. */
 bool message_state_valid(const char *s);

@@ -15,6 +15,7 @@ void message_spec_clear(struct message_spec *s)
 {
 	free(s->argv);
 	free(s->env);
+	free(s->files);
 	*s = (struct message_spec){ 0 };
 }
 
@@ -27,6 +28,27 @@ static int append_strings(struct buffer *to, char *const *strings, size_t n)
 		return -E2BIG;
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = buffer_append(to, strings[i], strlen(strings[i]) + 1);
+	return r;
+}
+
+static int append_files(struct buffer *to, const struct message_file *files, size_t n)
+{
+	uint8_t head[10 + MESSAGE_HASH_BYTES];
+	struct writer w = WRITER(head, sizeof(head));
+	int r;
+
+	writer_be16(&w, (uint16_t)n);
+	r = n > MESSAGE_FILES_MAX ? -E2BIG : buffer_append(to, head, w.len);
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		w.len = 0;
+		writer_u8(&w, files[i].kind);
+		writer_u8(&w, files[i].is_private);
+		writer_be64(&w, files[i].bytes);
+		writer_bytes(&w, files[i].hash, MESSAGE_HASH_BYTES);
+		r = buffer_append(to, head, w.len);
+		if (r == 0)
+			r = buffer_append(to, files[i].path, strlen(files[i].path) + 1);
+	}
 	return r;
 }
 
@@ -58,6 +80,8 @@ int message_spec_write(struct buffer *to, const struct message_spec *s)
 		r = append_strings(to, s->argv, s->n_argv);
 	if (r == 0)
 		r = append_strings(to, s->env, s->n_env);
+	if (r == 0)
+		r = append_files(to, s->files, s->n_files);
 	if (r == 0 && to->len - start > MESSAGE_SPEC_MAX)
 		r = -E2BIG;
 	return r;
@@ -92,6 +116,52 @@ static const char *read_path(struct reader *r)
 	return s;
 }
 
+/* Absolute, and without a name that leads elsewhere: it becomes a path below a folder of the node.
+ */
+static bool path_is_plain(const char *path)
+{
+	size_t n;
+
+	for (const char *p = path; *p; p += n) {
+		if (*p++ != '/')
+			return false;
+		n = strcspn(p, "/");
+		if (n == 0 || (p[0] == '.' && (n == 1 || (n == 2 && p[1] == '.'))))
+			return false;
+	}
+	return *path != 0;
+}
+
+static int read_files(struct reader *r, struct message_file **ret, size_t *ret_n)
+{
+	_cleanup_free_ struct message_file *files = NULL;
+	size_t n = reader_be16(r);
+
+	if (r->err || n > MESSAGE_FILES_MAX || n > r->left)
+		return -EBADMSG;
+	files = n > 0 ? calloc(n, sizeof(*files)) : NULL;
+	if (n > 0 && !files)
+		return -ENOMEM;
+	for (size_t i = 0; i < n && !r->err; i++) {
+		struct message_file *f = &files[i];
+		uint8_t is_private;
+
+		f->kind = reader_u8(r);
+		is_private = reader_u8(r);
+		f->is_private = is_private;
+		f->bytes = reader_be64(r);
+		reader_copy(r, f->hash, sizeof(f->hash));
+		f->path = read_path(r);
+		if (r->err || f->kind >= MESSAGE_KIND_MAX_ || is_private > 1 ||
+		    (f->kind == MESSAGE_PROGRAM) != (i == 0) || f->bytes > MESSAGE_FILE_MAX ||
+		    !path_is_plain(f->path))
+			return -EBADMSG;
+	}
+	*ret = TAKE_PTR(files);
+	*ret_n = n;
+	return 0;
+}
+
 int message_spec_read(struct reader *r, struct message_spec *ret)
 {
 	struct message_spec s = { 0 };
@@ -120,6 +190,8 @@ int message_spec_read(struct reader *r, struct message_spec *ret)
 	e = read_strings(r, s.flags & MESSAGE_FILE_FIRST ? 2 : 1, &s.argv, &s.n_argv);
 	if (e == 0)
 		e = read_strings(r, 0, &s.env, &s.n_env);
+	if (e == 0)
+		e = read_files(r, &s.files, &s.n_files);
 	if (e == 0)
 		e = reader_end(r);
 	if (e < 0) {

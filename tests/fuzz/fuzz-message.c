@@ -33,6 +33,7 @@ TAKE(exit, EXIT)
 TAKE(attribute, ATTRIBUTE)
 TAKE(ghost, GHOST)
 TAKE(resize, RESIZE)
+TAKE(fetch, FETCH)
 
 static int take_words(void *owner, struct reader *r)
 {
@@ -166,6 +167,81 @@ static int take_group(void *owner, struct reader *r)
 	return -EALREADY;
 }
 
+static int take_want(void *owner, struct reader *r)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+	const uint8_t *start = r->p;
+	uint16_t files[MESSAGE_FILES_MAX];
+	size_t n = r->left, n_files;
+	uint32_t job;
+	int e = message_want_read(r, &job, files, &n_files);
+
+	if (e < 0)
+		return e;
+	if (message_want_write(&b, job, files, n_files) < 0 || b.len != n + 1 ||
+	    b.data[0] != MESSAGE_WANT || memcmp(b.data + 1, start, n) != 0)
+		abort();
+	return -EALREADY;
+}
+
+static int take_wanted(void *owner, struct reader *r)
+{
+	uint32_t job;
+	uint16_t file;
+	int e = message_wanted_read(r, &job, &file);
+
+	if (e == 0)
+		message_wanted_write(&w, job, file);
+	return e;
+}
+
+static int take_given(void *owner, struct reader *r)
+{
+	uint32_t job, error;
+	uint16_t file;
+	int e = message_given_read(r, &job, &file, &error);
+
+	if (e == 0)
+		message_given_write(&w, job, file, error);
+	return e;
+}
+
+static int take_piece(void *owner, struct reader *r)
+{
+	const uint8_t *start = r->p;
+	struct message_blob blob;
+	uint64_t offset;
+	int e = message_piece_read(r, &blob, &offset);
+
+	if (e < 0)
+		return e;
+	message_piece_write(&w, &blob, offset);
+	if (w.err < 0 || memcmp(back, start, w.len) != 0)
+		abort();
+	return -EALREADY;
+}
+
+static int take_fetched(void *owner, struct reader *r)
+{
+	struct message_blob blob;
+	uint32_t error;
+	int e = message_fetched_read(r, &blob, &error);
+
+	if (e == 0)
+		message_fetched_write(&w, &blob, error);
+	return e;
+}
+
+static int take_serve(void *owner, struct reader *r)
+{
+	struct message_fetch m;
+	int e = message_serve_read(r, &m);
+
+	if (e == 0)
+		message_serve_write(&w, &m);
+	return e;
+}
+
 static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_HELLO] = { 1, take_hello },
 	[MESSAGE_WELCOME] = { 1, take_welcome },
@@ -188,6 +264,14 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_START] = { 1, take_start },
 	[MESSAGE_RUN] = { 1, take_run },
 	[MESSAGE_GROUP] = { 1, take_group },
+	[MESSAGE_WANT] = { 1, take_want },
+	[MESSAGE_WANTED] = { 1, take_wanted },
+	[MESSAGE_BLOB] = { 1, take_given },
+	[MESSAGE_PIECE] = { 1, take_piece },
+	[MESSAGE_MISSING] = { 1, take_fetched },
+	[MESSAGE_SERVE] = { 1, take_serve },
+	[MESSAGE_FETCH] = { 1, take_fetch },
+	[MESSAGE_FETCHED] = { 1, take_fetched },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

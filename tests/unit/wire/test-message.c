@@ -110,6 +110,10 @@ static void test_spec(void **state)
 	static char *argv[] = { (char *)"printf", (char *)"%s\n", (char *)"", (char *)"\xff\x01",
 				NULL };
 	static char *env[] = { (char *)"A=b c", NULL };
+	struct message_file files[] = {
+		{ .kind = MESSAGE_PROGRAM, .is_private = true, .bytes = 7, .path = "/x/printf" },
+		{ .kind = MESSAGE_LIBRARY, .hash = { 1, 2 }, .path = "/lib/libc.so.6" },
+	};
 	struct message_spec s = { .flags = MESSAGE_STDIN_NULL,
 				  .umask = 022,
 				  .window = 4096,
@@ -120,7 +124,9 @@ static void test_spec(void **state)
 				  .argv = argv,
 				  .n_argv = 4,
 				  .env = env,
-				  .n_env = 1 },
+				  .n_env = 1,
+				  .files = files,
+				  .n_files = 2 },
 			    back;
 	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
 	struct reader r;
@@ -143,7 +149,47 @@ static void test_spec(void **state)
 	assert_string_equal(back.env[0], "A=b c");
 	assert_string_equal(back.io[1], "/out");
 	assert_true(back.limits[1].maximum == UINT64_MAX);
+	assert_int_equal(back.n_files, 2);
+	assert_true(back.files[0].is_private);
+	assert_int_equal(back.files[0].bytes, 7);
+	assert_string_equal(back.files[1].path, "/lib/libc.so.6");
+	assert_memory_equal(back.files[1].hash, files[1].hash, MESSAGE_HASH_BYTES);
 	message_spec_clear(&back);
+}
+
+/* Its files are laid below a folder of the node's. */
+static void test_paths_of_files(void **state)
+{
+	static char *argv[] = { (char *)"x", NULL };
+	static const struct {
+		const char *path;
+		bool good;
+	} rows[] = {
+		{ "/a", true },	     { "/a/b.so", true },  { "/..a/b..", true }, { "", false },
+		{ "a", false },	     { "/", false },	   { "/a/", false },	 { "//a", false },
+		{ "/a//b", false },  { "/../a", false },   { "/a/..", false },	 { "/./a", false },
+		{ "/a/../b", false }, { "/a/.", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct message_file file = { .path = rows[i].path };
+		struct message_spec s = { .window = 1,
+					  .cwd = "/",
+					  .io = { "", "", "" },
+					  .argv = argv,
+					  .n_argv = 1,
+					  .files = &file,
+					  .n_files = 1 },
+				    back;
+		_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+		struct reader r;
+
+		assert_int_equal(message_spec_write(&b, &s), 0);
+		r = READER(b.data, b.len);
+		assert_int_equal(message_spec_read(&r, &back), rows[i].good ? 0 : -EBADMSG);
+		if (rows[i].good)
+			message_spec_clear(&back);
+	}
 }
 
 static void test_a_spec_that_is_too_large_is_not_written(void **state)
@@ -179,6 +225,7 @@ int main(void)
 		cmocka_unit_test(test_the_longest_fit),
 		cmocka_unit_test(test_escape_sequences_never_come_through),
 		cmocka_unit_test(test_spec),
+		cmocka_unit_test(test_paths_of_files),
 		cmocka_unit_test(test_a_spec_that_is_too_large_is_not_written),
 		cmocka_unit_test(test_states),
 	};
