@@ -13,42 +13,19 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "space/master_internal.h"
+#include "space/jobs_internal.h"
 
 #define SLOT_BITS      16 /* a job's number on the channel: generation above, slot below */
 #define SLOT_MASK      ((1u << SLOT_BITS) - 1)
 #define GENERATION_MAX 0x7fffu
 
-struct job {
-	uint32_t id;	       /* on the channel */
-	uint32_t number;       /* of the client */
-	uint32_t ghost;	       /* pid of what stands for it here, or 0 */
-	struct client *client; /* NULL when it is gone */
-	struct slave *slave;
-	struct job *next, *prev; /* of the slave */
-	uint32_t window;
-	uint32_t pid;		   /* on the node; 0: not started */
-	uint32_t input_credit;	   /* bytes that the client may send */
-	uint32_t output_credit[2]; /* bytes that the slave may send of standard output, error */
-	bool input_ended, input_closed;
-	bool started, ended[2]; /* STARTED came; the end of an output */
-	bool abandoned;
-	bool stopped;	    /* as the node says */
-	uint32_t continued; /* SIGCONTs that it has not answered */
-};
-
-static struct job *job_by_id(const struct slave *s, uint32_t id)
+struct job *job_by_id(const struct slave *s, uint32_t id)
 {
 	struct master *m = s->master;
 	uint32_t slot = id & SLOT_MASK;
 	struct job *j = slot < m->jobs_cap ? m->jobs[slot] : NULL;
 
 	return j && j->id == id && j->slave == s ? j : NULL;
-}
-
-static struct job *job_by_number(const struct client *c, uint32_t number)
-{
-	return number < c->jobs_cap ? c->jobs[number] : NULL;
 }
 
 /* A free slot of the table. Return: slot, or -EAGAIN when there are too many jobs, -ENOMEM. */
@@ -95,7 +72,7 @@ static int client_entry(struct client *c, uint32_t number)
 	return c->jobs[number] ? -EEXIST : 0;
 }
 
-static void job_free(struct job *j)
+void job_free(struct job *j)
 {
 	struct slave *s = j->slave;
 
@@ -220,14 +197,14 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 	return 0;
 }
 
-static void to_client(struct job *j, const struct message_small *msg)
+void job_to_client(struct job *j, const struct message_small *msg)
 {
 	if (j->client && client_room(j->client, msg->w.len))
 		(void)stream_send_writer(&j->client->stream,
 					 &msg->w); /* a client that fails is closed */
 }
 
-static void job_abandon(struct job *j)
+void job_abandon(struct job *j)
 {
 	struct message_small msg;
 
@@ -246,7 +223,7 @@ static void job_lost(struct job *j, const char *why)
 
 	snprintf(words, sizeof(words), "node lost: %s", why);
 	message_failed_write(message_begin(&msg, MESSAGE_FAILED), &f);
-	to_client(j, &msg);
+	job_to_client(j, &msg);
 	job_free(j);
 }
 
@@ -302,299 +279,4 @@ void jobs_list(struct client *to)
 		message_ghost_write(message_begin(&msg, MESSAGE_GHOST), &g);
 		(void)stream_send_writer(&to->stream, &msg.w); /* a client that fails is closed */
 	}
-}
-
-int job_take_started(void *slave, struct reader *r)
-{
-	struct message_started st;
-	struct message_small msg;
-	struct job *j;
-	int e = message_started_read(r, &st);
-
-	if (e < 0)
-		return e;
-	j = job_by_id(slave, st.job);
-	if (!j)
-		return 0; /* was ended on both sides at once */
-	if (j->started)
-		return -EPROTO;
-	j->started = true;
-	j->pid = st.pid;
-	st.job = j->number;
-	message_started_write(message_begin(&msg, MESSAGE_STARTED), &st);
-	to_client(j, &msg);
-	return 0;
-}
-
-int job_take_failed(void *slave, struct reader *r)
-{
-	struct message_failed f;
-	struct message_small msg;
-	struct job *j;
-	int e = message_failed_read(r, &f);
-
-	if (e < 0 || (f.how != MESSAGE_NOT_RUN && f.how != MESSAGE_NO_COMMAND))
-		return -EBADMSG;
-	j = job_by_id(slave, f.job);
-	if (!j)
-		return 0;
-	if (j->started)
-		return -EPROTO;
-	f.job = j->number;
-	message_failed_write(message_begin(&msg, MESSAGE_FAILED), &f);
-	to_client(j, &msg);
-	job_free(j);
-	return 0;
-}
-
-int job_take_output(void *slave, struct reader *r)
-{
-	struct message_small head;
-	struct job *j;
-	uint32_t id;
-	uint8_t stream;
-	size_t n;
-	int e = message_output_read(r, &id, &stream);
-
-	if (e < 0)
-		return e;
-	j = job_by_id(slave, id);
-	if (!j)
-		return 0;
-	n = r->left;
-	if (n > j->output_credit[stream - 1] || !j->started || j->ended[stream - 1])
-		return -EPROTO;
-	j->output_credit[stream - 1] -= (uint32_t)n;
-	j->ended[stream - 1] = n == 0;
-	if (!j->client || !client_room(j->client, n))
-		return 0;
-	message_output_write(message_begin(&head, MESSAGE_OUTPUT), j->number, stream);
-	(void)stream_send2(&j->client->stream, head.bytes, head.w.len, reader_bytes(r, n), n);
-	return 0;
-}
-
-int job_take_input_credit(void *slave, struct reader *r)
-{
-	struct message_small msg;
-	uint32_t id, bytes;
-	struct job *j;
-	int e = message_input_credit_read(r, &id, &bytes);
-
-	if (e < 0)
-		return e;
-	j = job_by_id(slave, id);
-	if (!j)
-		return 0;
-	if (bytes > MESSAGE_WINDOW - j->input_credit)
-		return -EPROTO;
-	j->input_credit += bytes;
-	message_credit_write(message_begin(&msg, MESSAGE_INPUT_CREDIT), j->number, 0, bytes);
-	to_client(j, &msg);
-	return 0;
-}
-
-int job_take_input_closed(void *slave, struct reader *r)
-{
-	uint32_t id = reader_be32(r);
-	struct message_small msg;
-	struct job *j;
-	int e = reader_end(r);
-
-	if (e < 0)
-		return e;
-	j = job_by_id(slave, id);
-	if (!j)
-		return 0;
-	if (j->input_closed)
-		return -EPROTO;
-	j->input_closed = true;
-	writer_be32(message_begin(&msg, MESSAGE_INPUT_CLOSED), j->number);
-	to_client(j, &msg);
-	return 0;
-}
-
-int job_take_exit(void *slave, struct reader *r)
-{
-	struct message_exit x;
-	struct message_small msg;
-	struct job *j;
-	int e = message_exit_read(r, &x);
-
-	if (e < 0)
-		return e;
-	j = job_by_id(slave, x.job);
-	if (!j)
-		return 0;
-	if (!j->started && !j->abandoned)
-		return -EPROTO;
-	x.job = j->number;
-	message_exit_write(message_begin(&msg, MESSAGE_EXIT), &x);
-	to_client(j, &msg);
-	job_free(j);
-	return 0;
-}
-
-int job_take_stopped(void *slave, struct reader *r)
-{
-	struct message_small msg;
-	struct job *j;
-	uint32_t id;
-	uint8_t signal;
-	int e = message_stopped_read(r, &id, &signal);
-
-	j = e < 0 ? NULL : job_by_id(slave, id);
-	if (!j)
-		return e;
-	if (!j->started || j->stopped)
-		return j->started ? 0 : -EPROTO;
-	j->stopped = true;
-	message_stopped_write(message_begin(&msg, MESSAGE_STOPPED), j->number, signal);
-	to_client(j, &msg);
-	return 0;
-}
-
-int job_take_continued(void *slave, struct reader *r)
-{
-	struct message_small msg;
-	struct job *j;
-	uint32_t id;
-	bool asked;
-	int e = message_continued_read(r, &id, &asked);
-
-	j = e < 0 ? NULL : job_by_id(slave, id);
-	if (!j)
-		return e;
-	if (!j->started || (asked && j->continued == 0))
-		return -EPROTO;
-	j->continued -= asked;
-	if (!asked && !j->stopped)
-		return 0;
-	j->stopped = false;
-	message_continued_write(message_begin(&msg, MESSAGE_CONTINUED), j->number, asked);
-	to_client(j, &msg);
-	return 0;
-}
-
-static void pass_signal(struct job *j, uint8_t signal)
-{
-	struct message_small msg;
-
-	j->continued += signal == SIGCONT;
-	message_signal_write(message_begin(&msg, MESSAGE_SIGNAL), j->id, 1, signal);
-	(void)stream_send_writer(&j->slave->stream, &msg.w);
-}
-
-int jobs_kill(struct client *c, uint32_t pid, uint8_t signal)
-{
-	struct master *m = c->master;
-	int r = -ESRCH;
-
-	for (size_t i = c->at; i < m->jobs_cap; i++) {
-		struct job *j = m->jobs[i];
-
-		if (!j || !j->client || j->ghost != pid)
-			continue;
-		if (!client_is_owner(c) && j->client->who.uid != c->who.uid) {
-			r = r == -ESRCH ? -EPERM : r;
-			continue;
-		}
-		if (!slave_room(j->slave, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
-			return client_stall(c, i);
-		pass_signal(j, signal);
-		r = 0;
-	}
-	return c->at > 0 && r == -ESRCH ? 0 : r; /* it went on where it had waited */
-}
-
-int job_take_input(void *client, struct reader *r)
-{
-	struct client *c = client;
-	uint32_t first, count;
-	size_t n;
-	const uint8_t *p;
-	int e = message_input_read(r, &first, &count);
-
-	if (e < 0)
-		return e;
-	n = r->left;
-	p = reader_bytes(r, n);
-	for (uint32_t i = (uint32_t)c->at; i < count; i++) {
-		struct job *j = job_by_number(c, first + i);
-		struct message_small head;
-
-		if (!j || j->input_ended)
-			continue; /* ended meanwhile */
-		if (n > j->input_credit)
-			return -EPROTO;
-		if (!slave_room(j->slave, n, MASTER_NODE_HIGH))
-			return client_stall(c, i);
-		j->input_credit -= (uint32_t)n;
-		j->input_ended = n == 0;
-		message_input_write(message_begin(&head, MESSAGE_INPUT), j->id, 1);
-		(void)stream_send2(&j->slave->stream, head.bytes, head.w.len, p, n);
-	}
-	return 0;
-}
-
-int job_take_signal(void *client, struct reader *r)
-{
-	struct client *c = client;
-	uint32_t first, count;
-	uint8_t signal;
-	int e = message_signal_read(r, &first, &count, &signal);
-
-	for (uint32_t i = (uint32_t)c->at; e == 0 && i < count; i++) {
-		struct job *j = job_by_number(c, first + i);
-
-		if (!j)
-			continue;
-		if (!slave_room(j->slave, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
-			return client_stall(c, i);
-		pass_signal(j, signal);
-	}
-	return e;
-}
-
-int job_take_output_credit(void *client, struct reader *r)
-{
-	struct client *c = client;
-	struct message_small msg;
-	uint32_t number, bytes;
-	uint8_t stream;
-	struct job *j;
-	int e = message_output_credit_read(r, &number, &stream, &bytes);
-
-	if (e < 0)
-		return e;
-	j = job_by_number(c, number);
-	if (!j)
-		return 0;
-	if (!slave_room(j->slave, sizeof(msg), MASTER_NODE_HIGH))
-		return client_stall(c, 0);
-	if (bytes > j->window - j->output_credit[stream - 1])
-		return -EPROTO;
-	j->output_credit[stream - 1] += bytes;
-	message_credit_write(message_begin(&msg, MESSAGE_OUTPUT_CREDIT), j->id, stream, bytes);
-	(void)stream_send_writer(&j->slave->stream, &msg.w);
-	return 0;
-}
-
-int job_take_abandon(void *client, struct reader *r)
-{
-	struct client *c = client;
-	uint32_t first, count;
-	int e = message_input_read(r, &first, &count);
-
-	if (e == 0)
-		e = reader_end(r);
-	for (uint32_t i = (uint32_t)c->at; e == 0 && i < count; i++) {
-		struct job *j = job_by_number(c, first + i);
-
-		if (!j)
-			continue;
-		if (!slave_room(j->slave, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
-			return client_stall(c, i);
-		job_abandon(j);
-	}
-	return e;
 }

@@ -2,7 +2,7 @@
  * master.h - bpmaster: what it is told, and how it is run
  *
  * One process, one event loop: registrations and messages of the slaves (members.c), jobs between
- * clients and slaves (jobs.c), local clients (door.c), boot events (events.c). It reads no
+ * clients and slaves (jobs*.c), local clients (door*.c), boot events (events.c). It reads no
  * configuration file itself: cli/bpmaster.c turns the cluster file into this.
  */
 #pragma once

@@ -155,7 +155,7 @@ void slave_ask(struct slave *s);
 /* Whether @n bytes more may wait for the node, beside @high at most. */
 bool slave_room(const struct slave *s, size_t n, size_t high);
 
-/* jobs.c: what takes messages of a client may return STREAM_AGAIN when a node does not read; it
+/* jobs*.c: what takes messages of a client may return STREAM_AGAIN when a node does not read; it
  * goes on at c->at then. */
 struct job_order {
 	const uint8_t *spec; /* as it came; borrowed */
@@ -208,6 +208,9 @@ struct client {
 };
 
 enum { CLIENT_NEW = 1 << 0, CLIENT_OPEN = 1 << 1 };
+
+/* door_takes.c: every message that a client may send */
+extern const struct message_take client_takes[MESSAGE_TYPE_MAX_];
 
 /* door.c */
 _must_check_ int door_open(struct master *m);

@@ -20,11 +20,6 @@
 
 static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
 
-static void raise_status(struct shell *s, int status)
-{
-	s->status = MAX(s->status, status);
-}
-
 static void send_signal(struct shell *s, int signal)
 {
 	struct message_small m;
@@ -53,7 +48,7 @@ static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
 	s->interrupts += w->signum == SIGINT;
 	if (s->interrupts >= SHELL_INTERRUPTS) {
 		log_err(0, "interrupted: ending the processes on %s", still_running(s, &text));
-		raise_status(s, SHELL_ABNORMAL);
+		shell_raise(s, SHELL_ABNORMAL);
 		ev_break(loop, EVBREAK_ALL);
 		return;
 	}
@@ -72,7 +67,7 @@ static void on_timeout(struct ev_loop *loop, struct ev_timer *w, int events)
 
 	log_err(0, "timed out after %u s: ending the processes on %s", s->options->timeout_s,
 		still_running(s, &text));
-	raise_status(s, SHELL_ABNORMAL);
+	shell_raise(s, SHELL_ABNORMAL);
 	ev_break(loop, EVBREAK_ALL);
 }
 
@@ -100,7 +95,7 @@ static void advance(struct shell *s)
 	if (s->output[0].err < 0 || s->output[1].err < 0) {
 		log_err(s->output[0].err < 0 ? s->output[0].err : s->output[1].err,
 			"cannot write the output");
-		raise_status(s, SHELL_ABNORMAL);
+		shell_raise(s, SHELL_ABNORMAL);
 		ev_break(s->loop, EVBREAK_ALL);
 	}
 	if (s->n_over == s->n && output_idle(&s->output[0]) && output_idle(&s->output[1]))
@@ -134,210 +129,6 @@ static void grant_error(void *owner, size_t i, uint32_t bytes)
 	grant(owner, i, 1, bytes);
 }
 
-/* A command that runs elsewhere than it was asked to may do harm: say it once, for all nodes. */
-static void say_lacking(struct shell *s)
-{
-	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
-
-	if (s->lacking.n > 0)
-		log_warn(0, "node%s %s %s no directory '%s': running in '/'",
-			 s->lacking.n == 1 ? "" : "s",
-			 nodeset_format(&s->lacking, &text) < 0 ? "of this set" : buffer_str(&text),
-			 s->lacking.n == 1 ? "has" : "have", s->cwd);
-	nodeset_clear(&s->lacking);
-}
-
-static void remote_settled(struct shell *s, struct remote *r)
-{
-	if (r->settled)
-		return;
-	r->settled = true;
-	if (++s->n_settled == s->n)
-		say_lacking(s);
-}
-
-static void remote_over(struct shell *s, struct remote *r)
-{
-	r->over = true;
-	r->source[0].ended = r->source[1].ended = true;
-	s->n_over++;
-	remote_settled(s, r);
-	shell_input_update(s);
-}
-
-/* The remote of a job number that the master names. Return: NULL when there is none, which is a
- * fault of the master. */
-static struct remote *remote_of(struct shell *s, uint32_t job)
-{
-	return job < s->n && !s->remotes[job].over ? &s->remotes[job] : NULL;
-}
-
-static int take_started(void *owner, struct reader *r)
-{
-	struct shell *s = owner;
-	struct message_started st;
-	struct remote *re;
-	int e = message_started_read(r, &st);
-
-	if (e < 0)
-		return e;
-	re = remote_of(s, st.job);
-	if (!re)
-		return -EPROTO;
-	if (st.cwd_missing)
-		e = nodeset_add(&s->lacking, re->node);
-	remote_settled(s, re);
-	return e;
-}
-
-static int take_failed(void *owner, struct reader *r)
-{
-	struct shell *s = owner;
-	struct message_failed f;
-	struct remote *re;
-	int e = message_failed_read(r, &f);
-
-	if (e < 0)
-		return e;
-	re = remote_of(s, f.job);
-	if (!re)
-		return -EPROTO;
-	if (f.how == MESSAGE_NOT_RUN || f.how == MESSAGE_NO_COMMAND) {
-		log_err(0, "node %u: %s%s%s", re->node, f.words,
-			f.error && f.error < 4096 ? ": " : "",
-			f.error && f.error < 4096 ? strerror((int)f.error) : "");
-		raise_status(s, f.how == MESSAGE_NO_COMMAND ? SHELL_NOT_FOUND : SHELL_NOT_RUN);
-	} else if (f.how == MESSAGE_LOST) {
-		log_err(0, "node %u: %s", re->node, f.words);
-		raise_status(s, SHELL_ABNORMAL);
-	} else {
-		log_err(0, "%s", f.words);
-		raise_status(s, SHELL_NO_NODE);
-	}
-	remote_over(s, re);
-	return 0;
-}
-
-static int take_output(void *owner, struct reader *r)
-{
-	struct shell *s = owner;
-	struct remote *re;
-	uint32_t job;
-	uint8_t stream;
-	size_t n;
-	int e = message_output_read(r, &job, &stream);
-
-	if (e < 0)
-		return e;
-	re = remote_of(s, job);
-	if (!re)
-		return -EPROTO;
-	n = r->left;
-	if (n == 0)
-		re->source[stream - 1].ended = true;
-	return buffer_append(&re->source[stream - 1].text, reader_bytes(r, n), n);
-}
-
-static int take_input_credit(void *owner, struct reader *r)
-{
-	struct shell *s = owner;
-	uint32_t job, bytes;
-	struct remote *re;
-	int e = message_input_credit_read(r, &job, &bytes);
-
-	if (e < 0)
-		return e;
-	re = remote_of(s, job);
-	if (!re || bytes > MESSAGE_WINDOW - re->credit)
-		return -EPROTO;
-	re->credit += bytes;
-	shell_input_update(s);
-	return 0;
-}
-
-static int take_input_closed(void *owner, struct reader *r)
-{
-	struct shell *s = owner;
-	struct remote *re = remote_of(s, reader_be32(r));
-	int e = reader_end(r);
-
-	if (e < 0 || !re)
-		return -EPROTO;
-	re->input_closed = true;
-	shell_input_update(s);
-	return 0;
-}
-
-static int take_exit(void *owner, struct reader *r)
-{
-	struct shell *s = owner;
-	struct message_exit x;
-	struct remote *re;
-	int e = message_exit_read(r, &x);
-
-	if (e < 0)
-		return e;
-	re = remote_of(s, x.job);
-	if (!re)
-		return -EPROTO;
-	if (x.signal && s->ghost.loop) {
-		s->signal = x.signal;
-		raise_status(s, SHELL_SIGNAL + x.signal); /* should it not end us */
-	} else if (x.signal) {
-		log_err(0, "node %u: ended by signal %u (%s)%s", re->node, x.signal,
-			strsignal(x.signal), x.core ? ", core dumped" : "");
-		raise_status(s, SHELL_ABNORMAL);
-	} else {
-		raise_status(s, x.status);
-	}
-	if (s->options->time)
-		fprintf(stderr, "node %u: real %.3f s, user %.3f s, sys %.3f s\n", re->node,
-			(double)x.real_us / 1e6, (double)x.user_us / 1e6,
-			(double)x.system_us / 1e6);
-	remote_over(s, re);
-	return 0;
-}
-
-static int take_stopped(void *owner, struct reader *r)
-{
-	struct shell *s = owner;
-	uint32_t job;
-	uint8_t signal;
-	int e = message_stopped_read(r, &job, &signal);
-
-	if (e < 0 || !remote_of(s, job))
-		return -EPROTO;
-	if (s->ghost.loop)
-		ghost_stopped(&s->ghost);
-	return 0;
-}
-
-static int take_continued(void *owner, struct reader *r)
-{
-	struct shell *s = owner;
-	uint32_t job;
-	bool asked;
-	int e = message_continued_read(r, &job, &asked);
-
-	if (e < 0 || !remote_of(s, job))
-		return -EPROTO;
-	if (asked)
-		ghost_answered(&s->ghost);
-	return 0;
-}
-
-/* Every message that the master may send once the command is on its way. */
-static const struct message_take shell_takes[MESSAGE_TYPE_MAX_] = {
-	[MESSAGE_STARTED] = { 1, take_started },
-	[MESSAGE_FAILED] = { 1, take_failed },
-	[MESSAGE_OUTPUT] = { 1, take_output },
-	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
-	[MESSAGE_INPUT_CLOSED] = { 1, take_input_closed },
-	[MESSAGE_EXIT] = { 1, take_exit },
-	[MESSAGE_STOPPED] = { 1, take_stopped },
-	[MESSAGE_CONTINUED] = { 1, take_continued },
-};
-
 static int on_message(struct stream *st, const uint8_t *p, size_t n)
 {
 	struct shell *s = st->owner;
@@ -357,7 +148,7 @@ static void on_close(struct stream *st, int err, const char *why)
 
 	log_err(0, "lost bpmaster: %s", why ? why : strerror(-err));
 	s->err = err < 0 ? err : -ECONNRESET;
-	raise_status(s, SHELL_ABNORMAL);
+	shell_raise(s, SHELL_ABNORMAL);
 	ev_break(s->loop, EVBREAK_ALL);
 }
 
@@ -447,7 +238,7 @@ static void watch(struct shell *s)
 
 static void shell_deinit(struct shell *s)
 {
-	say_lacking(s);
+	shell_say_lacking(s);
 	ghost_close(&s->ghost);
 	shell_input_stop(s);
 	stream_deinit(&s->door);

@@ -44,6 +44,13 @@ struct shell {
 	struct ev_signal signals[8];
 };
 
+/* shell_takes.c: every message that the master may send once the command is on its way */
+extern const struct message_take shell_takes[MESSAGE_TYPE_MAX_];
+/* Our exit status is at least @status. */
+void shell_raise(struct shell *s, int status);
+/* Say once, for all nodes, which ones have not the directory. */
+void shell_say_lacking(struct shell *s);
+
 /* shell_input.c */
 void shell_input_start(struct shell *s);
 void shell_input_stop(struct shell *s);

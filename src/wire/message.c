@@ -1,12 +1,12 @@
 /*
- * message.c - the messages of the process space: one table of types and sizes, and a codec for each
- * body
+ * message.c - the messages of the process space: one table of types and sizes, and codecs of what
+ * is not about jobs (message_job.c)
  */
 #include <errno.h>
 #include <string.h>
 
 #include "wire/attributes.h"
-#include "wire/message.h"
+#include "wire/message_internal.h"
 
 const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_HELLO] = { "hello", 22, 22 + 2 * MESSAGE_NAME_MAX },
@@ -88,8 +88,7 @@ struct writer *message_begin(struct message_small *m, enum message_type type)
 	return &m->w;
 }
 
-/* A string of fewer than @max bytes; what a terminal would act on is refused when @printable. */
-static const char *read_string(struct reader *r, size_t max, bool printable)
+const char *message_string_read(struct reader *r, size_t max, bool printable)
 {
 	const char *s = reader_cstr(r);
 
@@ -106,8 +105,7 @@ static const char *read_string(struct reader *r, size_t max, bool printable)
 	return s;
 }
 
-/* The string cut to what a reader accepts, with '?' for what is not printable. */
-static void write_string(struct writer *w, const char *s, size_t max)
+void message_string_write(struct writer *w, const char *s, size_t max)
 {
 	for (size_t i = 0; s && s[i] && i + 1 < max; i++)
 		writer_u8(w, s[i] < ' ' || s[i] > '~' ? '?' : (uint8_t)s[i]);
@@ -120,8 +118,8 @@ void message_hello_write(struct writer *w, const struct message_hello *m)
 	writer_bytes(w, m->mac.b, MAC_BYTES);
 	writer_be32(w, m->boot);
 	writer_be64(w, m->uptime_ms);
-	write_string(w, m->release, MESSAGE_NAME_MAX);
-	write_string(w, m->hostname, MESSAGE_NAME_MAX);
+	message_string_write(w, m->release, MESSAGE_NAME_MAX);
+	message_string_write(w, m->hostname, MESSAGE_NAME_MAX);
 }
 
 int message_hello_read(struct reader *r, struct message_hello *ret)
@@ -132,8 +130,8 @@ int message_hello_read(struct reader *r, struct message_hello *ret)
 	reader_copy(r, m.mac.b, MAC_BYTES);
 	m.boot = reader_be32(r);
 	m.uptime_ms = reader_be64(r);
-	m.release = read_string(r, MESSAGE_NAME_MAX, true);
-	m.hostname = read_string(r, MESSAGE_NAME_MAX, true);
+	m.release = message_string_read(r, MESSAGE_NAME_MAX, true);
+	m.hostname = message_string_read(r, MESSAGE_NAME_MAX, true);
 	e = reader_end(r);
 	if (e == 0)
 		*ret = m;
@@ -145,7 +143,7 @@ void message_welcome_write(struct writer *w, const struct message_welcome *m)
 	writer_be16(w, m->version);
 	writer_be32(w, m->number);
 	writer_be32(w, m->keepalive_ms);
-	write_string(w, m->name, MESSAGE_NAME_MAX);
+	message_string_write(w, m->name, MESSAGE_NAME_MAX);
 }
 
 int message_welcome_read(struct reader *r, struct message_welcome *ret)
@@ -155,7 +153,7 @@ int message_welcome_read(struct reader *r, struct message_welcome *ret)
 
 	m.number = reader_be32(r);
 	m.keepalive_ms = reader_be32(r);
-	m.name = read_string(r, MESSAGE_NAME_MAX, true);
+	m.name = message_string_read(r, MESSAGE_NAME_MAX, true);
 	e = reader_end(r);
 	if (e == 0)
 		*ret = m;
@@ -165,12 +163,12 @@ int message_welcome_read(struct reader *r, struct message_welcome *ret)
 void message_words_write(struct writer *w, enum message_type type, const char *words)
 {
 	(void)type; /* message_begin() wrote it; named here for the reader of the call */
-	write_string(w, words, MESSAGE_WORDS_MAX);
+	message_string_write(w, words, MESSAGE_WORDS_MAX);
 }
 
 int message_words_read(struct reader *r, const char **ret)
 {
-	const char *s = read_string(r, MESSAGE_WORDS_MAX, true);
+	const char *s = message_string_read(r, MESSAGE_WORDS_MAX, true);
 	int e = reader_end(r);
 
 	if (e == 0)
@@ -238,10 +236,10 @@ void message_node_write(struct writer *w, const struct message_node *m)
 	writer_be32(w, m->jobs);
 	writer_u8(w, m->connected);
 	writer_be64(w, m->since_ms);
-	write_string(w, m->state, MESSAGE_STATE_MAX);
-	write_string(w, m->name, MESSAGE_NAME_MAX);
-	write_string(w, m->release, MESSAGE_NAME_MAX);
-	write_string(w, m->words, MESSAGE_WORDS_MAX);
+	message_string_write(w, m->state, MESSAGE_STATE_MAX);
+	message_string_write(w, m->name, MESSAGE_NAME_MAX);
+	message_string_write(w, m->release, MESSAGE_NAME_MAX);
+	message_string_write(w, m->words, MESSAGE_WORDS_MAX);
 }
 
 int message_node_read(struct reader *r, struct message_node *ret)
@@ -258,10 +256,10 @@ int message_node_read(struct reader *r, struct message_node *ret)
 	m.jobs = reader_be32(r);
 	m.connected = reader_u8(r);
 	m.since_ms = reader_be64(r);
-	m.state = read_string(r, MESSAGE_STATE_MAX, true);
-	m.name = read_string(r, MESSAGE_NAME_MAX, true);
-	m.release = read_string(r, MESSAGE_NAME_MAX, true);
-	m.words = read_string(r, MESSAGE_WORDS_MAX, true);
+	m.state = message_string_read(r, MESSAGE_STATE_MAX, true);
+	m.name = message_string_read(r, MESSAGE_NAME_MAX, true);
+	m.release = message_string_read(r, MESSAGE_NAME_MAX, true);
+	m.words = message_string_read(r, MESSAGE_WORDS_MAX, true);
 	e = reader_end(r);
 	if (e == 0)
 		*ret = m;
@@ -271,243 +269,19 @@ int message_node_read(struct reader *r, struct message_node *ret)
 void message_done_write(struct writer *w, uint32_t error, const char *words)
 {
 	writer_be32(w, error);
-	write_string(w, words, MESSAGE_WORDS_MAX);
+	message_string_write(w, words, MESSAGE_WORDS_MAX);
 }
 
 int message_done_read(struct reader *r, uint32_t *ret_error, const char **ret_words)
 {
 	uint32_t error = reader_be32(r);
-	const char *words = read_string(r, MESSAGE_WORDS_MAX, true);
+	const char *words = message_string_read(r, MESSAGE_WORDS_MAX, true);
 	int e = reader_end(r);
 
 	if (e == 0) {
 		*ret_error = error;
 		*ret_words = words;
 	}
-	return e;
-}
-
-void message_started_write(struct writer *w, const struct message_started *m)
-{
-	writer_be32(w, m->job);
-	writer_be32(w, m->pid);
-	writer_u8(w, m->cwd_missing);
-}
-
-int message_started_read(struct reader *r, struct message_started *ret)
-{
-	struct message_started m = { .job = reader_be32(r) };
-	int e;
-
-	m.pid = reader_be32(r);
-	m.cwd_missing = reader_u8(r);
-	e = reader_end(r);
-	if (e == 0)
-		*ret = m;
-	return e;
-}
-
-void message_failed_write(struct writer *w, const struct message_failed *m)
-{
-	writer_be32(w, m->job);
-	writer_be32(w, m->error);
-	writer_u8(w, m->how);
-	write_string(w, m->words, MESSAGE_WORDS_MAX);
-}
-
-int message_failed_read(struct reader *r, struct message_failed *ret)
-{
-	struct message_failed m = { .job = reader_be32(r) };
-	int e;
-
-	m.error = reader_be32(r);
-	m.how = reader_u8(r);
-	if (m.how >= MESSAGE_HOW_MAX_)
-		return -EBADMSG;
-	m.words = read_string(r, MESSAGE_WORDS_MAX, true);
-	e = reader_end(r);
-	if (e == 0)
-		*ret = m;
-	return e;
-}
-
-void message_exit_write(struct writer *w, const struct message_exit *m)
-{
-	writer_be32(w, m->job);
-	writer_u8(w, m->status);
-	writer_u8(w, m->signal);
-	writer_u8(w, m->core);
-	writer_be64(w, m->real_us);
-	writer_be64(w, m->user_us);
-	writer_be64(w, m->system_us);
-	writer_be64(w, m->maxrss_kib);
-}
-
-int message_exit_read(struct reader *r, struct message_exit *ret)
-{
-	struct message_exit m = { .job = reader_be32(r) };
-	int e;
-
-	m.status = reader_u8(r);
-	m.signal = reader_u8(r);
-	m.core = reader_u8(r);
-	m.real_us = reader_be64(r);
-	m.user_us = reader_be64(r);
-	m.system_us = reader_be64(r);
-	m.maxrss_kib = reader_be64(r);
-	e = reader_end(r);
-	if (e == 0)
-		*ret = m;
-	return e;
-}
-
-void message_output_write(struct writer *w, uint32_t job, uint8_t stream)
-{
-	writer_be32(w, job);
-	writer_u8(w, stream);
-}
-
-int message_output_read(struct reader *r, uint32_t *ret_job, uint8_t *ret_stream)
-{
-	uint32_t job = reader_be32(r);
-	uint8_t stream = reader_u8(r);
-
-	if (r->err || stream < 1 || stream > 2)
-		return -EBADMSG;
-	*ret_job = job;
-	*ret_stream = stream;
-	return 0;
-}
-
-void message_input_write(struct writer *w, uint32_t job, uint32_t count)
-{
-	writer_be32(w, job);
-	writer_be32(w, count);
-}
-
-int message_input_read(struct reader *r, uint32_t *ret_job, uint32_t *ret_count)
-{
-	uint32_t job = reader_be32(r), count = reader_be32(r);
-
-	if (r->err || count == 0 || count > MESSAGE_NODES_MAX || job > UINT32_MAX - count)
-		return -EBADMSG;
-	*ret_job = job;
-	*ret_count = count;
-	return 0;
-}
-
-void message_signal_write(struct writer *w, uint32_t job, uint32_t count, uint8_t signal)
-{
-	message_input_write(w, job, count);
-	writer_u8(w, signal);
-}
-
-int message_signal_read(struct reader *r, uint32_t *ret_job, uint32_t *ret_count,
-			uint8_t *ret_signal)
-{
-	uint32_t job, count;
-	uint8_t signal;
-
-	if (message_input_read(r, &job, &count) < 0)
-		return -EBADMSG;
-	signal = reader_u8(r);
-	if (reader_end(r) < 0 || signal < 1 || signal > 64)
-		return -EBADMSG;
-	*ret_job = job;
-	*ret_count = count;
-	*ret_signal = signal;
-	return 0;
-}
-
-void message_stopped_write(struct writer *w, uint32_t job, uint8_t signal)
-{
-	writer_be32(w, job);
-	writer_u8(w, signal);
-}
-
-int message_stopped_read(struct reader *r, uint32_t *ret_job, uint8_t *ret_signal)
-{
-	uint32_t job = reader_be32(r);
-	uint8_t signal = reader_u8(r);
-
-	if (reader_end(r) < 0 || signal < 1 || signal > 64)
-		return -EBADMSG;
-	*ret_job = job;
-	*ret_signal = signal;
-	return 0;
-}
-
-void message_continued_write(struct writer *w, uint32_t job, bool asked)
-{
-	writer_be32(w, job);
-	writer_u8(w, asked);
-}
-
-int message_continued_read(struct reader *r, uint32_t *ret_job, bool *ret_asked)
-{
-	uint32_t job = reader_be32(r);
-	uint8_t asked = reader_u8(r);
-
-	if (reader_end(r) < 0 || asked > 1)
-		return -EBADMSG;
-	*ret_job = job;
-	*ret_asked = asked;
-	return 0;
-}
-
-void message_credit_write(struct writer *w, uint32_t job, uint8_t stream, uint32_t bytes)
-{
-	writer_be32(w, job);
-	if (stream > 0)
-		writer_u8(w, stream);
-	writer_be32(w, bytes);
-}
-
-int message_output_credit_read(struct reader *r, uint32_t *ret_job, uint8_t *ret_stream,
-			       uint32_t *ret_bytes)
-{
-	uint32_t job, bytes;
-	uint8_t stream;
-
-	if (message_output_read(r, &job, &stream) < 0)
-		return -EBADMSG;
-	bytes = reader_be32(r);
-	if (reader_end(r) < 0 || bytes == 0 || bytes > MESSAGE_WINDOW)
-		return -EBADMSG;
-	*ret_job = job;
-	*ret_stream = stream;
-	*ret_bytes = bytes;
-	return 0;
-}
-
-int message_input_credit_read(struct reader *r, uint32_t *ret_job, uint32_t *ret_bytes)
-{
-	uint32_t job = reader_be32(r), bytes = reader_be32(r);
-
-	if (reader_end(r) < 0 || bytes == 0 || bytes > MESSAGE_WINDOW)
-		return -EBADMSG;
-	*ret_job = job;
-	*ret_bytes = bytes;
-	return 0;
-}
-
-void message_resize_write(struct writer *w, const struct message_resize *m)
-{
-	writer_be32(w, m->job);
-	writer_be16(w, m->rows);
-	writer_be16(w, m->columns);
-}
-
-int message_resize_read(struct reader *r, struct message_resize *ret)
-{
-	struct message_resize m = { .job = reader_be32(r) };
-	int e;
-
-	m.rows = reader_be16(r);
-	m.columns = reader_be16(r);
-	e = reader_end(r);
-	if (e == 0)
-		*ret = m;
 	return e;
 }
 

@@ -1,0 +1,61 @@
+/*
+ * process_internal.h - a process of the space, for the files of bpslave that deal with processes
+ */
+#pragma once
+
+#include <sys/resource.h>
+
+#include "space/process.h"
+#include "wire/message.h"
+
+struct process {
+	struct process *next;
+	struct processes *all;
+	uint32_t job;	    /* 0 once its master is gone */
+	bool abandoned;	    /* nobody waits for it */
+	bool starting;	    /* not known yet whether it runs */
+	uint32_t continued; /* SIGCONTs to be answered when it does */
+	pid_t pid;	    /* as we see it */
+	pid_t number;	    /* as it and its ghost see it */
+	bool ended;
+	int status; /* of wait4() */
+	struct rusage usage;
+	uint64_t start_us, end_us;
+
+	int report_fd;
+	struct ev_io report;
+	struct buffer report_text;
+
+	int input_fd;
+	struct ev_io input;
+	struct buffer waiting; /* input that did not fit in the pipe */
+	bool input_ended;
+	uint32_t eaten; /* input written since the last grant */
+
+	int output_fd[2];
+	struct ev_io output[2];
+	uint32_t credit[2]; /* bytes that may be sent */
+};
+
+/* process.c */
+void process_say(struct processes *ps, const struct message_small *m);
+/* Say and forget a process of which nothing more can come. */
+void process_settle(struct process *p);
+/* By the job's number on the channel, or NULL. */
+struct process *process_find(const struct processes *ps, uint32_t job);
+/* Read its report as far as it is there (return: true at its end), and take it. */
+bool process_report_read(struct process *p);
+void process_report_take(struct process *p);
+
+/* process_io.c: its streams */
+struct spawned;
+void process_io_init(struct process *p, const struct spawned *sp, uint32_t window);
+void process_close_input(struct process *p);
+void process_close_output(struct process *p, int i);
+
+/* process_signals.c */
+/* Send a signal to its process group. */
+void process_signal(const struct process *p, int signal);
+void process_continued(const struct process *p, bool asked);
+/* Stopped or continued by whoever. */
+void process_changed(struct processes *ps, pid_t pid, int status);

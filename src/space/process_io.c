@@ -1,0 +1,177 @@
+/*
+ * process_io.c - the streams of a process: as far as there is credit, no further
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "space/process_internal.h"
+#include "space/spawn.h"
+
+#define CREDIT_BYTES (MESSAGE_WINDOW / 4) /* consumed input that is worth a message */
+
+void process_close_input(struct process *p)
+{
+	if (p->input_fd < 0)
+		return;
+	ev_io_stop(p->all->loop, &p->input);
+	p->input_fd = fd_close(p->input_fd);
+	buffer_clear(&p->waiting);
+}
+
+void process_close_output(struct process *p, int i)
+{
+	if (p->output_fd[i] < 0)
+		return;
+	ev_io_stop(p->all->loop, &p->output[i]);
+	p->output_fd[i] = fd_close(p->output_fd[i]);
+}
+
+static void on_output(struct ev_loop *loop, struct ev_io *w, int events)
+{
+	struct process *p = w->data;
+	struct processes *ps = p->all;
+	int i = w == &p->output[1];
+	uint8_t data[MESSAGE_DATA_MAX];
+	struct message_small head;
+	ssize_t n;
+
+	if (p->credit[i] == 0 || p->starting) {
+		ev_io_stop(loop, w);
+		return;
+	}
+	if (ps->channel && stream_queued(ps->channel) > PROCESS_CHANNEL_HIGH) {
+		ps->held = true;
+		ev_io_stop(loop, w);
+		return;
+	}
+	n = read(p->output_fd[i], data, MIN((size_t)p->credit[i], sizeof(data)));
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	n = MAX(n, (ssize_t)0); /* an error of a pipe is its end */
+	p->credit[i] -= (uint32_t)n;
+	message_output_write(message_begin(&head, MESSAGE_OUTPUT), p->job, (uint8_t)(i + 1));
+	if (ps->channel)
+		(void)stream_send2(ps->channel, head.bytes, head.w.len, data, (size_t)n);
+	if (n == 0) {
+		process_close_output(p, i);
+		process_settle(p);
+	}
+}
+
+/* Grant what was written since the last grant, when it is worth it. */
+static void grant_input(struct process *p)
+{
+	struct message_small m;
+
+	if (p->eaten < CREDIT_BYTES)
+		return;
+	message_credit_write(message_begin(&m, MESSAGE_INPUT_CREDIT), p->job, 0, p->eaten);
+	process_say(p->all, &m);
+	p->eaten = 0;
+}
+
+static void on_input(struct ev_loop *loop, struct ev_io *w, int events)
+{
+	struct process *p = w->data;
+	ssize_t n = 1;
+
+	while (p->waiting.len > 0) {
+		n = write(p->input_fd, p->waiting.data, p->waiting.len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break;
+		buffer_consume(&p->waiting, (size_t)n);
+		p->eaten += (uint32_t)n;
+	}
+	if (n < 0 && errno != EAGAIN) {
+		struct message_small m;
+
+		process_close_input(p);
+		if (p->abandoned)
+			return;
+		writer_be32(message_begin(&m, MESSAGE_INPUT_CLOSED), p->job);
+		process_say(p->all, &m);
+		return;
+	}
+	grant_input(p);
+	if (p->waiting.len > 0)
+		return;
+	ev_io_stop(loop, w);
+	if (p->input_ended)
+		process_close_input(p);
+}
+
+void process_io_init(struct process *p, const struct spawned *sp, uint32_t window)
+{
+	p->input_fd = sp->input;
+	p->waiting = BUFFER(MESSAGE_WINDOW);
+	ev_io_init(&p->input, on_input, p->input_fd, EV_WRITE);
+	p->input.data = p;
+	for (int i = 0; i < 2; i++) {
+		p->output_fd[i] = sp->output[i];
+		p->credit[i] = window;
+		ev_io_init(&p->output[i], on_output, p->output_fd[i], EV_READ);
+		p->output[i].data = p;
+	}
+}
+
+int processes_take_input(struct processes *ps, struct reader *r)
+{
+	struct process *p;
+	uint32_t job, count;
+	size_t n;
+	int e = message_input_read(r, &job, &count);
+
+	if (e < 0)
+		return e;
+	p = process_find(ps, job);
+	n = r->left;
+	if (!p || p->input_fd < 0 || p->input_ended)
+		return 0; /* it has ended, or closed its input, while this was under way */
+	if (n > MESSAGE_WINDOW - p->waiting.len - p->eaten)
+		return -EPROTO;
+	e = buffer_append(&p->waiting, reader_bytes(r, n), n);
+	if (e < 0)
+		return e;
+	p->input_ended = n == 0;
+	on_input(ps->loop, &p->input, EV_WRITE);
+	if (p->input_fd >= 0 && p->waiting.len > 0)
+		ev_io_start(ps->loop, &p->input);
+	return 0;
+}
+
+int processes_take_credit(struct processes *ps, struct reader *r)
+{
+	uint32_t job, bytes;
+	uint8_t stream;
+	struct process *p;
+	int e = message_output_credit_read(r, &job, &stream, &bytes), i;
+
+	if (e < 0)
+		return e;
+	p = process_find(ps, job);
+	if (!p)
+		return 0;
+	i = stream - 1;
+	if (bytes > MESSAGE_WINDOW - MIN(p->credit[i], MESSAGE_WINDOW))
+		return -EPROTO;
+	p->credit[i] += bytes;
+	if (p->output_fd[i] >= 0 && !p->starting)
+		ev_io_start(ps->loop, &p->output[i]);
+	return 0;
+}
+
+void processes_resume(struct processes *ps)
+{
+	if (!ps->held)
+		return;
+	ps->held = false;
+	for (struct process *p = ps->list; p; p = p->next) {
+		for (int i = 0; i < 2; i++) {
+			if (p->output_fd[i] >= 0 && p->credit[i] > 0 && !p->starting)
+				ev_io_start(ps->loop, &p->output[i]);
+		}
+	}
+}
