@@ -81,14 +81,15 @@ static int settle(struct boot *b)
 
 	ev_timer_init(&t, on_tick, 0., SETTLE_S / SETTLE_TICKS);
 	ev_timer_start(b->loop, &t);
-	for (int i = 0; i <= SETTLE_TICKS && r == 0 && !look.have_global && !look.conflict; i++) {
+	for (int i = 0; i <= SETTLE_TICKS && r == 0 && !look.have_asked && !look.asked_conflict;
+	     i++) {
 		ev_run(b->loop, 0);
-		r = link6_look(b->link.ifindex, &look);
+		r = link6_look(b->link.ifindex, &b->lease6.address, &look);
 	}
 	ev_timer_stop(b->loop, &t);
-	if (r == 0 && look.conflict)
+	if (r == 0 && look.asked_conflict)
 		r = -EADDRINUSE;
-	return r || look.have_global ? r : -ETIMEDOUT;
+	return r || look.have_asked ? r : -ETIMEDOUT;
 }
 
 static int apply6(struct boot *b)

@@ -24,7 +24,7 @@
 #include "net/ip6_client.h"
 #include "net/link6.h"
 #include "net/netlink.h"
-#include "wire/dns.h"
+#include "wire/nd.h"
 
 #define LOOK_S		 0.1
 #define TIMEOUT_MS	 60000
@@ -36,9 +36,9 @@
 #define RETRY_MAX_MS	 16000
 #define REQUEST_TRIES	 4
 #define PACKETS_PER_WAKE 16
-#define ND_RDNSS	 25
-#define ND_DNSSL	 31
-#define ND_UNIT		 8
+
+_Static_assert(ND_DNS_MAX == DHCP6_DNS_MAX && ND_SEARCH_MAX == DHCP6_SEARCH_MAX,
+	       "a lease holds what either says");
 
 enum talk { TALK_NONE, TALK_SOLICIT, TALK_REQUEST, TALK_INFORM, TALK_DONE };
 
@@ -59,10 +59,8 @@ struct nic {
 	int err;
 	struct dhcp6_reply reply; /* ADVERTISE, then REPLY */
 	char refusal[DHCP6_WORDS_MAX];
-	unsigned prefix;		    /* of the address of DHCPv6 */
-	struct in6_addr dns[DHCP6_DNS_MAX]; /* of advertisements */
-	size_t n_dns;
-	char search[DHCP6_SEARCH_MAX];
+	unsigned prefix;       /* of the address of DHCPv6 */
+	struct nd_names names; /* of advertisements */
 };
 
 struct ip6_client {
@@ -213,23 +211,6 @@ static void talk_tick(struct nic *n, bool stateful, bool inform)
 
 /* --- what routers say of name servers --- */
 
-static void take_nd_option(struct nic *n, uint8_t type, struct reader r)
-{
-	struct writer w = WRITER(n->search, sizeof(n->search) - 1);
-
-	reader_skip(&r, 6); /* reserved, lifetime */
-	if (r.err)
-		return;
-	if (type == ND_RDNSS) {
-		for (n->n_dns = 0; r.left >= 16 && n->n_dns < DHCP6_DNS_MAX; n->n_dns++)
-			reader_copy(&r, &n->dns[n->n_dns], 16);
-	} else if (type == ND_DNSSL) {
-		if (dns_name_read(r.p, r.left, 0, &w) == 0 || w.err)
-			w.len = 0;
-		n->search[w.len] = 0;
-	}
-}
-
 static int on_nd_message(void *ctx, uint16_t type, struct reader r)
 {
 	struct ip6_client *c = ctx;
@@ -239,19 +220,9 @@ static int on_nd_message(void *ctx, uint16_t type, struct reader r)
 	if (r.err || type != RTM_NEWNDUSEROPT || m.nduseropt_family != AF_INET6)
 		return 0;
 	r = reader_sub(&r, m.nduseropt_opts_len);
-	while (r.left > 2) {
-		uint8_t kind = reader_u8(&r), units = reader_u8(&r);
-		struct reader v;
-
-		if (units == 0)
-			return 0;
-		v = reader_sub(&r, (size_t)units * ND_UNIT - 2);
-		for (size_t i = 0; i < c->n_nics && !v.err; i++) {
-			if (c->nics[i]->link.ifindex == m.nduseropt_ifindex)
-				take_nd_option(c->nics[i], kind, v);
-		}
-		if (v.err)
-			return 0;
+	for (size_t i = 0; i < c->n_nics && !r.err; i++) {
+		if (c->nics[i]->link.ifindex == m.nduseropt_ifindex)
+			(void)!nd_options_take(r.p, r.left, &c->nics[i]->names); /* or none */
 	}
 	return 0;
 }
@@ -314,10 +285,10 @@ static void bound(struct nic *n)
 		memcpy(l.dns, p->dns, sizeof(l.dns));
 		l.n_dns = p->n_dns;
 	} else {
-		memcpy(l.dns, n->dns, sizeof(l.dns));
-		l.n_dns = n->n_dns;
+		memcpy(l.dns, n->names.dns, sizeof(l.dns));
+		l.n_dns = n->names.n_dns;
 	}
-	memcpy(l.search, answered && *p->search ? p->search : n->search, sizeof(l.search));
+	memcpy(l.search, answered && *p->search ? p->search : n->names.search, sizeof(l.search));
 	if (answered)
 		memcpy(l.boot_url, p->boot_url, sizeof(l.boot_url));
 	end(c, n);
@@ -376,10 +347,16 @@ static void on_deadline(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 /* --- one NIC --- */
 
+/* Does it have an address of DHCPv6, checked or not? */
+static bool is_leased(const struct nic *n)
+{
+	return n->talk == TALK_DONE && n->reply.have_address;
+}
+
 /* An address that another machine has: give it back. */
 static void decline(struct nic *n)
 {
-	if (n->talk != TALK_DONE || !n->reply.have_address || talk_open(n) < 0)
+	if (!is_leased(n) || talk_open(n) < 0)
 		return;
 	talk_send(n, DHCP6_DECLINE);
 	talk_end(n);
@@ -401,6 +378,8 @@ static bool is_ready(struct nic *n, bool stateful, bool inform)
 		return false;
 	if (n->ready_at == 0)
 		n->ready_at = now;
+	if (is_leased(n) && !n->look.have_asked)
+		return false; /* the kernel still checks it, whatever others there are */
 	if ((stateful || inform) && n->talk != TALK_DONE)
 		return n->c->config.mode != IP6_DHCP && now - n->ready_at > INFORM_S;
 	if (!n->look.have_gateway && now - n->ready_at < ROUTE_S)
@@ -413,13 +392,13 @@ static bool nic_tick(struct nic *n)
 {
 	struct ip6_client *c = n->c;
 	bool stateful, inform;
-	int r = link6_look(n->link.ifindex, &n->look);
+	int r = link6_look(n->link.ifindex, is_leased(n) ? &n->reply.address : NULL, &n->look);
 
 	if (r < 0) {
 		n->err = r;
 		return false;
 	}
-	if (n->look.conflict)
+	if (n->look.asked_conflict)
 		decline(n);
 	stateful = c->config.mode == IP6_DHCP || n->look.managed ||
 		   (c->config.mode == IP6_EITHER && !n->look.advertised &&

@@ -70,6 +70,7 @@ int link6_add_gateway(int ifindex, const struct in6_addr *gateway)
 
 struct look {
 	int ifindex;
+	const struct in6_addr *asked;
 	struct link6 found;
 };
 
@@ -81,6 +82,7 @@ static int on_address(void *ctx, uint16_t type, struct reader r)
 	struct reader v;
 	uint16_t attr;
 	uint32_t flags;
+	bool asked;
 
 	reader_copy(&r, &m, sizeof(m));
 	if (r.err || type != RTM_NEWADDR || m.ifa_family != AF_INET6 ||
@@ -93,10 +95,14 @@ static int on_address(void *ctx, uint16_t type, struct reader r)
 		else if (attr == IFA_FLAGS)
 			flags = netlink_u32(&v);
 	}
-	if (flags & IFA_F_DADFAILED)
+	asked = l->asked && IN6_ARE_ADDR_EQUAL(l->asked, &a);
+	if (flags & IFA_F_DADFAILED) {
 		l->found.conflict = true;
+		l->found.asked_conflict |= asked;
+	}
 	if (flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED))
 		return 0;
+	l->found.have_asked |= asked;
 	if (m.ifa_scope == RT_SCOPE_LINK) {
 		l->found.local = a;
 		l->found.have_local = true;
@@ -159,9 +165,9 @@ static int on_link(void *ctx, uint16_t type, struct reader r)
 	return 0;
 }
 
-int link6_look(int ifindex, struct link6 *ret)
+int link6_look(int ifindex, const struct in6_addr *asked, struct link6 *ret)
 {
-	struct look l = { .ifindex = ifindex };
+	struct look l = { .ifindex = ifindex, .asked = asked };
 	struct ifaddrmsg am = { .ifa_family = AF_INET6 };
 	struct ifinfomsg lm = { .ifi_family = AF_INET6 };
 	struct rtmsg rm = { .rtm_family = AF_INET6 };

@@ -253,29 +253,6 @@ static size_t option_routes(const struct options *o, struct dhcp_route *to)
 	return n;
 }
 
-static void option_search(const struct options *o, char *to, size_t max)
-{
-	const uint8_t *d = o->arena + o->off[OPT_SEARCH];
-	size_t n = o->len[OPT_SEARCH], at = 0;
-	struct writer w = WRITER(to, max - 1);
-
-	while (at < n) {
-		size_t start = w.len;
-
-		if (start)
-			writer_u8(&w, ' ');
-		at = dns_name_read(d, n, at, &w);
-		if (at == 0) {
-			w.len = 0;
-			break;
-		}
-		if (w.err || w.len <= start + 1) /* does not fit, or the root alone: leave it out */
-			w.len = start;
-		w.err = 0;
-	}
-	memset(to + w.len, 0, max - w.len); /* nothing of what was left out stays behind the end */
-}
-
 static uint8_t prefix_of(const struct options *o, struct in_addr a)
 {
 	struct in_addr mask = option_addr(o, OPT_MASK);
@@ -324,7 +301,8 @@ static void lease_read(const struct options *o, struct dhcp_lease *l)
 		option_text(o, OPT_SERVER_NAME, l->server_name, sizeof(l->server_name));
 	if (o->len[OPT_BOOT_FILE])
 		option_text(o, OPT_BOOT_FILE, l->boot_file, sizeof(l->boot_file));
-	option_search(o, l->search, sizeof(l->search));
+	dns_search_read(o->arena + o->off[OPT_SEARCH], o->len[OPT_SEARCH], l->search,
+			sizeof(l->search));
 	if (!l->next_server.s_addr && ipv4_parse(l->server_name, &named) == 0)
 		l->next_server = named;
 }
@@ -479,23 +457,12 @@ static void put_routes(struct writer *w, const struct dhcp_lease *l)
 	put(w, OPT_ROUTES, value, v.len);
 }
 
-/* Blank-separated names to RFC 1035 form, without compression. */
 static void put_search(struct writer *w, const char *s)
 {
 	uint8_t value[2 * DHCP_SEARCH_MAX];
 	struct writer v = WRITER(value, sizeof(value));
 
-	while (*s) {
-		size_t len = strcspn(s, ". ");
-
-		writer_u8(&v, (uint8_t)MIN(len, (size_t)DNS_LABEL_MAX));
-		writer_bytes(&v, s, MIN(len, (size_t)DNS_LABEL_MAX));
-		s += len;
-		if (*s != '.')
-			writer_u8(&v, 0);
-		if (*s)
-			s++;
-	}
+	dns_search_write(&v, s);
 	put(w, OPT_SEARCH, value, v.len);
 }
 

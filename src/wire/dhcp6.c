@@ -90,28 +90,6 @@ static void take_dns(struct reader r, struct dhcp6_reply *p)
 		reader_copy(&r, &p->dns[p->n_dns], sizeof(p->dns[0]));
 }
 
-static void take_search(struct reader r, char to[static DHCP6_SEARCH_MAX])
-{
-	struct writer w = WRITER(to, DHCP6_SEARCH_MAX - 1);
-	size_t at = 0;
-
-	while (at < r.left) {
-		size_t start = w.len;
-
-		if (start)
-			writer_u8(&w, ' ');
-		at = dns_name_read(r.p, r.left, at, &w);
-		if (at == 0) {
-			w.len = 0;
-			break;
-		}
-		if (w.err || w.len <= start + 1)
-			w.len = start;
-		w.err = 0;
-	}
-	memset(to + w.len, 0, DHCP6_SEARCH_MAX - w.len);
-}
-
 static struct reader next_option(struct reader *r, uint16_t *ret_code)
 {
 	uint16_t code = reader_be16(r), len = reader_be16(r);
@@ -184,7 +162,7 @@ static int take_option(uint16_t code, struct reader v, uint32_t id, struct dhcp6
 		take_dns(v, p);
 		break;
 	case OPT_SEARCH:
-		take_search(v, p->search);
+		dns_search_read(v.p, v.left, p->search, sizeof(p->search));
 		break;
 	case OPT_BOOT_URL:
 		if (v.left < sizeof(p->boot_url))
@@ -271,16 +249,7 @@ static void put_search(struct writer *w, const char *s)
 	uint8_t value[2 * DHCP6_SEARCH_MAX];
 	struct writer v = WRITER(value, sizeof(value));
 
-	while (*s) {
-		size_t len = strcspn(s, ". ");
-
-		writer_u8(&v, (uint8_t)len);
-		writer_bytes(&v, s, len);
-		s += len;
-		if (*s != '.')
-			writer_u8(&v, 0);
-		s += *s != 0;
-	}
+	dns_search_write(&v, s);
 	if (v.len > 0)
 		put(w, OPT_SEARCH, value, v.len);
 }

@@ -52,6 +52,43 @@ size_t dns_name_read(const uint8_t *d, size_t n, size_t at, struct writer *w)
 	}
 }
 
+void dns_search_read(const uint8_t *d, size_t n, char *to, size_t max)
+{
+	struct writer w = WRITER(to, max - 1);
+	size_t at = 0;
+
+	while (at < n) {
+		size_t end = w.len, start;
+
+		if (end)
+			writer_u8(&w, ' ');
+		start = w.len;
+		at = dns_name_read(d, n, at, &w);
+		if (at == 0) {
+			w.len = 0;
+			break;
+		}
+		if (w.err || w.len == start)
+			w.len = end;
+		w.err = 0;
+	}
+	memset(to + w.len, 0, max - w.len); /* nothing of what was left out stays behind the end */
+}
+
+void dns_search_write(struct writer *w, const char *s)
+{
+	while (*s) {
+		size_t len = strcspn(s, ". "), fits = MIN(len, (size_t)DNS_LABEL_MAX);
+
+		writer_u8(w, (uint8_t)fits);
+		writer_bytes(w, s, fits);
+		s += len;
+		if (*s != '.')
+			writer_u8(w, 0);
+		s += *s != 0;
+	}
+}
+
 int dns_question_format(uint16_t id, const char *name, enum dns_type type, void *buf, size_t n,
 			size_t *ret_n)
 {

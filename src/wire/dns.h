@@ -38,6 +38,16 @@ struct dns_answer {
  */
 size_t dns_name_read(const uint8_t *d, size_t n, size_t at, struct writer *w);
 
+/*
+ * A search list, such names one behind the other, as text between blanks: at most @max bytes with
+ * NUL, all behind it zero. A name that does not fit and the root alone are left out; of a malformed
+ * list nothing is taken.
+ */
+void dns_search_read(const uint8_t *d, size_t n, char *to, size_t max);
+
+/* The same list again, without compression. Labels are at most DNS_LABEL_MAX bytes. */
+void dns_search_write(struct writer *w, const char *s);
+
 /* Ask for @name, whose labels are 1 to 63 bytes. Return: 0, -EINVAL (not such a name) or -E2BIG. */
 _must_check_ int dns_question_format(uint16_t id, const char *name, enum dns_type type, void *buf,
 				     size_t n, size_t *ret_n);

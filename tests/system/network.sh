@@ -318,19 +318,23 @@ dns_server() {
 node_is_up_to() { # SECONDS REGEX
 	wait_for "$1" grep -qE -- "$2" "$SCRATCH/node/console"
 }
-# boots NAME REGEX CMDLINE...: a light node of that command line says so.
-boots() {
-	local name=$1 want=$2
-	shift 2
+node_begins() { # CMDLINE...
 	rm -rf "$SCRATCH/node"
 	at "$node" ip address flush dev eth0
 	light_node "$SCRATCH/node" "$node" "$SCRATCH/keys/sign.pub" bpboot.link=5 bpboot.dhcp=8 bpboot.retry=30 "$@"
-	if node_is_up_to 20 "$want"; then
-		ok "$name"
+}
+node_says() { # NAME REGEX
+	if node_is_up_to 20 "$2"; then
+		ok "$1"
 	else
-		not_ok "$name" "no '$want' in: $(cat "$SCRATCH/node/console" "$SCRATCH/node/log")"
+		not_ok "$1" "no '$2' in: $(cat "$SCRATCH/node/console" "$SCRATCH/node/log")"
 	fi
 	light_stop
+}
+# boots NAME REGEX CMDLINE...: a light node of that command line says so.
+boots() {
+	node_begins "${@:3}"
+	node_says "$1" "$2"
 }
 here=10.7.0.1
 part_init() {
@@ -449,15 +453,42 @@ part_dhcp6() {
 	boots "DHCPv6 gives an address that somebody has: another one is taken" 'index ok: small, ' ip=dhcp6
 	t "the first one is declined" grep -q "DHCPDECLINE(s0)" "$SCRATCH/dnsmasq.log"
 	t "and not used" bash -c "! grep -q 'dhcp ok: .*$taken' '$SCRATCH/node/console'"
-	at "$server" ip address del "${taken%/}/128" dev s0
 	boots "the router says that there is DHCPv6: ip=auto6 asks it" 'by DHCPv6' ip=auto6 'root=tftp://[fd77::1]/small.index'
 	stop $server_pid
+	part_both6 "${taken%/}"
+	at "$server" ip address del "${taken%/}/128" dev s0
 	dns_server --enable-ra --dhcp-range=fd77::,ra-stateless,64 --dhcp-option=option6:dns-server,[fd77::1] \
 		--dhcp-option=option6:bootfile-url,tftp://[fd77::1]/small.index
 	boots "an address from the router, the rest by DHCPv6" 'index ok: small, ' ip=auto6
 	stop $server_pid
 	boots "no DHCPv6 server is said" 'dhcp fail: no DHCPv6 answer on eth0 \([0-9]+ tries in [0-9]+ s\), and no router' \
 		ip=dhcp6 bpboot.dhcp=3
+}
+
+# A router's prefix makes one address, DHCPv6 leases another a while later, and somebody has that: TAKEN.
+is_settled() { at "$node" ip -o -6 address show dev eth0 -tentative | grep -q "fd77::5054:ff:fe00:1/64"; }
+part_both6() {
+	local radvd_pid
+
+	cat >"$SCRATCH/radvd.conf" <<-EOT
+		interface s0 { AdvSendAdvert on; AdvManagedFlag on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4;
+			prefix fd77::/64 { }; RDNSS fd77::1 { }; };
+	EOT
+	nsenter -t "$server" -n radvd -n -C "$SCRATCH/radvd.conf" -p "$SCRATCH/radvd.pid" -m stderr >"$SCRATCH/radvd.log" 2>&1 &
+	radvd_pid=$!
+	pids+=($!)
+	: >"$SCRATCH/dnsmasq.log"
+	node_begins bpboot.dhcp=30 ip=dhcp6
+	t "the router's prefix has made an address" wait_for 15 is_settled
+	dns_server --dhcp-range=fd77::100,fd77::1ff,64,1h --dhcp-option=option6:bootfile-url,tftp://[fd77::1]/small.index
+	node_says "a leased address is used when it has been checked, whatever others there are" 'dhcp ok: .* by DHCPv6'
+	t "one that somebody has is declined beside another, too" grep -q "DHCPDECLINE(s0)" "$SCRATCH/dnsmasq.log"
+	t "and not used" bash -c "! grep 'dhcp ok: .*: $1/' '$SCRATCH/node/console'"
+	stop $server_pid
+	boots "a static address that somebody has is refused beside another" \
+		"dhcp fail: eth0: cannot set address $1/64: Address already in use" \
+		"ip=[$1]::[fd77::1]:64:n9:eth0:none" 'root=tftp://[fd77::1]/small.index'
+	stop $radvd_pid
 }
 
 # --- from init to who renews: the files that init leaves, read by those they are for ---
