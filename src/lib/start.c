@@ -155,7 +155,8 @@ static int run_message(const struct start *s, uint32_t node, const char *rank, s
 	struct message_spec spec = { .flags = (uint16_t)(s->flags | MESSAGE_FILE_FIRST),
 				     .window = MESSAGE_WINDOW };
 	_cleanup_free_ char **argv = NULL, **env = NULL;
-	const uint8_t head[9] = { MESSAGE_RUN }; /* job 0; job_begin() says whose ghost */
+	/* Job 0; job_begin() says whose ghost. */
+	uint8_t head[9 + MESSAGE_KEY_BYTES] = { MESSAGE_RUN };
 	char *const alone[] = { (char *)s->cmd, NULL };
 	char cwd[PATH_MAX];
 	mode_t mask = umask(0);
@@ -173,7 +174,9 @@ static int run_message(const struct start *s, uint32_t node, const char *rank, s
 	for (int i = 0; i < 3; i++)
 		spec.io[i] = s->names[i];
 	fill_limits(&spec);
-	r = buffer_append(to, head, sizeof(head));
+	r = caller_key(head + 9);
+	if (r == 0)
+		r = buffer_append(to, head, sizeof(head));
 	if (r == 0)
 		r = message_nodes_write(to, &node, 1);
 	return r < 0 ? r : message_spec_write(to, &spec);

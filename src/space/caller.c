@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -129,6 +130,13 @@ int caller_open(struct caller *c, const char *path)
 	writer_be16(message_begin(&m, MESSAGE_OPEN), MESSAGE_VERSION);
 	r = caller_send(c, m.bytes, m.w.len);
 	return r < 0 ? r : caller_done(c);
+}
+
+int caller_key(uint8_t ret[static MESSAGE_KEY_BYTES])
+{
+	ssize_t n = getrandom(ret, MESSAGE_KEY_BYTES, 0);
+
+	return n < 0 ? -errno : n < (ssize_t)MESSAGE_KEY_BYTES ? -EIO : 0;
 }
 
 int caller_set(struct caller *c, enum message_set what, uint32_t value, const char *word,

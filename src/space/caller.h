@@ -24,6 +24,9 @@ void caller_close(struct caller *c);
 /* Connect to the door at @path and agree on the version. Return: 0 or negative errno (logged). */
 _must_check_ int caller_open(struct caller *c, const char *path);
 
+/* A key for a RUN. Return: 0 or negative errno. */
+_must_check_ int caller_key(uint8_t ret[static MESSAGE_KEY_BYTES]);
+
 /* Send one message. Return: 0 or negative errno (logged). */
 _must_check_ int caller_send(struct caller *c, const void *p, size_t n);
 

@@ -107,8 +107,10 @@ static int take_run(void *owner, struct reader *r)
 	struct job_order order;
 	size_t n, user_jobs;
 	uint32_t first = reader_be32(r), pid = reader_be32(r);
-	int e = message_nodes_read(r, &nodes, &n);
+	int e;
 
+	reader_copy(r, order.key.random, sizeof(order.key.random));
+	e = message_nodes_read(r, &nodes, &n);
 	if (e < 0)
 		return e;
 	order.pid = ghost_of(c, pid);
@@ -134,6 +136,7 @@ static int take_run(void *owner, struct reader *r)
 			why = EAGAIN;
 		} else {
 			order.rank = (uint32_t)i;
+			order.key.index = f.job;
 			why = job_start(c, f.job, nodes[i], &order, words);
 		}
 		if (why == -EAGAIN)

@@ -172,7 +172,7 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 	      char *ret_words)
 {
 	struct member *n = member_by_number(c->master, node);
-	uint8_t head[24 + 4 * MESSAGE_GROUPS_MAX];
+	uint8_t head[44 + 4 * MESSAGE_GROUPS_MAX];
 	struct writer w = WRITER(head, sizeof(head));
 	int r = refusal(c, n, number, node, ret_words);
 	struct job *j;
@@ -191,6 +191,7 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 	j->ghost = order->pid;
 	for (size_t i = 0; i < 3; i++)
 		writer_be32(&w, (const uint32_t[]){ j->id, j->ghost, order->rank }[i]);
+	message_key_write(&w, &order->key);
 	message_credentials_write(&w, &c->who);
 	(void)stream_send2(&n->slave->stream, head, w.len, order->spec,
 			   order->spec_n); /* lost with the slave if it fails */

@@ -23,6 +23,7 @@
 #define MASTER_NODES_MAX    16384	 /* nodes in all */
 #define MASTER_NUMBER_MAX   99999u	 /* of a node */
 #define MASTER_KEEPALIVE_MS 5000	 /* between two pings */
+#define MASTER_ORPHAN_S	    60		 /* a node that is cut off for longer has lost its jobs */
 #define MASTER_SILENCE	    3		 /* keepalives without a byte until a node is down */
 #define MASTER_PENDING_MAX  256		 /* connections that are not registered yet */
 #define MASTER_PENDING_HOST 64		 /* of them from one address */

@@ -162,6 +162,7 @@ struct job_order {
 	size_t spec_n;
 	uint32_t window; /* of its output */
 	uint32_t pid;	 /* of its ghost here; 0: none */
+	struct message_key key;
 	uint32_t rank;	 /* which of the processes of its start it is */
 };
 /* Start what is ordered on a node for a client, as its job @number. Return: 0, a positive errno

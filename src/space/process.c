@@ -190,8 +190,10 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	struct process *p = NULL;
 	struct spawned sp;
 	uint32_t job = reader_be32(r), number = reader_be32(r), rank = reader_be32(r);
-	int e = message_credentials_read(r, &who);
+	int e;
 
+	reader_skip(r, MESSAGE_KEY_BYTES + 4);
+	e = message_credentials_read(r, &who);
 	if (e == 0)
 		e = message_spec_read(r, &spec);
 	if (e < 0)

@@ -160,15 +160,16 @@ static const struct stream_calls door_calls = {
 static int send_run(struct shell *s, const struct nodeset *nodes, const struct message_spec *spec)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
-	uint8_t head[9];
+	uint8_t head[9 + MESSAGE_KEY_BYTES];
 	struct writer w = WRITER(head, sizeof(head));
-	int r;
+	int r = caller_key(s->key);
 
 	writer_u8(&w, MESSAGE_RUN);
 	writer_be32(&w, 0); /* first job */
 	writer_be32(&w, (uint32_t)getpid());
-	r = buffer_append(&b, head, w.len);
-
+	writer_bytes(&w, s->key, sizeof(s->key));
+	if (r == 0)
+		r = buffer_append(&b, head, w.len);
 	if (r == 0)
 		r = message_nodes_write(&b, nodes->numbers, nodes->n);
 	if (r == 0)

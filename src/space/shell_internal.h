@@ -22,6 +22,7 @@ struct shell {
 	struct ev_loop *loop;
 	const struct shell_options *options;
 	struct stream door;
+	uint8_t key[MESSAGE_KEY_BYTES]; /* of the RUN */
 	struct remote *remotes; /* owned */
 	size_t n, n_over, n_settled;
 	const char *cwd;	/* borrowed */

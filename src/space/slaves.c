@@ -110,6 +110,7 @@ static int admit(struct slave *s, struct member *n)
 		.version = MESSAGE_VERSION,
 		.number = n->node.number,
 		.keepalive_ms = s->master->config->keepalive_ms,
+		.orphan_s = MASTER_ORPHAN_S,
 		.name = n->node.name,
 	};
 	struct slave *old = n->slave;

@@ -13,14 +13,14 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_RECORD] = { "record", 0, MESSAGE_RECORD_MAX },
 	[MESSAGE_TROUBLE] = { "trouble", 1, MESSAGE_WORDS_MAX },
 	[MESSAGE_PONG] = { "pong", 8, 8 },
-	[MESSAGE_WELCOME] = { "welcome", 11, 10 + MESSAGE_NAME_MAX },
+	[MESSAGE_WELCOME] = { "welcome", 15, 14 + MESSAGE_NAME_MAX },
 	[MESSAGE_REFUSED] = { "refused", 1, MESSAGE_WORDS_MAX },
 	[MESSAGE_PING] = { "ping", 8, 8 },
-	[MESSAGE_START] = { "start", 24, MESSAGE_BYTES_MAX },
+	[MESSAGE_START] = { "start", 44, MESSAGE_BYTES_MAX },
 	[MESSAGE_POWER] = { "power", 1, 1 },
 	[MESSAGE_OPEN] = { "open", 2, 2 },
 	[MESSAGE_LIST] = { "list", 0, 0 },
-	[MESSAGE_RUN] = { "run", 14, MESSAGE_BYTES_MAX },
+	[MESSAGE_RUN] = { "run", 30, MESSAGE_BYTES_MAX },
 	[MESSAGE_SET] = { "set", 10, 16 + 4 * MESSAGE_NODES_MAX + MESSAGE_ATTRIBUTE_MAX },
 	[MESSAGE_NODE] = { "node", 47, MESSAGE_SMALL_MAX },
 	[MESSAGE_DONE] = { "done", 5, 4 + MESSAGE_WORDS_MAX },
@@ -54,6 +54,10 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_GHOST] = { "ghost", 16, 16 },
 	[MESSAGE_WATCH] = { "watch", 0, 0 },
 	[MESSAGE_CHANGED] = { "changed", 0, 0 },
+	[MESSAGE_SUSPENDED] = { "suspended", 4, 4 },
+	[MESSAGE_RESUME] = { "resume", 69, 69 },
+	[MESSAGE_CLAIM] = { "claim", 61, 61 },
+	[MESSAGE_RESUMED] = { "resumed", 25, 25 },
 };
 
 int message_dispatch(const struct message_take *takes, unsigned state, void *owner, const void *p,
@@ -143,6 +147,7 @@ void message_welcome_write(struct writer *w, const struct message_welcome *m)
 	writer_be16(w, m->version);
 	writer_be32(w, m->number);
 	writer_be32(w, m->keepalive_ms);
+	writer_be32(w, m->orphan_s);
 	message_string_write(w, m->name, MESSAGE_NAME_MAX);
 }
 
@@ -153,6 +158,7 @@ int message_welcome_read(struct reader *r, struct message_welcome *ret)
 
 	m.number = reader_be32(r);
 	m.keepalive_ms = reader_be32(r);
+	m.orphan_s = reader_be32(r);
 	m.name = message_string_read(r, MESSAGE_NAME_MAX, true);
 	e = reader_end(r);
 	if (e == 0)

@@ -36,6 +36,7 @@
 #define MESSAGE_STATE_MAX   16u	    /* a node's state, with NUL */
 #define MESSAGE_RECORD_MAX  65536u /* the node's own record of its boot */
 #define MESSAGE_NODES_MAX   65535u /* nodes named in one message */
+#define MESSAGE_KEY_BYTES   16u	   /* of a RUN */
 #define MESSAGE_GROUPS_MAX  256u   /* supplementary groups */
 #define MESSAGE_LIMITS_MAX  16u	   /* resource limits */
 #define MESSAGE_STRINGS_MAX 65535u /* arguments, or variables */
@@ -57,12 +58,12 @@ enum message_type {
 	MESSAGE_WELCOME, /* you are node N */
 	MESSAGE_REFUSED, /* you are not: words */
 	MESSAGE_PING,
-	MESSAGE_START, /* job, pid of its ghost, rank, credentials, spec */
+	MESSAGE_START, /* job, pid of its ghost, rank, key, credentials, spec */
 	MESSAGE_POWER, /* reboot, halt, power off */
 	/* client to master */
 	MESSAGE_OPEN, /* first: version */
 	MESSAGE_LIST, /* answered by NODE... GROUP... DONE */
-	MESSAGE_RUN,  /* first job, pid of the ghost, nodes, spec */
+	MESSAGE_RUN,  /* first job, pid of the ghost, key, nodes, spec */
 	MESSAGE_SET,  /* nodes, what, value; answered by DONE */
 	/* master to client */
 	MESSAGE_NODE,
@@ -104,6 +105,11 @@ enum message_type {
 	MESSAGE_FETCHED,   /* slave to master: it is here, or errno */
 	/* terminals */
 	MESSAGE_RESIZE = 50, /* towards the process: job, rows, columns of its terminal */
+	/* a job goes on over a new connection (wire/resume.c) */
+	MESSAGE_SUSPENDED = 55, /* master to client: the job's node is cut off, ask for it again */
+	MESSAGE_RESUME,		/* client to master: the job, and how far its streams have come */
+	MESSAGE_CLAIM,		/* master to slave: the same, and for whom */
+	MESSAGE_RESUMED,	/* slave to master to client: how far its input has come */
 	MESSAGE_TYPE_MAX_,
 };
 
@@ -112,7 +118,8 @@ struct message_kind {
 	uint32_t min, max; /* bytes of the body */
 };
 
-/* Name and size of each type; the entry has no name where there is no such type. */
+/* Name and size of each type; the entry has no name where there is no such type: some numbers
+ * are not in use. */
 extern const struct message_kind message_kinds[MESSAGE_TYPE_MAX_];
 
 /* What a party does with a type: the states (bits) in which it may come, and who takes it. */
@@ -154,6 +161,7 @@ struct message_welcome {
 	uint16_t version;
 	uint32_t number;
 	uint32_t keepalive_ms; /* the master pings this often */
+	uint32_t orphan_s;     /* processes that nobody asks for are kept so long */
 	const char *name;
 };
 void message_welcome_write(struct writer *w, const struct message_welcome *m);
@@ -173,6 +181,15 @@ struct message_credentials {
 };
 void message_credentials_write(struct writer *w, const struct message_credentials *c);
 _must_check_ int message_credentials_read(struct reader *r, struct message_credentials *ret);
+
+/* What knows a job over all connections: chosen by the program that asked for it. */
+struct message_key {
+	uint8_t random[MESSAGE_KEY_BYTES]; /* of RUN */
+	uint32_t index;			   /* the program's number of the job */
+};
+void message_key_write(struct writer *w, const struct message_key *k);
+void message_key_read(struct reader *r, struct message_key *ret); /* an error stays in @r */
+bool message_key_equal(const struct message_key *a, const struct message_key *b);
 
 enum {
 	MESSAGE_STDIN_NULL = 1 << 0,  /* standard input is /dev/null */
@@ -391,6 +408,57 @@ void message_serve_write(struct writer *w, const struct message_fetch *m);
 _must_check_ int message_serve_read(struct reader *r, struct message_fetch *ret);
 void message_fetch_write(struct writer *w, const struct message_fetch *m);
 _must_check_ int message_fetch_read(struct reader *r, struct message_fetch *ret);
+
+enum {
+	MESSAGE_OUTPUT_ENDED = 1 << 0, /* the end of standard output was seen */
+	MESSAGE_ERROR_ENDED = 1 << 1,
+	MESSAGE_UNWANTED = 1 << 2, /* CLAIM: nobody waits for it any more, end it */
+	MESSAGE_RESUME_FLAGS_ALL_ = (1 << 3) - 1,
+};
+
+/* How far the output of a job has come at the one who asked for it, from its start. */
+struct message_progress {
+	struct message_key key;
+	uint8_t flags;
+	uint64_t received[2]; /* bytes */
+	uint64_t granted[2];  /* of them that were let out: at most those */
+};
+
+struct message_resume {
+	uint32_t job, node;
+	uint32_t pid;	 /* of the ghost, as in RUN */
+	uint32_t window; /* of its output */
+	struct message_progress at;
+};
+void message_resume_write(struct writer *w, const struct message_resume *m);
+_must_check_ int message_resume_read(struct reader *r, struct message_resume *ret);
+
+struct message_claim {
+	uint32_t job;
+	uint32_t uid; /* who asks; root may ask for any */
+	struct message_progress at;
+};
+void message_claim_write(struct writer *w, const struct message_claim *m);
+_must_check_ int message_claim_read(struct reader *r, struct message_claim *ret);
+
+enum {
+	MESSAGE_HAS_STARTED = 1 << 0,
+	MESSAGE_LACKS_CWD = 1 << 1, /* as in STARTED */
+	MESSAGE_IS_STOPPED = 1 << 2,
+	MESSAGE_INPUT_SHUT = 1 << 3,  /* it reads no more */
+	MESSAGE_INPUT_ENDED = 1 << 4, /* the end of its input has come */
+	MESSAGE_RESUMED_FLAGS_ALL_ = (1 << 5) - 1,
+};
+
+struct message_resumed {
+	uint32_t job;
+	uint32_t pid;
+	uint8_t flags;
+	uint64_t received; /* bytes of input, from its start */
+	uint64_t granted;  /* of them that the process has read: at most those */
+};
+void message_resumed_write(struct writer *w, const struct message_resumed *m);
+_must_check_ int message_resumed_read(struct reader *r, struct message_resumed *ret);
 
 /* A state's name: 1 to 15 letters, digits, '-', '_', '.'. */
 bool message_state_valid(const char *s);

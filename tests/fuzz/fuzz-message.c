@@ -32,6 +32,9 @@ TAKE(failed, FAILED)
 TAKE(exit, EXIT)
 TAKE(attribute, ATTRIBUTE)
 TAKE(ghost, GHOST)
+TAKE(resume, RESUME)
+TAKE(claim, CLAIM)
+TAKE(resumed, RESUMED)
 TAKE(resize, RESIZE)
 TAKE(fetch, FETCH)
 
@@ -133,7 +136,7 @@ static int take_start(void *owner, struct reader *r)
 	static struct message_credentials c;
 	int e;
 
-	reader_skip(r, 12); /* job, pid and rank */
+	reader_skip(r, 12 + MESSAGE_KEY_BYTES + 4); /* job, pid, rank and key */
 	e = message_credentials_read(r, &c);
 	return e < 0 ? e : take_spec(owner, r);
 }
@@ -142,9 +145,12 @@ static int take_run(void *owner, struct reader *r)
 {
 	_cleanup_free_ uint32_t *nodes = NULL;
 	size_t n;
+	uint8_t key[MESSAGE_KEY_BYTES];
 	uint32_t first = reader_be32(r), pid = reader_be32(r);
-	int e = message_nodes_read(r, &nodes, &n);
+	int e;
 
+	reader_copy(r, key, sizeof(key));
+	e = message_nodes_read(r, &nodes, &n);
 	(void)first;
 	(void)pid;
 	return e < 0 ? e : take_spec(owner, r);
@@ -251,6 +257,9 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_EXIT] = { 1, take_exit },
 	[MESSAGE_ATTRIBUTE] = { 1, take_attribute },
 	[MESSAGE_GHOST] = { 1, take_ghost },
+	[MESSAGE_RESUME] = { 1, take_resume },
+	[MESSAGE_CLAIM] = { 1, take_claim },
+	[MESSAGE_RESUMED] = { 1, take_resumed },
 	[MESSAGE_TROUBLE] = { 1, take_words },
 	[MESSAGE_REFUSED] = { 1, take_words },
 	[MESSAGE_DONE] = { 1, take_done },

@@ -167,12 +167,12 @@ def say(b): s.sendall(struct.pack(">I", len(b)) + b)
 def hear():
     n = struct.unpack(">I", s.recv(4, socket.MSG_WAITALL))[0]
     return s.recv(n, socket.MSG_WAITALL)
-say(b"\x0a\x00\x02"); hear()
+say(b"\x0a\x00\x03"); hear()
 say(b"\x23" + struct.pack(">IB", 77777, 9)); print(hear()[5:-1].decode())
 say(b"\x23" + struct.pack(">IB", 0, 9)); print(hear()[5:-1].decode())
 for i in range(2):  # process 1 of the realm, and a number that no kernel has
-    spec = struct.pack(">HHIB", 0, 0o22, 4096, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"true\0" + struct.pack(">H", 0)
-    say(b"\x0c" + struct.pack(">IIHI", i, (1, 0xffffffff)[i], 1, 0) + spec)
+    spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"true\0" + struct.pack(">HH", 0, 0)
+    say(b"\x0c" + struct.pack(">II16sHI", i, (1, 0xffffffff)[i], b"k" * 16, 1, 0) + spec)
     while True:
         m = hear()
         if m[0] in (21, 25):

@@ -149,15 +149,15 @@ import socket, struct, sys, time
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
 def say(b): s.sendall(struct.pack(">I", len(b)) + b)
-say(b"\x0a\x00\x02")
+say(b"\x0a\x00\x03")
 s.recv(100)
 big = b"x" * 100000 + b"\0"
-spec = struct.pack(">HHIB", 0, 0o22, 4096, 0) + b"/\0\0\0\0" + struct.pack(">H", 10) + big * 10 + struct.pack(">H", 0)
+spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 10) + big * 10 + struct.pack(">HH", 0, 0)
 s.settimeout(1.0)
 n = 0
 try:
     for n in range(300):
-        say(b"\x0c" + struct.pack(">IIHI", n, 0, 1, int(sys.argv[2])) + spec)
+        say(b"\x0c" + struct.pack(">II16sHI", n, 0, b"k" * 16, 1, int(sys.argv[2])) + spec)
 except socket.timeout:
     print("held back after", n)
     s.settimeout(30)
@@ -181,7 +181,7 @@ python3 - "$BPBOOT_SOCKET" >"$SCRATCH/lists" 2>&1 <<'END'
 import socket, struct, sys
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
-s.sendall(struct.pack(">I", 3) + b"\x0a\x00\x02")
+s.sendall(struct.pack(">I", 3) + b"\x0a\x00\x03")
 s.settimeout(1.0)
 try:
     for i in range(1000): s.sendall((struct.pack(">I", 1) + b"\x0b") * 100)

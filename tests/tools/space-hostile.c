@@ -477,6 +477,7 @@ static void say_start(uint32_t job, size_t cut)
 	writer_be32(&w, job);
 	writer_be32(&w, 0); /* no ghost */
 	writer_be32(&w, 0); /* rank */
+	message_key_write(&w, &(struct message_key){ .index = job });
 	message_credentials_write(&w, &who);
 	if (buffer_append(&b, head, w.len) < 0 || message_spec_write(&b, &s) < 0)
 		die("start");
