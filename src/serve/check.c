@@ -1,16 +1,22 @@
 /*
  * check.c - what is wrong with a cluster's files before a node finds out
  *
- * One function a thing that is looked at.
+ * One function a thing that is looked at. A fault is said with the line that asks for what is not
+ * there, where one does: who reads it wants to know what to change.
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
+#include <linux/if_bridge.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,12 +26,11 @@
 #include "image/sign.h"
 #include "serve/check.h"
 #include "serve/dnsmasq.h"
+#include "serve/images.h"
 #include "serve/loaders.h"
 #include "serve/nodes.h"
 #include "serve/sets.h"
 #include "wire/index.h"
-
-#define IMAGES_MAX 1024 /* different images of one table that are looked at */
 
 enum { ERROR = true, WARNING = false };
 
@@ -34,7 +39,6 @@ struct check {
 	struct check_result result;
 	struct cluster cluster;
 	struct nodes nodes;
-	const char *images[IMAGES_MAX]; /* in use; borrowed from nodes and cluster */
 	bool key_used[CHECK_KEYS_MAX];
 };
 
@@ -47,11 +51,18 @@ static void check_freep(struct check **c)
 	free(*c);
 }
 
-_printf_(5, 6) static void tell(struct check *c, bool fatal, const char *file, unsigned line,
-				const char *fmt, ...)
+/* Where a fault lies. */
+struct origin {
+	const char *file;
+	unsigned line; /* 0: the whole */
+};
+
+_printf_(4, 5) static void tell(struct check *c, bool fatal, struct origin at, const char *fmt, ...)
 {
 	char words[CHECK_WORDS_MAX];
-	struct check_finding f = { .fatal = fatal, .file = file, .line = line, .words = words };
+	struct check_finding f = {
+		.fatal = fatal, .file = at.file, .line = at.line, .words = words
+	};
 	va_list ap;
 
 	va_start(ap, fmt);
@@ -61,11 +72,30 @@ _printf_(5, 6) static void tell(struct check *c, bool fatal, const char *file, u
 	c->spec->tell(c->spec->ctx, &f);
 }
 
+/* A key of the cluster file; the file as a whole where the key does not stand in it. */
+static struct origin of_key(const struct check *c, const char *section, const char *name)
+{
+	return (struct origin){ c->spec->cluster_file, cluster_line(&c->cluster, section, name) };
+}
+
+/* The line that asks for a file of the boot directory; the directory where it is only usual. */
+static struct origin of_boot(const struct check *c, const char *name)
+{
+	struct origin at = of_key(c, "cluster", name);
+
+	return at.line ? at : (struct origin){ c->cluster.boot, 0 };
+}
+
+static struct origin of_node(const struct check *c, unsigned line)
+{
+	return (struct origin){ c->cluster.nodes, line };
+}
+
 static void node_fault(void *ctx, unsigned line, const char *why)
 {
 	struct check *c = ctx;
 
-	tell(c, ERROR, c->cluster.nodes, line, "%s", why);
+	tell(c, ERROR, of_node(c, line), "%s", why);
 }
 
 /* Return: 0; 1 when there is no use in going on; -ENOMEM. */
@@ -79,13 +109,15 @@ static int read_cluster(struct check *c)
 	int r = file_read(AT_FDCWD, file, &text);
 
 	if (r < 0)
-		return tell(c, ERROR, file, 0, "cannot be read: %s", strerror(-r)), 1;
+		return tell(c, ERROR, (struct origin){ file, 0 }, "cannot be read: %s",
+			    strerror(-r)),
+		       1;
 	path = realpath(file, NULL);
 	if (!path)
 		return -ENOMEM;
 	r = cluster_parse(path, text.data, text.len, &c->cluster, &line, why);
 	if (r == -EBADMSG)
-		return tell(c, ERROR, file, line, "%s", why), 1;
+		return tell(c, ERROR, (struct origin){ file, line }, "%s", why), 1;
 	return r;
 }
 
@@ -97,17 +129,19 @@ static int read_nodes(struct check *c)
 
 	if (!file) {
 		if (c->cluster.unknown == CLUSTER_REFUSE)
-			tell(c, ERROR, c->spec->cluster_file, 0,
+			tell(c, ERROR, of_key(c, "cluster", "unknown"),
 			     "no node gets an answer: no nodes=, and unknown=refuse");
 		return 0;
 	}
 	r = file_read(AT_FDCWD, file, &text);
 	if (r < 0)
-		return tell(c, ERROR, file, 0, "cannot be read: %s", strerror(-r)), 0;
+		return tell(c, ERROR, of_key(c, "cluster", "nodes"),
+			    "node table '%s' cannot be read: %s", file, strerror(-r)),
+		       0;
 	r = nodes_scan(buffer_str(&text), text.len, node_fault, c, &c->nodes);
 	c->result.nodes = c->nodes.n;
 	if (r == 0 && c->nodes.n == 0 && c->cluster.unknown == CLUSTER_REFUSE)
-		tell(c, ERROR, file, 0,
+		tell(c, ERROR, of_node(c, 0),
 		     "no node gets an answer: none is listed, and unknown=refuse");
 	return r;
 }
@@ -122,20 +156,19 @@ static void check_addresses(struct check *c)
 		char text[INET_ADDRSTRLEN];
 
 		ipv4_format(n->address, text);
-		if (a == 0 && !k->range_first.s_addr)
-			tell(c, ERROR, k->nodes, n->line,
+		if (a == 0 && k->n_ranges == 0)
+			tell(c, ERROR, of_node(c, n->line),
 			     "node %u has no address, and there is no [dhcp] range= to give it one",
 			     n->number);
 		else if (a != 0 && a == ntohl(k->address.s_addr))
-			tell(c, ERROR, k->nodes, n->line, "node %u: address %s is the front end's",
-			     n->number, text);
+			tell(c, ERROR, of_node(c, n->line),
+			     "node %u: address %s is the front end's", n->number, text);
 		else if (a != 0 && !cluster_holds(k, n->address))
-			tell(c, ERROR, k->nodes, n->line,
+			tell(c, ERROR, of_node(c, n->line),
 			     "node %u: address %s is outside the cluster's network", n->number,
 			     text);
-		else if (k->range_first.s_addr && a >= ntohl(k->range_first.s_addr) &&
-			 a <= ntohl(k->range_last.s_addr))
-			tell(c, ERROR, k->nodes, n->line,
+		else if (a != 0 && cluster_range_of(k, n->address))
+			tell(c, ERROR, of_node(c, n->line),
 			     "node %u: address %s is inside the [dhcp] range=, from which others "
 			     "get "
 			     "theirs",
@@ -143,33 +176,40 @@ static void check_addresses(struct check *c)
 	}
 }
 
-static void check_groups(struct check *c)
+static int tell_group(void *ctx, const struct cluster_group *g, const struct nodeset *nodes,
+		      const char *why)
 {
-	char why[NODESET_WHY_MAX];
+	struct check *c = ctx;
 
-	if (sets_check_groups(&c->cluster, &c->nodes, why) == -EINVAL)
-		tell(c, ERROR, c->spec->cluster_file, 0, "[groups] %s", why);
+	if (!nodes)
+		tell(c, ERROR, (struct origin){ c->spec->cluster_file, g->line },
+		     "[groups] %.64s: %.160s", g->name, why);
+	return 0;
 }
 
-/* A file of the boot directory that every node, or some, will ask for. */
-static bool check_file(struct check *c, int boot, const char *name, bool fatal, const char *maker)
+/* A file of the boot directory that every node, or some, will ask for because of @at. */
+static bool check_file(struct check *c, int boot, const char *name, struct origin at, bool fatal,
+		       const char *maker)
 {
 	struct stat st;
 
 	if (fstatat(boot, name, &st, 0) < 0)
-		tell(c, fatal, c->cluster.boot, 0, "no '%s': %s", name, maker);
+		tell(c, fatal, at, "no '%s' in '%s': %s", name, c->cluster.boot, maker);
 	else if (!S_ISREG(st.st_mode) || st.st_size == 0)
-		tell(c, fatal, c->cluster.boot, 0, "'%s' is empty or no file: %s", name, maker);
+		tell(c, fatal, at, "'%s' in '%s' is empty or no file: %s", name, c->cluster.boot,
+		     maker);
 	else if (!(st.st_mode & 04))
-		tell(c, fatal, c->cluster.boot, 0,
-		     "'%s' cannot be read by everybody, and so not by a TFTP server: chmod 644 it",
-		     name);
+		tell(c, fatal, at,
+		     "'%s' in '%s' cannot be read by everybody, and so not by a TFTP server: "
+		     "chmod 644 it",
+		     name, c->cluster.boot);
 	else
 		return true;
 	return false;
 }
 
-static void check_signature(struct check *c, int boot, const char *index, const char *sig_name)
+static void check_signature(struct check *c, int boot, const char *index, const char *sig_name,
+			    struct origin at)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(INDEX_BYTES_MAX),
 				       sig = BUFFER(MINISIGN_FILE_MAX);
@@ -178,7 +218,7 @@ static void check_signature(struct check *c, int boot, const char *index, const 
 	int r = -ENOKEY;
 
 	if (file_read(boot, index, &text) < 0 || file_read(boot, sig_name, &sig) < 0) {
-		tell(c, ERROR, c->cluster.boot, 0, "'%s' or '%s' cannot be read", index, sig_name);
+		tell(c, ERROR, at, "'%s' or '%s' cannot be read", index, sig_name);
 		return;
 	}
 	for (size_t i = 0; i < c->spec->n_keys && r == -ENOKEY; i++) {
@@ -186,51 +226,51 @@ static void check_signature(struct check *c, int boot, const char *index, const 
 		c->key_used[i] |= r == 0;
 	}
 	if (r == -ENOKEY && c->spec->n_keys > 0)
-		tell(c, ERROR, c->cluster.boot, 0,
+		tell(c, ERROR, at,
 		     "'%s' was signed by key %s, which is none of those that nodes are given",
 		     index, minisign_id_str(s.id, id));
 	else if (r < 0 && r != -ENOKEY)
-		tell(c, ERROR, c->cluster.boot, 0, "'%s' does not sign '%s': build the image again",
-		     sig_name, index);
+		tell(c, ERROR, at, "'%s' does not sign '%s': build the image again", sig_name,
+		     index);
 }
 
-static void check_image(struct check *c, int boot, const char *image)
+static void check_image(struct check *c, int boot, const char *image, struct origin at)
 {
 	char index[NODES_NAME_MAX + 16], sig[NODES_NAME_MAX + 32];
 
-	for (size_t i = 0; i < c->result.images; i++) {
-		if (!strcmp(c->images[i], image))
-			return;
-	}
-	if (c->result.images == IMAGES_MAX)
-		return;
-	c->images[c->result.images++] = image;
+	c->result.images++;
 	snprintf(index, sizeof(index), "%s.index", image);
 	snprintf(sig, sizeof(sig), "%s.minisig", index);
-	if (check_file(c, boot, index, ERROR, "'bpboot image' makes it") &&
-	    check_file(c, boot, sig, ERROR, "'bpboot image' makes it, with a key"))
-		check_signature(c, boot, index, sig);
+	if (check_file(c, boot, index, at, ERROR, "'bpboot image' makes it") &&
+	    check_file(c, boot, sig, at, ERROR, "'bpboot image' makes it, with a key"))
+		check_signature(c, boot, index, sig, at);
 }
 
-static void check_boot_directory(struct check *c)
+/* What nodes boot, and the machines that have no line. */
+static int check_images(struct check *c, int boot)
 {
 	const struct cluster *k = &c->cluster;
-	_cleanup_close_ int boot = open(k->boot, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	struct stat st;
+	_cleanup_images_ struct images images = { 0 };
+	bool seen = false;
+	int r = images_list(k, &c->nodes, &images);
+
+	for (size_t i = 0; r == 0 && i < images.n; i++) {
+		const struct image_use *use = &images.list[i];
+
+		seen |= !strcmp(use->name, k->image);
+		check_image(c, boot, use->name,
+			    *use->node->image ? of_node(c, use->node->line) : of_boot(c, "image"));
+	}
+	if (r == 0 && !seen && (c->nodes.n == 0 || k->unknown == CLUSTER_ACCEPT))
+		check_image(c, boot, k->image, of_boot(c, "image"));
+	return r;
+}
+
+static void check_programs(struct check *c, int boot)
+{
 	const char *program, *package;
 
-	if (boot < 0) {
-		tell(c, ERROR, k->boot, 0, "the boot directory cannot be opened: %s",
-		     strerror(errno));
-		return;
-	}
-	if (fstat(boot, &st) == 0 && (st.st_mode & 05) != 05)
-		tell(c, ERROR, k->boot, 0,
-		     "cannot be read by everybody, and so not by a TFTP server: chmod 755 it");
-	(void)check_file(c, boot, k->kernel, ERROR, "'bpboot initrd' puts it there");
-	(void)check_file(c, boot, k->initrd, ERROR, "'bpboot initrd' makes it");
-	(void)check_file(c, boot, DNSMASQ_SCRIPT, WARNING, "'bpboot config install' makes it");
-	for (size_t i = 0; (program = loaders_file(k, i, &package)); i++) {
+	for (size_t i = 0; (program = loaders_file(&c->cluster, i, &package)); i++) {
 		char advice[96];
 
 		if (package)
@@ -239,17 +279,67 @@ static void check_boot_directory(struct check *c)
 				 strchr(program, '/') ? "makes it" : "copies it", package);
 		else
 			snprintf(advice, sizeof(advice), "'bpboot uki' makes it");
-		(void)check_file(c, boot, program, WARNING, advice);
+		(void)check_file(c, boot, program, of_boot(c, "loader"), WARNING, advice);
 	}
-	if (c->nodes.n == 0 || k->unknown == CLUSTER_ACCEPT)
-		check_image(c, boot, k->image);
-	for (size_t i = 0; i < c->nodes.n; i++)
-		check_image(c, boot, *c->nodes.list[i].image ? c->nodes.list[i].image : k->image);
-	for (size_t i = 0; i < c->spec->n_keys; i++) {
+}
+
+static int check_boot_directory(struct check *c)
+{
+	const struct cluster *k = &c->cluster;
+	_cleanup_close_ int boot = open(k->boot, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct stat st;
+	int r;
+
+	if (boot < 0) {
+		tell(c, ERROR, of_boot(c, "boot"), "the boot directory '%s' cannot be opened: %s",
+		     k->boot, strerror(errno));
+		return 0;
+	}
+	if (fstat(boot, &st) == 0 && (st.st_mode & 05) != 05)
+		tell(c, ERROR, of_boot(c, "boot"),
+		     "'%s' cannot be read by everybody, and so not by a TFTP server: chmod 755 it",
+		     k->boot);
+	(void)check_file(c, boot, k->kernel, of_boot(c, "kernel"), ERROR,
+			 "'bpboot initrd' puts it there");
+	(void)check_file(c, boot, k->initrd, of_boot(c, "initrd"), ERROR,
+			 "'bpboot initrd' makes it");
+	(void)check_file(c, boot, DNSMASQ_SCRIPT, of_boot(c, "boot"), WARNING,
+			 "'bpboot config install' makes it");
+	check_programs(c, boot);
+	r = check_images(c, boot);
+	for (size_t i = 0; r == 0 && i < c->spec->n_keys; i++) {
 		if (!c->key_used[i] && c->result.images > 0)
-			tell(c, WARNING, c->spec->keys[i].path, 0,
+			tell(c, WARNING, (struct origin){ c->spec->keys[i].path, 0 },
 			     "this key signed no image that is in use");
 	}
+	return r;
+}
+
+#define BRIDGE_PORTS_MAX 1024 /* the kernel's */
+
+enum bridge { NO_BRIDGE, BRIDGE, BRIDGE_EMPTY };
+
+/* A bridge without interfaces in it has a carrier, as the kernel says. Asked by ioctl(2), since
+ * /sys shows another network namespace where that was entered later. */
+static enum bridge look_at_bridge(const char *interface)
+{
+	_cleanup_close_ int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ethtool_drvinfo info = { .cmd = ETHTOOL_GDRVINFO };
+	int ports[BRIDGE_PORTS_MAX] = { 0 };
+	unsigned long args[4] = { BRCTL_GET_PORT_LIST, (unsigned long)ports, BRIDGE_PORTS_MAX };
+	struct ifreq q = { .ifr_data = (void *)&info };
+
+	snprintf(q.ifr_name, sizeof(q.ifr_name), "%s", interface);
+	if (fd < 0 || ioctl(fd, SIOCETHTOOL, &q) < 0 || strcmp(info.driver, "bridge"))
+		return NO_BRIDGE;
+	q.ifr_data = (void *)args;
+	if (ioctl(fd, SIOCDEVPRIVATE, &q) < 0)
+		return BRIDGE; /* which is all that is known */
+	for (size_t i = 0; i < BRIDGE_PORTS_MAX; i++) {
+		if (ports[i])
+			return BRIDGE;
+	}
+	return BRIDGE_EMPTY;
 }
 
 /* Whether the interface is there, as its flags and addresses say; a list of all is asked of the
@@ -257,10 +347,12 @@ static void check_boot_directory(struct check *c)
 static void check_interface(struct check *c)
 {
 	const struct cluster *k = &c->cluster;
-	const char *file = c->spec->cluster_file;
+	const struct origin at = of_key(c, "cluster", "interface");
+	const enum bridge bridge = look_at_bridge(k->interface);
+	const char *kind = bridge == NO_BRIDGE ? "interface" : "bridge";
 	bool there = false, has_address = false;
 	unsigned flags = 0;
-	char path[128], text[INET_ADDRSTRLEN];
+	char text[INET_ADDRSTRLEN];
 	struct ifaddrs *list;
 
 	if (getifaddrs(&list) < 0)
@@ -276,15 +368,17 @@ static void check_interface(struct check *c)
 			in && in->sin_family == AF_INET && in->sin_addr.s_addr == k->address.s_addr;
 	}
 	freeifaddrs(list);
-	snprintf(path, sizeof(path), "/sys/class/net/%s/bridge", k->interface);
 	if (!there)
-		tell(c, ERROR, file, 0, "no interface '%s' on this machine", k->interface);
-	else if (!(flags & IFF_UP) || !(flags & IFF_RUNNING))
-		tell(c, ERROR, file, 0, "%s '%s' %s",
-		     access(path, F_OK) == 0 ? "bridge" : "interface", k->interface,
-		     flags & IFF_UP ? "has no link" : "is down: ip link set it up");
+		tell(c, ERROR, at, "no interface '%s' on this machine", k->interface);
+	else if (!(flags & IFF_UP))
+		tell(c, ERROR, at, "%s '%s' is down: ip link set it up", kind, k->interface);
+	else if (bridge == BRIDGE_EMPTY)
+		tell(c, ERROR, at, "bridge '%s' has no link: no interface is in it", k->interface);
+	else if (!(flags & IFF_RUNNING))
+		tell(c, ERROR, at, "%s '%s' has no link", kind, k->interface);
 	if (there && !has_address)
-		tell(c, ERROR, file, 0, "interface '%s' does not have the address %s", k->interface,
+		tell(c, ERROR, of_key(c, "cluster", "address"),
+		     "interface '%s' does not have the address %s", k->interface,
 		     ipv4_format(k->address, text));
 }
 
@@ -301,10 +395,12 @@ int check_site(const struct check_spec *spec, struct check_result *ret)
 		r = read_nodes(c);
 	if (r == 0) {
 		check_addresses(c);
-		check_groups(c);
-		check_boot_directory(c);
-		check_interface(c);
+		r = sets_groups(&c->cluster, &c->nodes, tell_group, c);
 	}
+	if (r == 0)
+		r = check_boot_directory(c);
+	if (r == 0)
+		check_interface(c);
 	*ret = c->result;
 	return MIN(r, 0);
 }

@@ -36,7 +36,7 @@ const struct cluster_key cluster_keys[] = {
 	{ "cluster", "kernel", KEY_INSIDE, AT(kernel), "vmlinuz" },
 	{ "cluster", "initrd", KEY_INSIDE, AT(initrd), "initrd.img" },
 	{ "cluster", "cmdline", KEY_WORDS, AT(cmdline), "" },
-	{ "dhcp", "range", KEY_RANGE, AT(range_first), NULL },
+	{ "dhcp", "range", KEY_RANGES, AT(ranges), NULL },
 	{ "dhcp", "lease", KEY_LEASE, AT(lease_s), "12h" },
 	{ "master", "address", KEY_ADDRESS, AT(master_address), NULL },
 	{ "master", "port", KEY_PORT, AT(master_port), "2223" },
@@ -52,15 +52,15 @@ const size_t cluster_n_keys = ARRAY_SIZE(cluster_keys);
 #define CLUSTER_LINE_MAX 200 /* libinih's */
 
 enum { KEYS_N = ARRAY_SIZE(cluster_keys) };
+_Static_assert(KEYS_N == CLUSTER_KEYS, "struct cluster has a line for each key");
 
 /* A file while it is parsed. */
 struct parse {
 	struct cluster c;
 	const char *p; /* rest of the text */
 	size_t left;
-	unsigned line;		   /* that was handed out last */
-	unsigned key_line[KEYS_N]; /* where each key stood; 0: nowhere */
-	int err;		   /* of the first error */
+	unsigned line; /* that was handed out last */
+	int err;       /* of the first error */
 	unsigned err_line;
 	char why[256];
 };
@@ -169,26 +169,30 @@ static int set_network(struct parse *ps, const struct cluster_key *k, struct clu
 	return 0;
 }
 
-static int set_range(struct parse *ps, const struct cluster_key *k, struct cluster *c,
-		     const char *value)
+/* Further lines of the same key are appended. */
+static int set_ranges(struct parse *ps, const struct cluster_key *k, struct cluster *c,
+		      const char *value)
 {
 	static const char expected[] = "FIRST-LAST, two addresses: 10.1.200.1-10.1.200.99";
-	char text[48];
-	char *dash;
-	struct in_addr a, b;
+	char text[CLUSTER_LINE_MAX], *save = text, *first;
 
-	if (strlen(value) >= sizeof(text))
-		return bad(ps, k, value, expected);
-	snprintf(text, sizeof(text), "%s", value);
-	dash = strchr(text, '-');
-	if (!dash)
-		return bad(ps, k, value, expected);
-	*dash = 0;
-	if (ipv4_parse(text, &a) < 0 || ipv4_parse(dash + 1, &b) < 0 ||
-	    ntohl(a.s_addr) > ntohl(b.s_addr))
-		return bad(ps, k, value, expected);
-	c->range_first = a;
-	c->range_last = b;
+	snprintf(text, sizeof(text), "%s", value); /* a value is shorter than a line */
+	while ((first = strsep(&save, " \t,"))) {
+		struct cluster_range *x = &c->ranges[c->n_ranges];
+		char *last = strchr(first, '-');
+
+		if (!*first)
+			continue;
+		if (c->n_ranges == CLUSTER_RANGES_MAX)
+			return fail(ps, -EBADMSG, ps->line, "more than %d ranges",
+				    CLUSTER_RANGES_MAX);
+		if (last)
+			*last++ = 0;
+		if (!last || ipv4_parse(first, &x->first) < 0 || ipv4_parse(last, &x->last) < 0 ||
+		    ntohl(x->first.s_addr) > ntohl(x->last.s_addr))
+			return bad(ps, k, value, expected);
+		c->n_ranges++;
+	}
 	return 0;
 }
 
@@ -381,8 +385,8 @@ static int set_value(struct parse *ps, const struct cluster_key *k, const char *
 		return set_servers(ps, k, &ps->c, value);
 	case KEY_WORDS:
 		return set_words(ps, k, at, value);
-	case KEY_RANGE:
-		return set_range(ps, k, &ps->c, value);
+	case KEY_RANGES:
+		return set_ranges(ps, k, &ps->c, value);
 	case KEY_LEASE:
 		return set_lease(ps, k, at, value);
 	case KEY_PORT:
@@ -448,11 +452,12 @@ static int take_pair(void *user, const char *section, const char *name, const ch
 		known_section = true;
 		if (strcmp(cluster_keys[i].name, name))
 			continue;
-		if (ps->key_line[i] && cluster_keys[i].type != KEY_WORDS &&
-		    cluster_keys[i].type != KEY_SERVERS)
+		if (!ps->c.lines[i])
+			ps->c.lines[i] = ps->line;
+		else if (cluster_keys[i].type != KEY_WORDS && cluster_keys[i].type != KEY_SERVERS &&
+			 cluster_keys[i].type != KEY_RANGES)
 			return fail(ps, -EBADMSG, ps->line, "%s is given twice; first in line %u",
-				    name, ps->key_line[i]) == 0;
-		ps->key_line[i] = ps->line;
+				    name, ps->c.lines[i]) == 0;
 		return set_value(ps, &cluster_keys[i], value) == 0;
 	}
 	if (known_section)
@@ -497,7 +502,7 @@ static char *take_line(char *to, int size, void *user)
 static int take_defaults(struct parse *ps)
 {
 	for (size_t i = 0; i < KEYS_N; i++) {
-		if (ps->key_line[i])
+		if (ps->c.lines[i])
 			continue;
 		if (cluster_keys[i].required)
 			return fail(ps, -EBADMSG, 0, "[%s] %s= is missing", cluster_keys[i].section,
@@ -509,39 +514,40 @@ static int take_defaults(struct parse *ps)
 	return 0;
 }
 
-bool cluster_is_group_name(const char *name)
-{
-	size_t n = strlen(name);
-
-	return n > 0 && n < CLUSTER_NAME_MAX && strspn(name, LETTERS_DIGITS "._") == n;
-}
-
-bool cluster_holds(const struct cluster *c, struct in_addr a)
-{
-	in_addr_t host = ~ipv4_mask(c->prefix).s_addr;
-
-	return (a.s_addr & ~host) == c->network.s_addr && (a.s_addr & host) != 0 &&
-	       (a.s_addr & host) != host;
-}
-
 /* What no key alone can say. */
+static int check_ranges(struct parse *ps)
+{
+	const struct cluster *c = &ps->c;
+	unsigned line = cluster_line(c, "dhcp", "range");
+
+	for (size_t i = 0; i < c->n_ranges; i++) {
+		const struct cluster_range *x = &c->ranges[i];
+
+		if (!cluster_holds(c, x->first) || !cluster_holds(c, x->last))
+			return fail(ps, -EBADMSG, line,
+				    "[dhcp] range= is not within [cluster] network=");
+		for (size_t k = 0; k < i; k++) {
+			if (ntohl(c->ranges[k].first.s_addr) <= ntohl(x->last.s_addr) &&
+			    ntohl(x->first.s_addr) <= ntohl(c->ranges[k].last.s_addr))
+				return fail(ps, -EBADMSG, line,
+					    "[dhcp] range= has addresses twice");
+		}
+	}
+	if (cluster_range_of(c, c->address))
+		return fail(ps, -EBADMSG, line, "[dhcp] range= holds the front end's own address=");
+	return 0;
+}
+
 static int check_whole(struct parse *ps)
 {
 	struct cluster *c = &ps->c;
-	in_addr_t front = ntohl(c->address.s_addr);
 
 	if (!cluster_holds(c, c->address))
-		return fail(ps, -EBADMSG, 0,
+		return fail(ps, -EBADMSG, cluster_line(c, "cluster", "address"),
 			    "[cluster] address= is not a host address within network=");
 	if (!c->master_address.s_addr)
 		c->master_address = c->address;
-	if (c->range_first.s_addr == 0)
-		return 0;
-	if (!cluster_holds(c, c->range_first) || !cluster_holds(c, c->range_last))
-		return fail(ps, -EBADMSG, 0, "[dhcp] range= is not within [cluster] network=");
-	if (front >= ntohl(c->range_first.s_addr) && front <= ntohl(c->range_last.s_addr))
-		return fail(ps, -EBADMSG, 0, "[dhcp] range= holds the front end's own address=");
-	return 0;
+	return check_ranges(ps);
 }
 
 int cluster_parse(const char *file, const void *text, size_t n, struct cluster *ret,

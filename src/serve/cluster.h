@@ -23,6 +23,8 @@
 #define CLUSTER_SERVERS_MAX 8	/* what init takes */
 #define CLUSTER_SERVER_MAX  96	/* with NUL; a server's URL */
 #define CLUSTER_ROOT_MAX    256 /* with NUL; a DHCP option */
+#define CLUSTER_RANGES_MAX  8
+#define CLUSTER_KEYS	    22 /* that the file may have */
 #define CLUSTER_MASTER_PORT 2223
 #define CLUSTER_LOG_PORT    514
 #define CLUSTER_LEASE_MIN_S 120
@@ -44,6 +46,11 @@ struct cluster_server {
 	struct in_addr address;
 	bool plain;		      /* the protocol's own port, and the server's top folder */
 	char url[CLUSTER_SERVER_MAX]; /* "http://10.1.0.2:8080/boot": no '/' at its end */
+};
+
+/* Addresses of the network, both ends included. */
+struct cluster_range {
+	struct in_addr first, last;
 };
 
 /* A name for a set of nodes. */
@@ -74,8 +81,9 @@ struct cluster {
 	char *cmdline; /* words behind our own on the kernel command line; "" for none */
 
 	/* [dhcp] */
-	struct in_addr range_first,
-		range_last; /* for unknown machines; both zero: none are served */
+	struct cluster_range ranges[CLUSTER_RANGES_MAX]; /* for nodes without an address of their
+							    own and unknown machines; apart */
+	size_t n_ranges;				 /* 0: those get none */
 	uint32_t lease_s;
 
 	/* [master] */
@@ -92,6 +100,8 @@ struct cluster {
 	/* [groups] */
 	struct cluster_group *groups; /* owned; in the order of the file */
 	size_t n_groups;
+
+	unsigned lines[CLUSTER_KEYS]; /* where each key stands: see cluster_line() */
 };
 
 #define _cleanup_cluster_ _cleanup_(cluster_clear)
@@ -110,6 +120,9 @@ _must_check_ int cluster_load(const char *file, struct cluster *ret);
 
 /* Append the text of @c; parsing it as the same file gives @c again. Return: 0, -E2BIG, -ENOMEM. */
 _must_check_ int cluster_format(const struct cluster *c, struct buffer *to);
+
+/* The line of the file in which a key stands. Return: 0 when it does not. */
+unsigned cluster_line(const struct cluster *c, const char *section, const char *name);
 
 /* Word of the cluster file: "ipxe". */
 const char *cluster_loader_name(enum cluster_loader l);
@@ -131,6 +144,9 @@ const char *cluster_http_base(const struct cluster *c, char ret[static CLUSTER_S
 
 /* Whether a group may be called so. */
 bool cluster_is_group_name(const char *name);
+
+/* The range that @a is in. Return: NULL when there is none. Borrowed. */
+const struct cluster_range *cluster_range_of(const struct cluster *c, struct in_addr a);
 
 /* Whether @a is a host address within the cluster's network: not its number, not its broadcast
  * address. */

@@ -52,11 +52,24 @@ static int format_servers(struct buffer *to, const char *name, const struct clus
 	return format_words(to, name, text);
 }
 
+static int format_ranges(struct buffer *to, const char *name, const struct cluster *c)
+{
+	char text[CLUSTER_RANGES_MAX * 2 * INET_ADDRSTRLEN] = "", a[INET_ADDRSTRLEN],
+					   b[INET_ADDRSTRLEN];
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->n_ranges; i++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, "%s%s-%s", i ? " " : "",
+				      ipv4_format(c->ranges[i].first, a),
+				      ipv4_format(c->ranges[i].last, b));
+	return n > 0 ? format_words(to, name, text) : 0;
+}
+
 static int format_key(const struct cluster *c, struct buffer *to, const struct cluster_key *k)
 {
 	const void *at = (const char *)c + k->offset;
 	const char *text;
-	char a[INET_ADDRSTRLEN], b[INET_ADDRSTRLEN];
+	char a[INET_ADDRSTRLEN];
 	const struct in_addr *addr = at;
 
 	switch (k->type) {
@@ -65,11 +78,8 @@ static int format_key(const struct cluster *c, struct buffer *to, const struct c
 				     c->prefix);
 	case KEY_ADDRESS:
 		return buffer_printf(to, "%s=%s\n", k->name, ipv4_format(*addr, a));
-	case KEY_RANGE:
-		if (!c->range_first.s_addr)
-			return 0;
-		return buffer_printf(to, "%s=%s-%s\n", k->name, ipv4_format(c->range_first, a),
-				     ipv4_format(c->range_last, b));
+	case KEY_RANGES:
+		return format_ranges(to, k->name, c);
 	case KEY_UNKNOWN:
 		return buffer_printf(to, "%s=%s\n", k->name,
 				     c->unknown == CLUSTER_ACCEPT ? "accept" : "refuse");

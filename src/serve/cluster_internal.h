@@ -16,7 +16,7 @@ enum key_type {
 	KEY_LOADER,    /* enum cluster_loader */
 	KEY_SERVERS,   /* servers, n_servers; further lines are appended */
 	KEY_WORDS,     /* char *: text; further lines are appended */
-	KEY_RANGE,     /* range_first, range_last */
+	KEY_RANGES,    /* ranges, n_ranges; further lines are appended */
 	KEY_LEASE,     /* uint32_t seconds: 600, 10m, 12h, 7d */
 	KEY_PORT,      /* uint32_t */
 };

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "serve/dnsmasq.h"
 #include "serve/firmware.h"
+#include "serve/images.h"
 
 /* "KEY=PATH", in quotes, in which nothing but a backslash and a quote means anything. */
 static int put_path(struct buffer *to, const char *key, const char *path, const char *behind)
@@ -80,9 +81,10 @@ static int put_ranges(const struct cluster *c, struct buffer *to)
 				  ? "machines without a line below get one of the range"
 				  : "machines without a line below get no answer",
 			  ipv4_format(c->network, a), mask, c->lease_s);
-	if (r == 0 && c->range_first.s_addr)
-		r = buffer_printf(to, "dhcp-range=%s,%s,%s,%u\n", ipv4_format(c->range_first, a),
-				  ipv4_format(c->range_last, b), mask, c->lease_s);
+	for (size_t i = 0; r == 0 && i < c->n_ranges; i++)
+		r = buffer_printf(to, "dhcp-range=%s,%s,%s,%u\n",
+				  ipv4_format(c->ranges[i].first, a),
+				  ipv4_format(c->ranges[i].last, b), mask, c->lease_s);
 	if (r == 0 && c->unknown == CLUSTER_REFUSE)
 		r = buffer_printf(to, "dhcp-ignore=tag:!known\n");
 	return r < 0 ? r : buffer_append(to, "\n", 1);
@@ -173,27 +175,18 @@ static int put_root_path(const struct cluster *c, const char *tag, const char *i
 				     tag, *tag == '!' ? "" : image, root);
 }
 
-static const char *image_of(const struct cluster *c, const struct node *n)
-{
-	return n->image[0] ? n->image : c->image;
-}
-
 /* One line an image in use, and one for nodes without a tag of their own. */
 static int put_root_paths(const struct cluster *c, const struct nodes *t, struct buffer *to)
 {
-	int r = buffer_printf(to, "# which image bpboot's init fetches\n");
+	_cleanup_images_ struct images images = { 0 };
+	int r = images_list(c, t, &images);
 
+	r = r < 0 ? r : buffer_printf(to, "# which image bpboot's init fetches\n");
 	if (r == 0)
 		r = t->n > 0 ? put_root_path(c, "!known", c->image, to)
 			     : put_root_path(c, "!ipxe", c->image, to);
-	for (size_t i = 0; r == 0 && i < t->n; i++) {
-		bool seen = false;
-
-		for (size_t k = 0; k < i && !seen; k++)
-			seen = !strcmp(image_of(c, &t->list[i]), image_of(c, &t->list[k]));
-		if (!seen)
-			r = put_root_path(c, "image-", image_of(c, &t->list[i]), to);
-	}
+	for (size_t i = 0; r == 0 && i < images.n; i++)
+		r = put_root_path(c, "image-", images.list[i].name, to);
 	return r < 0 ? r : buffer_append(to, "\n", 1);
 }
 
@@ -201,7 +194,7 @@ int dnsmasq_check_address(const struct cluster *c, const struct node *n)
 {
 	char address[INET_ADDRSTRLEN];
 
-	if (!n->address.s_addr && !c->range_first.s_addr)
+	if (!n->address.s_addr && c->n_ranges == 0)
 		return log_err(-EINVAL,
 			       "node %u has no address, and the cluster file has no [dhcp] range= "
 			       "to give it one",
@@ -239,7 +232,7 @@ static int put_nodes(const struct cluster *c, const struct nodes *t, bool proxy,
 			r = take_address(c, n, address);
 		if (r == 0)
 			r = buffer_printf(to, "dhcp-host=%s,set:image-%s%s%s%s\n",
-					  mac_format(&n->mac, mac), image_of(c, n),
+					  mac_format(&n->mac, mac), images_of(c, n),
 					  proxy ? "" : ",", proxy ? "" : address,
 					  proxy ? "" : node_name(n, name));
 	}

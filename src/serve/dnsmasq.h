@@ -10,7 +10,8 @@
 #include "serve/cluster.h"
 #include "serve/nodes.h"
 
-#define DNSMASQ_BYTES_MAX (4u << 20)
+#define DNSMASQ_BYTES_MAX (32u << 20) /* NODES_MAX, each with an image of its own on many servers \
+				       */
 #define DNSMASQ_TFTP_MAX \
 	1000 /* transfers at once: dnsmasq's own 50 stop a rack that boots together */
 #define DNSMASQ_VENDOR_CLASS "bpboot" /* what our init calls itself in DHCP option 60 */

@@ -51,18 +51,18 @@ static enum dnsmasq_event take_ack(struct dnsmasq_log *l, const char *p)
 static enum dnsmasq_event take_refusal(struct dnsmasq_log *l, const char *p)
 {
 	char word[64];
-	struct mac m;
+	struct mac m = { 0 };
 	bool found = false;
 
 	next_word(&p, word);
 	while (*next_word(&p, word)) {
 		if (mac_parse(word, &m) == 0) {
-			l->mac = m;
 			found = true;
 		} else if (found && (strstr(word, "ignored") || !strcmp(word, "no"))) {
 			snprintf(l->text, sizeof(l->text), "%s",
 				 !strcmp(word, "no") ? "no address is left"
 						     : "it is not in the node table");
+			l->mac = m;
 			return DNSMASQ_REFUSED;
 		}
 	}

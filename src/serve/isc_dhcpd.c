@@ -93,10 +93,10 @@ static int put_subnet(const struct cluster *c, struct buffer *to)
 			      ipv4_format(ipv4_mask(c->prefix), mask),
 			      ipv4_format(cluster_boot_server(c), server));
 
-	if (r == 0 && c->range_first.s_addr)
+	for (size_t i = 0; r == 0 && i < c->n_ranges; i++)
 		r = buffer_printf(to, "\tpool { range %s %s;%s }\n",
-				  ipv4_format(c->range_first, first),
-				  ipv4_format(c->range_last, last), known);
+				  ipv4_format(c->ranges[i].first, first),
+				  ipv4_format(c->ranges[i].last, last), known);
 	r = r ? r : put_boot_files(c, to);
 	return r ? r : buffer_printf(to, "}\n\n# the nodes\n");
 }

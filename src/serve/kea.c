@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "serve/dnsmasq.h"
 #include "serve/firmware.h"
+#include "serve/images.h"
 #include "serve/kea.h"
 
 static int put_string(struct buffer *to, const char *text)
@@ -139,27 +140,18 @@ static int put_root_path(const struct cluster *c, const char *name, const char *
 	return r < 0 ? r : buffer_printf(to, "\" } ] }");
 }
 
-/* Whether a node before @i has the same image of its own. */
-static bool is_seen(const struct nodes *t, size_t i)
-{
-	for (size_t k = 0; k < i; k++) {
-		if (!strcmp(t->list[k].image, t->list[i].image))
-			return true;
-	}
-	return false;
-}
-
 /* A class for each image that some node has of its own. */
 static int put_images(const struct cluster *c, const struct nodes *t, struct buffer *to)
 {
-	int r = 0;
+	_cleanup_images_ struct images images = { 0 };
+	int r = images_list(c, t, &images);
 
-	for (size_t i = 0; r == 0 && i < t->n; i++) {
-		const char *image = t->list[i].image;
+	for (size_t i = 0; r == 0 && i < images.n; i++) {
+		const char *image = images.list[i].name;
 		char test[CLUSTER_NAME_MAX + 64], name[CLUSTER_NAME_MAX + 8];
 
-		if (!*image || is_seen(t, i))
-			continue;
+		if (!strcmp(image, c->image))
+			continue; /* what all are told that have none */
 		snprintf(test, sizeof(test), "member('KNOWN') and member('image-%s')", image);
 		snprintf(name, sizeof(name), "of-%s", image);
 		r = buffer_printf(to, "    { \"name\": \"image-%s\" },\n", image);
@@ -210,7 +202,7 @@ static int put_node(const struct cluster *c, const struct node *n, bool first, s
 	if (r == 0 && n->address.s_addr)
 		r = buffer_printf(to, ", \"ip-address\": \"%s\"", ipv4_format(n->address, address));
 	r = r < 0 ? r : buffer_printf(to, ", \"hostname\": \"%s\"", node_name(n, name));
-	if (r == 0 && n->image[0])
+	if (r == 0 && strcmp(images_of(c, n), c->image))
 		r = buffer_printf(to, ", \"client-classes\": [ \"image-%s\" ]", n->image);
 	return r < 0 ? r : buffer_append(to, " }", 2);
 }
@@ -224,15 +216,15 @@ static int put_subnet(const struct cluster *c, enum kea_version version, struct 
 			      ipv4_format(c->network, a), c->prefix, c->interface,
 			      ipv4_format(cluster_boot_server(c), b));
 
-	if (r == 0 && c->range_first.s_addr) {
-		r = buffer_printf(to, "    \"pools\": [ { \"pool\": \"%s - %s\"",
-				  ipv4_format(c->range_first, a), ipv4_format(c->range_last, b));
-		if (r == 0 && c->unknown == CLUSTER_REFUSE)
-			r = buffer_printf(to, version == KEA_3_0
-						      ? ", \"client-classes\": [ \"KNOWN\" ]"
-						      : ", \"client-class\": \"KNOWN\"");
-		r = r < 0 ? r : buffer_printf(to, " } ],\n");
-	}
+	for (size_t i = 0; r == 0 && i < c->n_ranges; i++)
+		r = buffer_printf(
+			to, "%s{ \"pool\": \"%s - %s\"%s }", i ? ",\n      " : "    \"pools\": [ ",
+			ipv4_format(c->ranges[i].first, a), ipv4_format(c->ranges[i].last, b),
+			c->unknown == CLUSTER_ACCEPT ? ""
+			: version == KEA_3_0	     ? ", \"client-classes\": [ \"KNOWN\" ]"
+						     : ", \"client-class\": \"KNOWN\"");
+	if (r == 0 && c->n_ranges > 0)
+		r = buffer_printf(to, " ],\n");
 	return r < 0 ? r : buffer_printf(to, "    \"reservations\": [\n");
 }
 

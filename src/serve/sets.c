@@ -147,11 +147,3 @@ int sets_take(const struct cluster *c, const struct nodes *t, const char *text, 
 
 	return r < 0 ? log_err(0, "'%s' is not a set of nodes: %s", text, why), r : 0;
 }
-
-int sets_check_groups(const struct cluster *c, const struct nodes *t,
-		      char ret_why[static NODESET_WHY_MAX])
-{
-	_cleanup_(site_freep) struct site *s = NULL;
-
-	return site_new(c, t, &s, ret_why);
-}

@@ -28,8 +28,3 @@ typedef int sets_group_fn(void *ctx, const struct cluster_group *g, const struct
 			  const char *why);
 _must_check_ int sets_groups(const struct cluster *c, const struct nodes *t, sets_group_fn *each,
 			     void *ctx);
-
-/* Whether every group of the cluster file is a set. Return: 0; -EINVAL with ret_why written;
- * -ENOMEM. */
-_must_check_ int sets_check_groups(const struct cluster *c, const struct nodes *t,
-				   char ret_why[static NODESET_WHY_MAX]);

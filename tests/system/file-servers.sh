@@ -84,6 +84,19 @@ nginx_accepts() { LD_LIBRARY_PATH=$stock/usr/lib/x86_64-linux-gnu "${nginx[@]}" 
 t "nginx: nginx -t accepts it" nginx_accepts
 serve "${nginx[@]}"
 t "nginx: serves a part" fetches http://10.1.0.1
+ranges() {
+	python3 - "$SCRATCH/boot/parts/a" <<-'EOT'
+		import http.client, sys
+		data = open(sys.argv[1], "rb").read()
+		for want, first, end in ("bytes=0-0", 0, 1), ("bytes=300000-300999", 300000, 301000), ("bytes=700000-", 700000, 700001):
+		    c = http.client.HTTPConnection("10.1.0.1", timeout=20)
+		    c.request("GET", "/parts/a", headers={"Range": want})
+		    r = c.getresponse()
+		    body = r.read()
+		    assert r.status == 206 and body == data[first:end], (want, r.status, len(body))
+	EOT
+}
+t "nginx: serves ranges" ranges
 t "nginx: what is not for nodes is not there" missing http://10.1.0.1/compute.stamp
 stop
 

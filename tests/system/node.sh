@@ -33,7 +33,7 @@ address = 10.9.0.1
 boot = $boot
 nodes = nodes
 [dhcp]
-range = 10.9.0.200-10.9.0.250
+range = 10.9.0.200-10.9.0.250 10.9.0.190-10.9.0.195
 [groups]
 gpu = n[1-2]
 all_but_gpu = all-@gpu
@@ -137,9 +137,39 @@ t "machines become nodes in the order in which they came" grep -A1 -x '50 52:54:
 t "the second gets the next number and address" grep -x '51 52:54:00:00:02:01 10.9.0.51' "$etc/nodes"
 grep -q '00:00:01 asks' "$SCRATCH/discover"
 t "a machine that is known is not told of" test $? = 1
+
+# On a terminal a key decides.
+python3 tests/tools/at-terminal.py "$SCRATCH/keys.in" "$SCRATCH/keys.out" "$bp" node --cluster "$etc/cluster.conf" discover --count 2 --timeout 60 &
+terminal=$!
+pids+=($terminal)
+wait_for 5 grep -q 'listening on front.* q ends it' "$SCRATCH/keys.out"
+ask_for_key() { # MAC
+	ip link set node down && ip link set node address "$1" && ip link set node up
+	"$probe" --interface node --retry 300 >/dev/null 2>&1 &
+	asking=$!
+	pids+=($asking)
+	wait_for 20 grep -q "$1 asks" "$SCRATCH/keys.out"
+	kill $asking 2>/dev/null
+	wait $asking 2>/dev/null
+}
+key() { printf %s "$1" >>"$SCRATCH/keys.in"; }
+ask_for_key 52:54:00:00:03:01
+t "on a terminal a machine waits for a key" eval '! grep -q 52:54:00:00:03:01 "$etc/nodes"'
+t "the keys are named" grep -q 'a: add it as a node, s: skip it, q: end' "$SCRATCH/keys.out"
+key s
+ask_for_key 52:54:00:00:03:02
+key a
+t "a key press adds it" wait_for 10 grep -q '^52 52:54:00:00:03:02' "$etc/nodes"
+ask_for_key 52:54:00:00:03:03
+key a
+wait $terminal
+t "it ends with status 0 after as many as it was told" test $? = 0
+t "the next one follows" grep -q '^53 52:54:00:00:03:03' "$etc/nodes"
+t "the one that was skipped is no node" eval '! grep -q 52:54:00:00:03:01 "$etc/nodes"'
 t_says "discover names an interface that is not there" 1 "no interface 'nowhere'" bash -c "sed 's/front/nowhere/' '$etc/cluster.conf' >'$etc/nowhere.conf'; '$bp' node -c '$etc/nowhere.conf' discover"
 
 # --- check ---
+no_carrier() { ip link show "$1" | grep -q NO-CARRIER; } # the kernel takes its time to say so
 check() { "$bp" check --cluster "$etc/cluster.conf" "$@"; }
 "$bp" keygen >/dev/null
 t_says "check says what the boot directory lacks" 1 "no 'compute.index'" check
@@ -157,18 +187,29 @@ while IFS='|' read -r name words break mend; do
 done <<'EOF'
 a MAC twice, with its line|nodes:3: MAC is the same as in line 2|mv "$etc/nodes" "$etc/n"; printf '1 52:54:00:00:00:01\n2 52:54:00:00:00:02\n3 52:54:00:00:00:02\n4 x\n' >"$etc/nodes"|
 every fault, not only the first|nodes:4: MAC 'x'|:|mv "$etc/n" "$etc/nodes"
-an address inside the range|is inside the [dhcp] range=|cp "$etc/nodes" "$etc/n"; echo '60 52:54:00:00:00:60 10.9.0.201' >>"$etc/nodes"|mv "$etc/n" "$etc/nodes"
-an address outside the network|is outside the cluster's network|cp "$etc/nodes" "$etc/n"; echo '60 52:54:00:00:00:60 10.1.0.2' >>"$etc/nodes"|mv "$etc/n" "$etc/nodes"
-an image that does not exist|no 'none.index'|cp "$etc/nodes" "$etc/n"; echo '60 52:54:00:00:00:60 - none' >>"$etc/nodes"|mv "$etc/n" "$etc/nodes"
+a number twice, with its line|nodes:2: number is the same as in line 1|cp "$etc/nodes" "$etc/n"; printf '1 52:54:00:00:00:01\n1 52:54:00:00:00:02\n' >"$etc/nodes"|mv "$etc/n" "$etc/nodes"
+an address twice, with its line|nodes:3: address is the same as in line 1|cp "$etc/nodes" "$etc/n"; printf '1 52:54:00:00:00:01 10.9.0.9\n\n2 52:54:00:00:00:02 10.9.0.9\n' >"$etc/nodes"|mv "$etc/n" "$etc/nodes"
+an address inside a range, with its line|nodes:1: node 60: address 10.9.0.201 is inside the [dhcp] range=|cp "$etc/nodes" "$etc/n"; echo '60 52:54:00:00:00:60 10.9.0.201' >"$etc/nodes"|:
+an address inside the second range|nodes:1: node 60: address 10.9.0.191 is inside the [dhcp] range=|echo '60 52:54:00:00:00:60 10.9.0.191' >"$etc/nodes"|mv "$etc/n" "$etc/nodes"
+an address inside the first range|is inside the [dhcp] range=|cp "$etc/nodes" "$etc/n"; echo '60 52:54:00:00:00:60 10.9.0.201' >>"$etc/nodes"|mv "$etc/n" "$etc/nodes"
+an address outside the network, with its line|nodes:1: node 60: address 10.1.0.2 is outside|cp "$etc/nodes" "$etc/n"; echo '60 52:54:00:00:00:60 10.1.0.2' >"$etc/nodes"|mv "$etc/n" "$etc/nodes"
+an address outside the network, among others|is outside the cluster's network|cp "$etc/nodes" "$etc/n"; echo '60 52:54:00:00:00:60 10.1.0.2' >>"$etc/nodes"|mv "$etc/n" "$etc/nodes"
+an image that does not exist, with the line that asks for it|nodes:1: no 'none.index' in '|cp "$etc/nodes" "$etc/n"; echo '60 52:54:00:00:00:60 - none' >"$etc/nodes"|mv "$etc/n" "$etc/nodes"
+the cluster's image that does not exist|cluster.conf:2: no 'none.index' in '|cp "$etc/cluster.conf" "$etc/n"; sed -i '1a image = none' "$etc/cluster.conf"|mv "$etc/n" "$etc/cluster.conf"
+a kernel that does not exist|cluster.conf:2: no 'none' in '|cp "$etc/cluster.conf" "$etc/n"; sed -i '1a kernel = none' "$etc/cluster.conf"|mv "$etc/n" "$etc/cluster.conf"
+an image that does not exist, among others|no 'none.index'|cp "$etc/nodes" "$etc/n"; echo '60 52:54:00:00:00:60 - none' >>"$etc/nodes"|mv "$etc/n" "$etc/nodes"
 a key that signed nothing|this key signed no image|cp "$etc/sign.pub" "$etc/n"; "$bp" keygen --dir "$etc/k" >/dev/null; cp "$etc/k/sign.pub" "$etc/sign.pub"|
 an image by a foreign key|none of those that nodes are given|:|mv "$etc/n" "$etc/sign.pub"; rm -r "$etc/k"
 an altered index|does not sign 'compute.index'|cp "$boot/compute.index" "$etc/n"; sed -i 's/^counter 1/counter 2/' "$boot/compute.index"|mv "$etc/n" "$boot/compute.index"
 a file that a server cannot read|chmod 644 it|chmod 600 "$boot/initrd.img"|chmod 644 "$boot/initrd.img"
-a group that is no set|[groups] group bad in line|cp "$etc/cluster.conf" "$etc/n"; echo 'bad = @none' >>"$etc/cluster.conf"|mv "$etc/n" "$etc/cluster.conf"
-an interface that is not there|no interface 'nowhere'|cp "$etc/cluster.conf" "$etc/n"; sed -i 's/= front/= nowhere/' "$etc/cluster.conf"|mv "$etc/n" "$etc/cluster.conf"
-an address that is not the interface's|does not have the address 10.9.0.1|ip address del 10.9.0.1/24 dev front|ip address add 10.9.0.1/24 dev front
-an interface without link|'front' has no link|ip link set node down|ip link set node up
+a group that is no set, with its line|cluster.conf:12: [groups] bad: |cp "$etc/cluster.conf" "$etc/n"; echo 'bad = @none' >>"$etc/cluster.conf"|mv "$etc/n" "$etc/cluster.conf"
+an interface that is not there, with its line|cluster.conf:2: no interface 'nowhere'|cp "$etc/cluster.conf" "$etc/n"; sed -i 's/= front/= nowhere/' "$etc/cluster.conf"|mv "$etc/n" "$etc/cluster.conf"
+an address that is not the interface's, with its line|cluster.conf:4: interface 'front' does not have the address 10.9.0.1|ip address del 10.9.0.1/24 dev front|ip address add 10.9.0.1/24 dev front
+an interface without link, with its line|cluster.conf:2: interface 'front' has no link|ip link set node down; wait_for 10 no_carrier front|ip link set node up
 an interface that is down|is down|ip link set front down|ip link set front up
+a bridge without an interface in it, with its line|cluster.conf:2: bridge 'br0' has no link: no interface is in it|cp "$etc/cluster.conf" "$etc/n"; sed -i 's/= front/= br0/' "$etc/cluster.conf"; ip link add br0 type bridge && ip link set br0 up|:
+a bridge without link, with its line|cluster.conf:2: bridge 'br0' has no link|ip link add port type veth peer name far && ip link set port master br0 && ip link set port up && wait_for 10 no_carrier br0|ip link del port; ip link del br0; mv "$etc/n" "$etc/cluster.conf"
+a range with another's addresses, with its line|cluster.conf:8: [dhcp] range= has addresses twice|cp "$etc/cluster.conf" "$etc/n"; sed -i '8s/$/ 10.9.0.240-10.9.0.251/' "$etc/cluster.conf"|mv "$etc/n" "$etc/cluster.conf"
 a cluster file that is none|cluster.conf:1: expected KEY=VALUE|cp "$etc/cluster.conf" "$etc/n"; sed -i '1s/.*/nonsense/' "$etc/cluster.conf"|mv "$etc/n" "$etc/cluster.conf"
 EOF
 t_says "check is content again" 0 "0 errors, 0 warnings" check

@@ -59,7 +59,8 @@ static void every_key_is_read_and_written_back(void **state)
 		"loader=grub\nservers=10.2.0.1, tftp://10.2.0.2:69/a/\n http://10.2.0.3:80 "
 		"http://10.2.0.4:8080/b\nkernel=k/vmlinuz\ninitrd=k/initrd\ncmdline=console=ttyS0  "
 		" quiet\n\tpanic=5\n"
-		"[dhcp]\nrange=10.2.0.100-10.2.0.200\nlease=10m\n[master]\naddress=10.9.0.1\n"
+		"[dhcp]\nrange=10.2.0.100-10.2.0.200\n\t10.2.0.210-10.2.0.219\nlease=10m\n"
+		"[master]\naddress=10.9.0.1\n"
 		"port=99\nlog_port=5140\nstate=st\nsocket=/run/s\nkey=k\nconsoles=con\n";
 	_cleanup_cluster_ struct cluster c = { 0 }, d = { 0 };
 	_cleanup_buffer_ struct buffer one = BUFFER(CLUSTER_BYTES_MAX),
@@ -78,6 +79,7 @@ static void every_key_is_read_and_written_back(void **state)
 	assert_string_equal(c.nodes, "/etc/bpboot/nodes");
 	assert_string_equal(c.cmdline, "console=ttyS0 quiet panic=5");
 	assert_int_equal(c.unknown, CLUSTER_ACCEPT);
+	assert_int_equal(c.n_ranges, 2);
 	assert_int_equal(c.lease_s, 600);
 	assert_int_equal(c.master_log_port, 5140);
 	assert_string_equal(c.master_consoles, "/etc/bpboot/con");
@@ -141,13 +143,16 @@ static void faults_are_refused_with_their_line(void **state)
 		{ "[cluster]\nnetwork=10.1.0.1/16\n", 2, "host bits zero" },
 		{ "[cluster]\nnetwork=10.1.0.0/31\n", 2, "length 8 to 30" },
 		{ "[cluster]\ninterface=averyveryverylongname\n", 2, "up to 15" },
-		{ "[cluster]\ninterface=br0\nnetwork=10.1.0.0/16\naddress=10.2.0.1\n", 0,
+		{ "[cluster]\ninterface=br0\nnetwork=10.1.0.0/16\naddress=10.2.0.1\n", 4,
 		  "within network=" },
-		{ "[cluster]\ninterface=br0\nnetwork=10.1.0.0/16\naddress=10.1.0.0\n", 0,
+		{ "[cluster]\ninterface=br0\nnetwork=10.1.0.0/16\naddress=10.1.0.0\n", 4,
 		  "within network=" },
 		{ MINIMAL "[dhcp]\nrange=10.1.0.9-10.1.0.2\n", 6, "FIRST-LAST" },
-		{ MINIMAL "[dhcp]\nrange=10.1.0.9-10.2.0.2\n", 0, "not within" },
-		{ MINIMAL "[dhcp]\nrange=10.1.0.1-10.1.0.9\n", 0, "own address" },
+		{ MINIMAL "[dhcp]\nrange=10.1.0.9-10.2.0.2\n", 6, "not within" },
+		{ MINIMAL "[dhcp]\nrange=10.1.0.1-10.1.0.9\n", 6, "own address" },
+		{ MINIMAL "[dhcp]\nrange=10.1.0.9-10.1.0.20 10.1.0.30\n", 6, "FIRST-LAST" },
+		{ MINIMAL "[dhcp]\nrange=10.1.0.9-10.1.0.20,10.1.0.5-10.1.0.30\n", 6, "twice" },
+		{ MINIMAL "[dhcp]\nrange=10.1.0.9-10.1.0.20\n\t10.1.0.20-10.1.0.30\n", 6, "twice" },
 		{ MINIMAL "[dhcp]\nlease=1s\n", 6, "2m to 365d" },
 		{ MINIMAL "[master]\nport=0\n", 6, "1 to 65535" },
 	};
