@@ -14,12 +14,13 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "cli/carried.h"
 #include "cli/program.h"
 #include "cli/where.h"
 #include "space/shell.h"
 
 struct options {
-	bool all_up, all, no_stdin, no_io, line_buffer, prefix, sequential, divider, time;
+	bool all_up, all, no_stdin, no_io, line_buffer, prefix, sequential, divider, time, image;
 	uint64_t buffer, timeout;
 	const char *io[3], *socket;
 };
@@ -113,6 +114,7 @@ static int run(void *options, int argc, char **argv)
 	_cleanup_caller_ struct caller c = CALLER();
 	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
 	_cleanup_nodeset_ struct nodeset nodes = NODESET();
+	_cleanup_carried_ struct carried carried = { 0 };
 	char cwd[PATH_MAX];
 	struct message_spec spec;
 	int r;
@@ -130,6 +132,10 @@ static int run(void *options, int argc, char **argv)
 		r = caller_list(&c, &known);
 	if (r == 0)
 		r = choose(o, &known, text, &nodes);
+	if (r == 0 && !o->image && carried_find(argv[0], &carried) < 0)
+		return SHELL_NOT_RUN;
+	spec.files = carried.files;
+	spec.n_files = carried.n;
 	return r < 0 ? r : shell_run(&c, &nodes, &spec, &shell);
 }
 
@@ -158,6 +164,8 @@ static const struct option_row rows[] = {
 	{ "time", 't', OPTION_FLAG, NULL, "say how long the command took on each node", AT(time) },
 	{ "timeout", 0, OPTION_U64, "SECONDS", "end what still runs after this time", AT(timeout),
 	  1, 31536000 },
+	{ "image", 0, OPTION_FLAG, NULL, "run what the nodes have; no file goes to them",
+	  AT(image) },
 	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },
 	{ 0 },
 };

@@ -6,13 +6,15 @@
 
 #include "base/log.h"
 #include "cli/program.h"
+#include "space/cache.h"
 #include "space/handover.h"
 #include "space/node.h"
 
 #define KEY_DEFAULT "/etc/bpboot/master.pub"
 
 struct options {
-	const char *boot_file, *events, *key, *lease;
+	const char *boot_file, *events, *key, *lease, *cache;
+	uint64_t cache_size;
 	bool renew;
 	struct ipaddr master;
 	uint16_t port;
@@ -50,6 +52,8 @@ static int run(void *options, int argc, char **argv)
 		.key = o->key,
 		.master = o->master,
 		.port = o->port,
+		.cache = o->cache,
+		.cache_bytes = o->cache_size,
 		.lease = o->renew || getpid() == 1 ? o->lease : NULL,
 		.first = getpid() == 1,
 	};
@@ -72,6 +76,11 @@ static const struct option_row rows[] = {
 	  AT(lease) },
 	{ "renew", 0, OPTION_FLAG, NULL,
 	  "renew that lease, as the node's init does: nothing else on this node does", AT(renew) },
+	{ "cache", 0, OPTION_STRING, "DIR",
+	  "keep programs of the front end there (" CACHE_DIR ", or below /dev/shm or /tmp)",
+	  AT(cache) },
+	{ "cache-size", 0, OPTION_SIZE, "BYTES",
+	  "keep at most so much of them (a quarter of the memory)", AT(cache_size), 1, UINT64_MAX },
 	{ 0 },
 };
 

@@ -189,6 +189,7 @@ static void on_accept(struct ev_loop *loop, struct ev_io *w, int events)
 	m->clients = c;
 	m->n_clients++;
 	stream_init(&c->stream, loop, TAKE_FD(fd), &client_calls, c, MESSAGE_SMALL_MAX);
+	c->stream.takes_fds = true;
 }
 
 /* Make the directory and take the lock: from here on the socket's name is ours. */

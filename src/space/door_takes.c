@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "space/blobs.h"
 #include "space/master_internal.h"
 
 static int answer(struct client *c, int error, const char *words)
@@ -103,6 +104,7 @@ static int take_run(void *owner, struct reader *r)
 {
 	struct client *c = owner;
 	_cleanup_free_ uint32_t *nodes = NULL;
+	_cleanup_manifest_ struct manifest *manifest = NULL;
 	struct message_spec spec;
 	struct job_order order;
 	size_t n, user_jobs;
@@ -120,7 +122,11 @@ static int take_run(void *owner, struct reader *r)
 	if (e < 0)
 		return e;
 	order.window = spec.window;
+	order.manifest = manifest = spec.n_files > 0 ? manifest_new(&spec, c->who.uid) : NULL;
+	e = spec.n_files > 0 && !manifest ? -ENOMEM : 0;
 	message_spec_clear(&spec);
+	if (e < 0)
+		return e;
 	if (n > UINT32_MAX - first)
 		return -EBADMSG;
 	user_jobs = jobs_of_user(c);
@@ -326,4 +332,5 @@ const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_SIGNAL] = { CLIENT_OPEN, job_take_signal },
 	[MESSAGE_OUTPUT_CREDIT] = { CLIENT_OPEN, job_take_output_credit },
 	[MESSAGE_ABANDON] = { CLIENT_OPEN, job_take_abandon },
+	[MESSAGE_BLOB] = { CLIENT_OPEN, blobs_take_blob },
 };

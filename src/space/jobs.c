@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "space/blobs.h"
 #include "space/jobs_internal.h"
 
 #define SLOT_BITS      16 /* a job's number on the channel: generation above, slot below */
@@ -89,6 +90,7 @@ void job_free(struct job *j)
 	else
 		s->jobs = j->next;
 	s->n_jobs--;
+	manifest_put(j->manifest);
 	free(j);
 }
 
@@ -189,6 +191,7 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 	}
 	writer_u8(&w, MESSAGE_START);
 	j->ghost = order->pid;
+	j->manifest = manifest_ref(order->manifest);
 	for (size_t i = 0; i < 3; i++)
 		writer_be32(&w, (const uint32_t[]){ j->id, j->ghost, order->rank }[i]);
 	message_key_write(&w, &order->key);
@@ -232,6 +235,7 @@ void jobs_slave_lost(struct slave *s, const char *why)
 {
 	while (s->jobs)
 		job_lost(s->jobs, why);
+	blobs_slave_lost(s);
 }
 
 void jobs_client_gone(struct client *c)
@@ -246,6 +250,7 @@ void jobs_client_gone(struct client *c)
 		c->n_jobs--;
 		job_abandon(j);
 	}
+	blobs_client_gone(c);
 	free(c->jobs);
 	c->jobs = NULL;
 	c->jobs_cap = 0;

@@ -12,6 +12,7 @@ struct job {
 	struct client *client; /* NULL when it is gone */
 	struct slave *slave;
 	struct job *next, *prev; /* of the slave */
+	struct manifest *manifest; /* its files, or NULL */
 	uint32_t window;
 	uint32_t pid;		   /* on the node; 0: not started */
 	uint32_t input_credit;	   /* bytes that the client may send */

@@ -12,6 +12,7 @@
 
 #include "base/fd.h"
 #include "base/file.h"
+#include "space/blobs.h"
 #include "space/master_internal.h"
 #include "wire/masterkey.h"
 
@@ -139,6 +140,7 @@ static int open_all(struct master *m)
 
 static void close_all(struct master *m)
 {
+	blobs_close(m);
 	jobs_close(m);
 	door_close(m);
 	slaves_close(m);

@@ -19,6 +19,8 @@ struct slave;
 struct client;
 struct job;
 struct boot;
+struct blob;
+struct manifest;
 
 /* A node, connected or not. Lives as long as it is listed; a dynamic one until the master ends. */
 struct member {
@@ -61,6 +63,7 @@ struct slave {
 	uint64_t asked;	       /* token of the ping that decides about the rival */
 	uint64_t pinged_ms, registered_ms;
 	bool recorded; /* its record came */
+	uint16_t peer_port; /* where it gives files to other nodes; 0: nowhere */
 	uint32_t boot; /* what its hello says */
 	uint64_t uptime_ms;
 	char release[MESSAGE_NAME_MAX];
@@ -100,6 +103,11 @@ struct master {
 	struct job **jobs; /* by slot; grows */
 	size_t jobs_cap, n_jobs;
 	uint32_t jobs_hint;
+
+	struct blob *blobs; /* files on their way to nodes */
+	size_t n_blobs;
+	uint64_t blob_bytes;
+	struct ev_timer sweep; /* of them */
 
 	int log_fd, boots_dirfd;
 	struct ev_io log;
@@ -164,6 +172,7 @@ struct job_order {
 	uint32_t pid;	 /* of its ghost here; 0: none */
 	struct message_key key;
 	uint32_t rank;	 /* which of the processes of its start it is */
+	struct manifest *manifest; /* its files, or NULL; borrowed */
 };
 /* Start what is ordered on a node for a client, as its job @number. Return: 0, a positive errno
  * with words for the client, or -EAGAIN while the node has no room. */

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -308,7 +309,10 @@ int node_run(const struct node_config *c)
 	raise_limits();
 	(void)prctl(PR_SET_CHILD_SUBREAPER,
 		    1); /* orphans of our processes come to us, or to init */
+	(void)umask(022); /* the cache is passed through by all; processes get their callers' */
 	processes_init(&n.processes, n.loop);
+	n.processes.carries.dir = c->cache;
+	n.processes.carries.limit = c->cache_bytes;
 	r = prepare(&n);
 	if (r < 0)
 		goto out;

@@ -22,6 +22,8 @@ struct node_config {
 	struct ipaddr master;  /* in place of what the boot file says; not set: what it says */
 	uint16_t port;
 	const char *lease; /* the lease to renew (docs/handover.md); NULL: another program does */
+	const char *cache; /* folder for programs of the front end; NULL: a usual one */
+	uint64_t cache_bytes; /* that may be kept there; 0: a share of the memory */
 	bool first;	   /* this is PID 1: never return, and obey orders to go down */
 };
 

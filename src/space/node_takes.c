@@ -47,7 +47,7 @@ static int take_welcome(void *owner, struct reader *r)
 		return -ENOMEM;
 	n->state = NODE_UP;
 	n->silence_ms = MIN(MAX(w.keepalive_ms, 1000u), 3600000u) * NODE_SILENCE;
-	n->processes.channel = &n->stream;
+	n->processes.channel = n->processes.carries.channel = &n->stream;
 	stream_frame_max(&n->stream, MESSAGE_BYTES_MAX);
 	backoff_reset(&n->backoff);
 	n->complaint[0] = 0;
@@ -138,6 +138,16 @@ static int take_abandon(void *owner, struct reader *r)
 	return processes_take_abandon(&((struct node *)owner)->processes, r);
 }
 
+static int take_piece(void *owner, struct reader *r)
+{
+	return carries_take_piece(&((struct node *)owner)->processes.carries, r);
+}
+
+static int take_missing(void *owner, struct reader *r)
+{
+	return carries_take_missing(&((struct node *)owner)->processes.carries, r);
+}
+
 /* Every message that the master may send. */
 const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_WELCOME] = { NODE_NEW, take_welcome },
@@ -149,4 +159,6 @@ const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_SIGNAL] = { NODE_UP, take_signal },
 	[MESSAGE_OUTPUT_CREDIT] = { NODE_UP, take_credit },
 	[MESSAGE_ABANDON] = { NODE_UP, take_abandon },
+	[MESSAGE_PIECE] = { NODE_UP, take_piece },
+	[MESSAGE_MISSING] = { NODE_UP, take_missing },
 };

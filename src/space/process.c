@@ -44,6 +44,7 @@ static void process_free(struct process *p)
 	ev_io_stop(ps->loop, &p->report);
 	p->report_fd = fd_close(p->report_fd);
 	buffer_clear(&p->report_text);
+	carry_free(p->carry);
 	free(p);
 }
 
@@ -189,6 +190,8 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	struct message_spec spec;
 	struct process *p = NULL;
 	struct spawned sp;
+	struct carry *carry = NULL;
+	char words[MESSAGE_WORDS_MAX] = "the node cannot start a process";
 	uint32_t job = reader_be32(r), number = reader_be32(r), rank = reader_be32(r);
 	int e;
 
@@ -205,12 +208,18 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	}
 	p = calloc(1, sizeof(*p));
 	spec.rank = rank, number = MIN(number, (uint32_t)INT32_MAX);
-	e = p ? spawn(&ps->realm, (pid_t)number, &spec, &who, &sp) : -ENOMEM;
+	e = p ? carry_new(&ps->carries, job, &spec, who.uid, &carry, words) : -ENOMEM;
+	if (e == 0)
+		e = spawn(&ps->realm, (pid_t)number, &spec, &who, carry, &sp);
 	if (e < 0) {
-		say_failed(ps, job, MESSAGE_NOT_RUN, -e, "the node cannot start a process");
+		say_failed(ps, job, MESSAGE_NOT_RUN, -e, words);
+		carry_free(carry);
 		free(p);
 		goto out;
 	}
+	if (carry)
+		carry_spawned(carry);
+	p->carry = carry;
 	p->job = job;
 	p->number = realm_number(sp.pid);
 	process_adopt(ps, p, &sp, spec.window);
@@ -251,6 +260,7 @@ void processes_abandon(struct processes *ps)
 	struct process *next;
 
 	ps->channel = NULL;
+	carries_lost(&ps->carries);
 	for (struct process *p = ps->list; p; p = next) {
 		next = p->next;
 		abandon(p);
@@ -264,6 +274,7 @@ void processes_close(struct processes *ps)
 	processes_abandon(ps);
 	while (ps->list)
 		process_free(ps->list);
+	carries_close(&ps->carries);
 	realm_close(&ps->realm);
 }
 

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/reader.h"
+#include "space/carry.h"
 #include "space/realm.h"
 #include "space/stream.h"
 
@@ -25,6 +26,7 @@ struct processes {
 	struct ev_loop *loop;
 	struct stream *channel; /* borrowed; NULL while there is no master */
 	struct realm realm;	/* where they run */
+	struct carries carries; /* their files */
 	struct process *list;
 	size_t n;
 	bool held; /* output waits until the channel has drained */

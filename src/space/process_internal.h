@@ -20,6 +20,7 @@ struct process {
 	bool ended;
 	int status; /* of wait4() */
 	struct rusage usage;
+	struct carry *carry; /* its files, or NULL; owned */
 	uint64_t start_us, end_us;
 
 	int report_fd;

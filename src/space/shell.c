@@ -152,8 +152,14 @@ static void on_close(struct stream *st, int err, const char *why)
 	ev_break(s->loop, EVBREAK_ALL);
 }
 
+static void on_drained(struct stream *st)
+{
+	shell_drained(st->owner);
+}
+
 static const struct stream_calls door_calls = {
 	.message = on_message,
+	.drained = on_drained,
 	.close = on_close,
 };
 
@@ -250,13 +256,14 @@ static void shell_deinit(struct shell *s)
 		buffer_clear(&s->remotes[i].source[1].text);
 	}
 	free(s->remotes);
+	free(s->wanted);
 	ev_loop_destroy(s->loop);
 }
 
 int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec *spec,
 	      const struct shell_options *o)
 {
-	struct shell s = { .options = o, .cwd = spec->cwd, .lacking = NODESET() };
+	struct shell s = { .options = o, .spec = spec, .cwd = spec->cwd, .lacking = NODESET() };
 	char divider[128];
 	int r;
 

@@ -18,11 +18,19 @@ struct remote {
 	struct output_source source[2];
 };
 
+/* A file that a node wants, for a job. */
+struct shell_wanted {
+	bool yes;
+	uint32_t job;
+};
+
 struct shell {
 	struct ev_loop *loop;
 	const struct shell_options *options;
 	struct stream door;
 	uint8_t key[MESSAGE_KEY_BYTES]; /* of the RUN */
+	const struct message_spec *spec; /* borrowed */
+	struct shell_wanted *wanted;	 /* of each of its files; owned; NULL: none yet */
 	struct remote *remotes; /* owned */
 	size_t n, n_over, n_settled;
 	const char *cwd;	/* borrowed */
@@ -51,6 +59,11 @@ extern const struct message_take shell_takes[MESSAGE_TYPE_MAX_];
 void shell_raise(struct shell *s, int status);
 /* Say once, for all nodes, which ones have not the directory. */
 void shell_say_lacking(struct shell *s);
+
+/* shell_files.c */
+int shell_take_wanted(void *shell, struct reader *r);
+/* The door has sent all that waited. */
+void shell_drained(struct shell *s);
 
 /* shell_input.c */
 void shell_input_start(struct shell *s);

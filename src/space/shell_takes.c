@@ -215,4 +215,5 @@ const struct message_take shell_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_EXIT] = { 1, take_exit },
 	[MESSAGE_STOPPED] = { 1, take_stopped },
 	[MESSAGE_CONTINUED] = { 1, take_continued },
+	[MESSAGE_WANTED] = { 1, shell_take_wanted },
 };

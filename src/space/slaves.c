@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "space/blobs.h"
 #include "space/master_internal.h"
 
 #define LISTEN_BACKLOG 1024
@@ -320,6 +321,9 @@ static const struct message_take slave_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_EXIT] = { SLAVE_UP, job_take_exit },
 	[MESSAGE_STOPPED] = { SLAVE_UP, job_take_stopped },
 	[MESSAGE_CONTINUED] = { SLAVE_UP, job_take_continued },
+	[MESSAGE_WANT] = { SLAVE_UP, blobs_take_want },
+	[MESSAGE_PEER] = { SLAVE_UP, blobs_take_peer },
+	[MESSAGE_FETCHED] = { SLAVE_UP, blobs_take_fetched },
 };
 
 static int on_message(struct stream *st, const uint8_t *p, size_t n)
@@ -373,6 +377,7 @@ static void on_close(struct stream *st, int err, const char *why)
 
 static void on_drained(struct stream *st)
 {
+	blobs_drained(st->owner);
 	clients_resume(((struct slave *)st->owner)->master);
 }
 

@@ -20,7 +20,9 @@
 #include "space/spawn.h"
 
 #define PATH_DEFAULT   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define EXIT_NEVER_RAN 127 /* nobody sees it: the report says more */
+#define BUSY_TRIES     500
+#define BUSY_US	       2000 /* between two of them */
+#define EXIT_NEVER_RAN 127  /* nobody sees it: the report says more */
 
 static const char *const io_names[3] = { "standard input", "standard output", "standard error" };
 
@@ -29,7 +31,8 @@ struct child {
 	const struct message_spec *spec;
 	const struct message_credentials *who;
 	const struct realm *realm;
-	int io[3]; /* pipe ends, or FD_NONE */
+	const struct carry *carry; /* or NULL: the node has what it needs */
+	int io[3];		   /* pipe ends, or FD_NONE */
 	int report;
 };
 
@@ -133,6 +136,61 @@ static void set_io(const struct child *c, int i)
 		close(fd);
 }
 
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+/* Wait for the program's files. Files that arrive for others are open for writing in us, too, and
+ * could not be executed as long as they are. */
+static void wait_files(const struct child *c)
+{
+	int keep[] = { STDERR_FILENO, c->io[0],		 c->io[1],	   c->io[2],
+		       c->report,     c->carry->gate[0], c->realm->mounts, c->realm->root };
+	char words[MESSAGE_WORDS_MAX];
+	int r;
+
+	qsort(keep, ARRAY_SIZE(keep), sizeof(int), by_number);
+	for (size_t i = 0; i < ARRAY_SIZE(keep); i++) {
+		unsigned next = i + 1 < ARRAY_SIZE(keep) ? (unsigned)keep[i + 1] : ~0u;
+
+		if (keep[i] >= STDERR_FILENO && next > (unsigned)keep[i] + 1)
+			(void)close_range((unsigned)keep[i] + 1, next == ~0u ? next : next - 1, 0);
+	}
+	r = carry_wait(c->carry->gate[0], words);
+	if (r < 0)
+		give_up(c, -r, words, "");
+	close(c->carry->gate[0]);
+}
+
+static void place(const struct child *c)
+{
+	char words[MESSAGE_WORDS_MAX];
+	int r = place_files(&c->carry->place, words);
+
+	if (r < 0)
+		give_up(c, -r, words, "");
+}
+
+/* Become the program. Return: when it cannot be, with errno. */
+static void execute(const struct child *c)
+{
+	const struct message_spec *s = c->spec;
+	char **argv = s->argv + (s->flags & MESSAGE_FILE_FIRST ? 1 : 0);
+
+	if (!c->carry && s->flags & MESSAGE_FILE_FIRST)
+		execv(s->argv[0], argv);
+	else if (!c->carry)
+		execvp(s->argv[0], argv);
+	/* A child that was made while the file was written, and has not closed it yet. */
+	for (int i = 0; c->carry && i < BUSY_TRIES; i++) {
+		execv(c->carry->place.program, argv);
+		if (errno != ETXTBSY)
+			break;
+		(void)usleep(BUSY_US);
+	}
+}
+
 static _noreturn_ void child_main(const struct child *c)
 {
 	const struct message_spec *s = c->spec;
@@ -141,9 +199,13 @@ static _noreturn_ void child_main(const struct child *c)
 
 	reset_signals();
 	(void)setsid(); /* cannot fail: a fresh child leads nothing */
+	if (c->carry && c->carry->gate[0] >= 0)
+		wait_files(c);
 	r = realm_enter(c->realm);
 	if (r < 0)
 		give_up(c, -r, "cannot enter the mounts of the space", "");
+	if (c->carry)
+		place(c);
 	umask(s->umask);
 	set_limits(s);
 	become(c);
@@ -160,10 +222,7 @@ static _noreturn_ void child_main(const struct child *c)
 		give_up(c, errno, "cannot set PATH", "");
 	if (node && setenv(SPAWN_NODE, node, 1) < 0)
 		give_up(c, errno, "cannot set " SPAWN_NODE, "");
-	if (s->flags & MESSAGE_FILE_FIRST)
-		execv(s->argv[0], s->argv + 1);
-	else
-		execvp(s->argv[0], s->argv);
+	execute(c);
 	give_up(c, errno, "cannot run '", s->argv[0]);
 }
 
@@ -206,9 +265,9 @@ static void close_all(int fds[], size_t n)
 }
 
 int spawn(const struct realm *realm, pid_t number, const struct message_spec *spec,
-	  const struct message_credentials *who, struct spawned *ret)
+	  const struct message_credentials *who, const struct carry *carry, struct spawned *ret)
 {
-	struct child c = { .spec = spec, .who = who, .realm = realm };
+	struct child c = { .spec = spec, .who = who, .realm = realm, .carry = carry };
 	int ends[4][2]; /* input, output, error, report: read and write end */
 	int ours[4] = { FD_NONE, FD_NONE, FD_NONE, FD_NONE },
 	    theirs[4] = { FD_NONE, FD_NONE, FD_NONE, FD_NONE };

@@ -6,10 +6,11 @@
 #include <sys/types.h>
 
 #include "base/lang.h"
+#include "space/carry.h"
 #include "space/realm.h"
 #include "wire/message.h"
 
-#define SPAWN_NODE "BPROC_NODE" /* the node's number, in the environment of each process */
+#define SPAWN_NODE	 "BPROC_NODE" /* the node's number, in the environment of each process */
 #define SPAWN_REPORT_MAX (6 + MESSAGE_WORDS_MAX) /* bytes of the child's report */
 
 struct spawned {
@@ -28,10 +29,11 @@ struct spawn_report {
 	char words[MESSAGE_WORDS_MAX];
 };
 
-/* @pid: the number that it is to have in the realm, or 0. Return: 0, or negative errno when there
- * could be no child at all. Caller owns the descriptors. */
+/* @pid: the number that it is to have in the realm, or 0; @carry: its files, or NULL. Return: 0, or
+ * negative errno when there could be no child at all. Caller owns the descriptors. */
 _must_check_ int spawn(const struct realm *realm, pid_t pid, const struct message_spec *spec,
-		       const struct message_credentials *who, struct spawned *ret);
+		       const struct message_credentials *who, const struct carry *carry,
+		       struct spawned *ret);
 
 /* Read what the report descriptor has brought (all of it, up to its end). Return: 0 or -EBADMSG. */
 _must_check_ int spawn_report_parse(const void *p, size_t n, struct spawn_report *ret);

@@ -43,11 +43,44 @@ size_t stream_queued(const struct stream *s)
 	return s->out.len - s->out_done;
 }
 
+/* Send bytes with the descriptor that goes with the first of them. */
+static ssize_t send_with_fd(struct stream *s, const void *p, size_t n)
+{
+	struct iovec data = { (void *)(uintptr_t)p, n };
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct msghdr msg = { .msg_iov = &data,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	ssize_t r;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(c), &s->pass, sizeof(int));
+	r = sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (r > 0)
+		s->pass = fd_close(s->pass);
+	return r;
+}
+
+static ssize_t send_some(struct stream *s)
+{
+	const uint8_t *p = s->out.data + s->out_done;
+	size_t n = stream_queued(s);
+
+	if (s->pass >= 0 && s->pass_at == s->out_done)
+		return send_with_fd(s, p, n);
+	if (s->pass >= 0)
+		n = s->pass_at - s->out_done;
+	return send(s->fd, p, n, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void stream_flush(struct stream *s)
 {
 	while (!s->over && stream_queued(s) > 0) {
-		ssize_t n = send(s->fd, s->out.data + s->out_done, stream_queued(s),
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send_some(s);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -68,6 +101,7 @@ void stream_flush(struct stream *s)
 			buffer_clear(&s->out);
 	} else if (s->out_done >= COMPACT_BYTES && s->out_done > s->out.len / 2) {
 		buffer_consume(&s->out, s->out_done);
+		s->pass_at -= s->pass >= 0 ? s->out_done : 0;
 		s->out_done = 0;
 	}
 }
@@ -141,6 +175,31 @@ int stream_send2(struct stream *s, const void *head, size_t head_n, const void *
 int stream_send(struct stream *s, const void *p, size_t n)
 {
 	return stream_send2(s, p, n, NULL, 0);
+}
+
+int stream_send_fd(struct stream *s, const void *p, size_t n, int fd)
+{
+	size_t at = s->out.len;
+	int r = -EBUSY;
+
+	if (s->pass < 0)
+		r = stream_send(s, p, n);
+	if (r < 0) {
+		fd_close(fd);
+		return r;
+	}
+	s->pass = fd;
+	s->pass_at = at;
+	return 0;
+}
+
+int stream_take_fd(struct stream *s)
+{
+	int fd = s->n_fds > 0 ? s->fds[0] : FD_NONE;
+
+	if (s->n_fds > 0)
+		memmove(s->fds, s->fds + 1, --s->n_fds * sizeof(int));
+	return fd;
 }
 
 int stream_send_writer(struct stream *s, const struct writer *w)
@@ -226,6 +285,55 @@ void stream_resume(struct stream *s)
 	take_all(s);
 }
 
+/* Keep the descriptors that came. Return: 0, or -E2BIG when there are more than anybody needs. */
+static int keep_fds(struct stream *s, struct msghdr *msg)
+{
+	int r = msg->msg_flags & MSG_CTRUNC ? -E2BIG : 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			if (s->n_fds < STREAM_FDS_MAX) {
+				s->fds[s->n_fds++] = fd;
+			} else {
+				fd_close(fd);
+				r = -E2BIG;
+			}
+		}
+	}
+	return r;
+}
+
+static ssize_t receive(struct stream *s, void *p, size_t n)
+{
+	struct iovec data = { p, n };
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(STREAM_FDS_MAX * sizeof(int))];
+	struct msghdr msg = { .msg_iov = &data,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	ssize_t r;
+	int e;
+
+	if (!s->takes_fds)
+		return recv(s->fd, p, n, MSG_DONTWAIT);
+	r = recvmsg(s->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (r < 0)
+		return r;
+	e = keep_fds(s, &msg);
+	if (e < 0) {
+		errno = -e;
+		return -1;
+	}
+	return r;
+}
+
 static void on_readable(struct ev_loop *loop, struct ev_io *w, int events)
 {
 	struct stream *s = w->data;
@@ -236,7 +344,7 @@ static void on_readable(struct ev_loop *loop, struct ev_io *w, int events)
 		stream_fail(s, r, NULL);
 		return;
 	}
-	n = recv(s->fd, s->in.data + s->in.len, STREAM_READ_BYTES, MSG_DONTWAIT);
+	n = receive(s, s->in.data + s->in.len, STREAM_READ_BYTES);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
@@ -263,6 +371,7 @@ void stream_init(struct stream *s, struct ev_loop *loop, int fd, const struct st
 		.calls = calls,
 		.owner = owner,
 		.fd = fd,
+		.pass = FD_NONE,
 		.in = BUFFER(frame_max + 2 * STREAM_READ_BYTES),
 		.out = BUFFER(STREAM_QUEUE_MAX),
 		.frame_max = frame_max,
@@ -284,6 +393,9 @@ void stream_deinit(struct stream *s)
 	ev_io_stop(s->loop, &s->writable);
 	ev_timer_stop(s->loop, &s->closing);
 	s->fd = fd_close(s->fd);
+	s->pass = fd_close(s->pass);
+	while (s->n_fds > 0)
+		fd_close(stream_take_fd(s));
 	if (s->total)
 		*s->total -= stream_queued(s);
 	buffer_clear(&s->in);

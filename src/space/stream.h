@@ -22,6 +22,7 @@
 
 #define STREAM_LENGTH_BYTES 4
 #define STREAM_READ_BYTES   65536u /* taken from the socket at once */
+#define STREAM_FDS_MAX	    4u	   /* descriptors that came and are not taken */
 #define STREAM_QUEUE_MAX \
 	(64u << 20) /* bytes waiting for a peer; a peer that lets more pile up is cut off */
 
@@ -51,13 +52,18 @@ struct stream {
 	struct ev_io readable, writable;
 	struct ev_timer closing; /* fires at once when it is over */
 	struct buffer in, out;
-	size_t out_done;  /* bytes of @out that are sent */
-	size_t *total;	  /* counts what waits in several streams; borrowed, or NULL */
-	size_t frame_max; /* bytes of a message that the peer may send now */
-	bool greeting;	  /* raw bytes come first */
-	bool sealed;	  /* frames are sealed with the two below */
-	bool over;	  /* failed or closed; close() is due or done */
-	bool paused;	  /* nothing is read or taken */
+	size_t out_done;	 /* bytes of @out that are sent */
+	size_t *total;		 /* counts what waits in several streams; borrowed, or NULL */
+	size_t frame_max;	 /* bytes of a message that the peer may send now */
+	bool greeting;		 /* raw bytes come first */
+	bool sealed;		 /* frames are sealed with the two below */
+	bool over;		 /* failed or closed; close() is due or done */
+	bool paused;		 /* nothing is read or taken */
+	bool takes_fds;		 /* descriptors may come with messages (unix sockets) */
+	int fds[STREAM_FDS_MAX]; /* that came and were not taken yet, oldest first; owned */
+	size_t n_fds;
+	int pass; /* descriptor that goes out with the byte at @pass_at of @out; owned */
+	size_t pass_at;
 	struct cipher receive, send;
 	int err;	   /* why it is over */
 	const char *why;   /* in words, static; or NULL */
@@ -83,6 +89,15 @@ int stream_send_raw(struct stream *s, const void *p, size_t n);
 int stream_send2(struct stream *s, const void *head, size_t head_n, const void *body,
 		 size_t body_n);
 int stream_send(struct stream *s, const void *p, size_t n);
+
+/*
+ * Queue a message with a descriptor, which is taken also on an error. Return: 0; -EBUSY while
+ * another one waits, and nothing has failed; another errno, as above.
+ */
+int stream_send_fd(struct stream *s, const void *p, size_t n, int fd);
+
+/* The oldest descriptor that came. Return: it, for the caller to close, or -EBADF. */
+int stream_take_fd(struct stream *s);
 
 /* Queue what a struct writer holds. */
 struct writer;

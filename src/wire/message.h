@@ -42,7 +42,7 @@
 #define MESSAGE_STRINGS_MAX 65535u /* arguments, or variables */
 #define MESSAGE_ATTRIBUTE_MAX 320u /* "name=value", with NUL (wire/attributes.h) */
 #define MESSAGE_SMALL_MAX   2048u  /* any message whose size does not depend on what a user gave */
-#define MESSAGE_HASH_BYTES  32u	   /* of a file's bytes (net/pieces_hash.h) */
+#define MESSAGE_HASH_BYTES  32u	   /* of a file's bytes (net/file_hash.h) */
 #define MESSAGE_FILES_MAX   1024u  /* that travel with one program */
 #define MESSAGE_FILE_MAX    (1u << 30)	/* bytes of one of them */
 #define MESSAGE_PIECE_MAX   65536u	/* bytes of a file in one message */
@@ -202,7 +202,13 @@ enum {
 };
 
 /* A file that a program needs, as it is on the front end. */
-enum message_file_kind { MESSAGE_PROGRAM, MESSAGE_LOADER, MESSAGE_LIBRARY, MESSAGE_KIND_MAX_ };
+enum message_file_kind {
+	MESSAGE_PROGRAM,
+	MESSAGE_LOADER, /* or interpreter of a script */
+	MESSAGE_LIBRARY,
+	MESSAGE_BESIDE, /* a library that is found by where the program lies ($ORIGIN) */
+	MESSAGE_KIND_MAX_
+};
 struct message_file {
 	uint8_t kind;
 	bool is_private; /* not everybody may read it */

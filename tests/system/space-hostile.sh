@@ -264,7 +264,7 @@ END
 while read -r words; do
 	t "bpslave says: $words" grep -q "no connection to bpmaster at 127.0.0.1:$port: $words; trying again" "$SCRATCH/slave3.log"
 done <<'END'
-bpmaster speaks version 99, this bpslave 2
+bpmaster speaks version 99, this bpslave 3
 a message that is not allowed here
 a message of an unknown type
 a message of a wrong size

@@ -1,0 +1,573 @@
+/*
+ * blobs.c - files of programs on their way from programs on the front end to nodes: bpmaster's part
+ *
+ * A program gives each file once, as a sealed memory file: nothing that it does later changes it,
+ * or makes us wait for a disk. Its hash is checked before any node gets a byte. A small file goes
+ * to every node that wants it; a large one to few, and from those to the others: each node that has
+ * it is a sender, and whoever is free gives it to the next that waits, so that the senders double.
+ * A transfer between two nodes has a key of its own. A sender that fails is passed over, and a
+ * receiver that had no luck gets the file from here.
+ *
+ * Nothing stays: a file that nobody waits for is let go after a moment.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "net/file_hash.h"
+#include "space/blobs.h"
+#include "space/jobs_internal.h"
+
+enum delivery_state {
+	DELIVERY_WAITING,
+	DELIVERY_DIRECT, /* from us */
+	DELIVERY_PEER,	 /* from another node */
+	DELIVERY_HERE,	 /* done: it is a sender */
+};
+
+/* What a node wants, for a job. */
+struct delivery {
+	struct delivery *next;
+	struct slave *slave;
+	uint32_t job;
+	uint16_t file;
+	enum delivery_state state;
+	uint64_t offset;       /* direct: bytes sent */
+	struct delivery *from; /* peer: the sender; NULL when it is gone */
+	unsigned failures;
+	bool busy; /* here: it is sending */
+};
+
+struct blob {
+	struct blob *next;
+	struct master *master;
+	struct message_blob id;
+	uint64_t bytes;
+	int fd; /* the memory file, or FD_NONE while nobody gave it; owned */
+	const uint8_t *map;
+	struct file_hash hash;
+	uint64_t checked;     /* bytes hashed */
+	bool good;	      /* all are, and the hash is right */
+	struct client *asked; /* who was asked for it last, or NULL */
+	uint64_t asked_ms, active_ms;
+	unsigned n_direct;
+	struct delivery *deliveries;
+	struct ev_timer turn;
+};
+
+static struct blob *blob_find(const struct master *m, const struct message_blob *id)
+{
+	struct blob *b = m->blobs;
+
+	while (b &&
+	       (b->id.owner != id->owner || memcmp(b->id.hash, id->hash, sizeof(id->hash)) != 0))
+		b = b->next;
+	return b;
+}
+
+static void delivery_free(struct blob *b, struct delivery *d)
+{
+	for (struct delivery **at = &b->deliveries; *at; at = &(*at)->next) {
+		if (*at == d) {
+			*at = d->next;
+			break;
+		}
+	}
+	for (struct delivery *o = b->deliveries; o; o = o->next) {
+		if (o->from == d)
+			o->from = NULL;
+	}
+	if (d->from)
+		d->from->busy = false;
+	b->n_direct -= d->state == DELIVERY_DIRECT;
+	free(d);
+}
+
+static void unmap(struct blob *b)
+{
+	if (b->map)
+		(void)munmap((void *)(uintptr_t)b->map, (size_t)b->bytes);
+	b->map = NULL;
+	b->fd = fd_close(b->fd);
+	b->checked = 0;
+}
+
+static void blob_free(struct blob *b)
+{
+	struct master *m = b->master;
+
+	for (struct blob **at = &m->blobs; *at; at = &(*at)->next) {
+		if (*at == b) {
+			*at = b->next;
+			break;
+		}
+	}
+	m->n_blobs--;
+	m->blob_bytes -= b->bytes;
+	while (b->deliveries)
+		delivery_free(b, b->deliveries);
+	ev_timer_stop(m->loop, &b->turn);
+	unmap(b);
+	free(b);
+}
+
+static void say_missing(const struct blob *b, struct slave *s, int error)
+{
+	struct message_small msg;
+
+	message_fetched_write(message_begin(&msg, MESSAGE_MISSING), &b->id, (uint32_t)error);
+	(void)stream_send_writer(&s->stream, &msg.w);
+}
+
+static struct job *job_waiting(const struct delivery *d)
+{
+	struct job *j = job_by_id(d->slave, d->job);
+
+	return j && j->client && !j->abandoned ? j : NULL;
+}
+
+/* Take a delivery away that cannot be, and tell its node, unless that waits for another job, too.
+ */
+static void delivery_fail(struct blob *b, struct delivery *d, int error)
+{
+	struct slave *s = d->slave;
+
+	delivery_free(b, d);
+	for (const struct delivery *o = b->deliveries; o; o = o->next) {
+		if (o->slave == s)
+			return;
+	}
+	say_missing(b, s, error);
+}
+
+/* Ask a program that waits for the file, another one than @not if there is one. */
+static void ask(struct blob *b, const struct client * not )
+{
+	struct delivery *next, *best = NULL;
+	struct message_small msg;
+	struct job *j;
+
+	for (struct delivery *d = b->deliveries; d; d = next) {
+		next = d->next;
+		j = job_waiting(d);
+		if (!j)
+			delivery_fail(b, d, ECANCELED);
+		else if (!best || job_waiting(best)->client == not )
+			best = d;
+	}
+	if (!best)
+		return;
+	j = job_waiting(best);
+	b->asked = j->client;
+	b->asked_ms = clock_ms();
+	message_wanted_write(message_begin(&msg, MESSAGE_WANTED), j->number, best->file);
+	(void)stream_send_writer(&j->client->stream, &msg.w);
+}
+
+/* Send as much as may wait for the node. */
+static void feed(struct blob *b, struct delivery *d)
+{
+	while (d->state == DELIVERY_DIRECT && (d->offset < b->bytes || b->bytes == 0) &&
+	       stream_queued(&d->slave->stream) < BLOBS_PIECES) {
+		size_t n = (size_t)MIN(b->bytes - d->offset, (uint64_t)MESSAGE_PIECE_MAX);
+		struct message_small head;
+
+		message_piece_write(message_begin(&head, MESSAGE_PIECE), &b->id, d->offset);
+		if (stream_send2(&d->slave->stream, head.bytes, head.w.len,
+				 n > 0 ? b->map + d->offset : NULL, n) < 0)
+			return; /* it is lost soon */
+		d->offset += n;
+		if (b->bytes == 0)
+			return;
+	}
+}
+
+/* Have @d get the file of @from. */
+static void pair(struct blob *b, struct delivery *d, struct delivery *from)
+{
+	struct message_fetch f = { .blob = b->id,
+				   .address = from->slave->from,
+				   .port = from->slave->peer_port };
+	struct message_small msg;
+
+	randombytes_buf(f.key, sizeof(f.key));
+	message_serve_write(message_begin(&msg, MESSAGE_SERVE), &f);
+	(void)stream_send_writer(&from->slave->stream, &msg.w);
+	message_fetch_write(message_begin(&msg, MESSAGE_FETCH), &f);
+	(void)stream_send_writer(&d->slave->stream, &msg.w);
+	sodium_memzero(&f, sizeof(f));
+	sodium_memzero(&msg, sizeof(msg));
+	d->state = DELIVERY_PEER;
+	d->from = from;
+	from->busy = true;
+}
+
+/* Of the other jobs for which the same node waits nothing more is needed. */
+static void drop_others(struct blob *b, const struct delivery *keep)
+{
+	struct delivery *next;
+
+	for (struct delivery *d = b->deliveries; d; d = next) {
+		next = d->next;
+		if (d != keep && d->slave == keep->slave)
+			delivery_free(b, d);
+	}
+}
+
+static struct delivery *free_sender(const struct blob *b)
+{
+	for (struct delivery *d = b->deliveries; d; d = d->next) {
+		if (d->state == DELIVERY_HERE && !d->busy && d->slave->peer_port != 0 &&
+		    d->failures < BLOBS_FAILURES && !d->slave->stream.over)
+			return d;
+	}
+	return NULL;
+}
+
+/* Give the file to those who wait for it, as far as there are senders. */
+static void dispatch(struct blob *b)
+{
+	bool large = b->bytes >= BLOBS_PEER_MIN;
+
+	for (struct delivery *d = b->deliveries; b->good && d; d = d->next) {
+		struct delivery *from;
+
+		if (d->state != DELIVERY_WAITING)
+			continue;
+		from = large && d->failures < BLOBS_FAILURES ? free_sender(b) : NULL;
+		if (!from && large && b->n_direct >= BLOBS_DIRECT)
+			continue;
+		drop_others(b, d);
+		if (from) {
+			pair(b, d, from);
+		} else {
+			d->state = DELIVERY_DIRECT;
+			d->offset = 0;
+			b->n_direct++;
+			feed(b, d);
+		}
+	}
+	b->active_ms = clock_ms();
+}
+
+/* Hash the next bytes of what was given; all of it decides. */
+static void check(struct blob *b)
+{
+	uint64_t n = MIN(b->bytes - b->checked, (uint64_t)BLOBS_TURN);
+	uint8_t hash[FILE_HASH_BYTES];
+
+	if (b->checked == 0)
+		file_hash_init(&b->hash);
+	file_hash_add(&b->hash, b->map + b->checked, (size_t)n);
+	b->checked += n;
+	if (b->checked < b->bytes) {
+		ev_timer_start(b->master->loop, &b->turn);
+		return;
+	}
+	file_hash_final(&b->hash, hash);
+	b->good = memcmp(hash, b->id.hash, sizeof(hash)) == 0;
+	if (b->good) {
+		dispatch(b);
+		return;
+	}
+	unmap(b);
+	if (b->asked)
+		stream_fail(&b->asked->stream, -EBADMSG, "a file that has not the hash it said");
+	b->asked = NULL; /* the next one is asked when this one is gone */
+}
+
+static void on_turn(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	ev_timer_stop(loop, w);
+	check(w->data);
+}
+
+/* Let go of what nobody waits for; ask again where nobody answers. */
+static void on_sweep(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct master *m = w->data;
+	uint64_t now = clock_ms();
+	struct blob *next;
+
+	for (struct blob *b = m->blobs; b; b = next) {
+		bool waits = false;
+
+		next = b->next;
+		for (const struct delivery *d = b->deliveries; d; d = d->next)
+			waits = waits || d->state != DELIVERY_HERE;
+		if (waits && b->fd < 0 && (!b->asked || now - b->asked_ms >= BLOBS_ASK_MS))
+			ask(b, b->asked);
+		if (!waits && now - b->active_ms >= BLOBS_LINGER_MS)
+			blob_free(b);
+	}
+	if (!m->blobs)
+		ev_timer_stop(loop, w);
+}
+
+static struct blob *blob_new(struct master *m, const struct message_blob *id, uint64_t bytes)
+{
+	const size_t size = (sizeof(struct blob) + 63) / 64 * 64;
+	struct blob *b;
+
+	if (m->n_blobs >= BLOBS_MAX || bytes > BLOBS_BYTES - m->blob_bytes)
+		return NULL;
+	b = aligned_alloc(64, size); /* as the hash's state wants it */
+	if (!b)
+		return NULL;
+	memset(b, 0, size);
+	b->master = m;
+	b->id = *id;
+	b->bytes = bytes;
+	b->fd = FD_NONE;
+	b->active_ms = clock_ms();
+	ev_timer_init(&b->turn, on_turn, 0., 0.);
+	b->turn.data = b;
+	b->next = m->blobs;
+	m->blobs = b;
+	m->n_blobs++;
+	m->blob_bytes += bytes;
+	if (!ev_is_active(&m->sweep)) {
+		ev_timer_init(&m->sweep, on_sweep, 1., 1.);
+		m->sweep.data = m;
+		ev_timer_start(m->loop, &m->sweep);
+	}
+	return b;
+}
+
+static struct delivery *delivery_of(const struct blob *b, const struct slave *s)
+{
+	struct delivery *d = b->deliveries;
+
+	while (d && d->slave != s)
+		d = d->next;
+	return d;
+}
+
+/* The node of job @j wants its file number @file. */
+static int want(struct slave *s, const struct job *j, uint16_t file)
+{
+	const struct message_blob *id = &j->manifest->files[file].id;
+	struct blob *b = blob_find(s->master, id);
+	struct delivery *d, *first;
+
+	if (!b)
+		b = blob_new(s->master, id, j->manifest->files[file].bytes);
+	d = b ? calloc(1, sizeof(*d)) : NULL;
+	if (!d) {
+		struct message_small msg;
+
+		message_fetched_write(message_begin(&msg, MESSAGE_MISSING), id, ENOBUFS);
+		return stream_send_writer(&s->stream, &msg.w);
+	}
+	first = delivery_of(b, s);
+	if (first && first->state == DELIVERY_HERE) { /* it has let go of it again */
+		delivery_free(b, first);
+		first = NULL;
+	}
+	if (first && first->state != DELIVERY_WAITING) {
+		free(d); /* it is on its way */
+		return 0;
+	}
+	d->slave = s;
+	d->job = j->id;
+	d->file = file;
+	if (first) { /* one delivery serves all: further jobs are asked when the first is gone */
+		d->next = first->next;
+		first->next = d;
+	} else {
+		d->next = b->deliveries;
+		b->deliveries = d;
+	}
+	if (b->fd < 0 && !b->asked)
+		ask(b, NULL);
+	else if (b->good && !first)
+		dispatch(b);
+	return 0;
+}
+
+int blobs_take_want(void *slave, struct reader *r)
+{
+	struct slave *s = slave;
+	uint16_t files[MESSAGE_FILES_MAX];
+	struct job *j;
+	uint32_t id;
+	size_t n;
+	int e = message_want_read(r, &id, files, &n);
+
+	j = e < 0 ? NULL : job_by_id(s, id);
+	if (!j)
+		return e;
+	if (!j->manifest || j->started)
+		return -EPROTO;
+	for (size_t i = 0; e == 0 && i < n; i++)
+		e = files[i] < j->manifest->n ? want(s, j, files[i]) : -EPROTO;
+	return e;
+}
+
+int blobs_take_fetched(void *slave, struct reader *r)
+{
+	struct slave *s = slave;
+	struct message_blob id;
+	struct delivery *d;
+	struct blob *b;
+	uint32_t error;
+	int e = message_fetched_read(r, &id, &error);
+
+	if (e < 0)
+		return e;
+	b = blob_find(s->master, &id);
+	for (d = b ? b->deliveries : NULL; d; d = d->next) {
+		if (d->slave == s && (d->state == DELIVERY_DIRECT || d->state == DELIVERY_PEER))
+			break;
+	}
+	if (!d)
+		return 0;
+	if (d->from) {
+		d->from->busy = false;
+		d->from->failures += error != 0 && error != ECANCELED;
+	}
+	d->failures += error != 0;
+	d->from = NULL;
+	b->n_direct -= d->state == DELIVERY_DIRECT;
+	d->state = error == 0 ? DELIVERY_HERE : DELIVERY_WAITING;
+	drop_others(b, d);
+	if (error == ECANCELED)
+		delivery_free(b, d);
+	else if (d->failures > BLOBS_GIVE_UP)
+		delivery_fail(b, d, EIO);
+	else if (error == 0)
+		d->failures = 0; /* from now on, as a sender */
+	dispatch(b);
+	return 0;
+}
+
+int blobs_take_peer(void *slave, struct reader *r)
+{
+	uint16_t port = reader_be16(r);
+	int e = reader_end(r);
+
+	if (e == 0)
+		((struct slave *)slave)->peer_port = port;
+	return e;
+}
+
+/* A memory file that can neither change nor end early, of exactly the size that was said. */
+static int accept_file(struct blob *b, int fd)
+{
+	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	struct stat st;
+	void *map;
+
+	if (fd < 0 || (fcntl(fd, F_GET_SEALS) & seals) != seals || fcntl(fd, F_GET_SEALS) < 0 ||
+	    fstat(fd, &st) < 0 || (uint64_t)st.st_size != b->bytes)
+		return -EBADMSG;
+	if (b->bytes > 0) {
+		map = mmap(NULL, (size_t)b->bytes, PROT_READ, MAP_SHARED, fd, 0);
+		if (map == MAP_FAILED)
+			return -errno;
+		b->map = map;
+	}
+	return 0;
+}
+
+/* The program cannot give it: whoever waits for another one's does so still. */
+static void cannot_give(struct blob *b, const struct client *c, int error)
+{
+	struct delivery *next;
+
+	for (struct delivery *d = b->deliveries; d; d = next) {
+		const struct job *j = job_waiting(d);
+
+		next = d->next;
+		if (!j || j->client == c)
+			delivery_fail(b, d, error);
+	}
+	b->asked = NULL;
+	ask(b, NULL);
+}
+
+int blobs_take_blob(void *client, struct reader *r)
+{
+	struct client *c = client;
+	_cleanup_close_ int fd = FD_NONE;
+	uint32_t number, error;
+	uint16_t file;
+	struct job *j;
+	struct blob *b;
+	int e = message_given_read(r, &number, &file, &error);
+
+	if (e < 0)
+		return e;
+	if (error == 0) {
+		fd = stream_take_fd(&c->stream);
+		if (fd < 0)
+			return -EBADMSG;
+	}
+	j = number < c->jobs_cap ? c->jobs[number] : NULL;
+	if (!j)
+		return 0;
+	if (!j->manifest || file >= j->manifest->n)
+		return -EPROTO;
+	b = blob_find(c->master, &j->manifest->files[file].id);
+	if (!b || b->fd >= 0)
+		return 0;
+	if (error != 0) {
+		cannot_give(b, c, MIN(error, 4095u) ? (int)MIN(error, 4095u) : EIO);
+		return 0;
+	}
+	e = accept_file(b, fd);
+	if (e < 0)
+		return e;
+	b->fd = TAKE_FD(fd);
+	b->asked = c;
+	check(b);
+	return 0;
+}
+
+void blobs_drained(struct slave *s)
+{
+	for (struct blob *b = s->master->blobs; b; b = b->next) {
+		for (struct delivery *d = b->deliveries; d; d = d->next) {
+			if (d->slave == s)
+				feed(b, d);
+		}
+	}
+}
+
+void blobs_slave_lost(struct slave *s)
+{
+	for (struct blob *b = s->master->blobs; b; b = b->next) {
+		struct delivery *next;
+
+		for (struct delivery *d = b->deliveries; d; d = next) {
+			next = d->next;
+			if (d->slave == s)
+				delivery_free(b, d);
+		}
+		dispatch(b);
+	}
+}
+
+void blobs_client_gone(struct client *c)
+{
+	for (struct blob *b = c->master->blobs; b; b = b->next) {
+		if (b->asked != c)
+			continue;
+		b->asked = NULL;
+		if (b->fd < 0)
+			ask(b, NULL);
+	}
+}
+
+void blobs_close(struct master *m)
+{
+	while (m->blobs)
+		blob_free(m->blobs);
+	ev_timer_stop(m->loop, &m->sweep);
+}

@@ -1,0 +1,221 @@
+#!/bin/bash
+# carry.sh - programs travel to nodes that have them not, with their libraries and interpreters, once
+#
+# The nodes are bpslaves in mount namespaces of their own, where the folder with the programs is empty.
+. tests/system/lib.sh
+
+bin=$(cd "$BUILD/src/cli" && pwd)
+port=$((20000 + RANDOM % 20000))
+export BPBOOT_SOCKET=$SCRATCH/sock XDG_CACHE_HOME=$SCRATCH/memory
+home=$SCRATCH/home
+pids=()
+cleanup() {
+	while [ ${#pids[@]} -gt 0 ]; do stop_last; done
+}
+trap cleanup EXIT
+
+start_slave() { # NUMBER COMMANDS OPTION...: its pid becomes ${slave[NUMBER]}
+	local n=$1 commands=$2
+	shift 2
+	printf 'BOOT=1000000%s\nMAC=52:54:00:00:00:0%s\nMASTER=127.0.0.1:%s\n' "$n" "$n" $port >"$SCRATCH/boot$n"
+	unshare --mount --propagation private sh -ec "$commands"'
+		shift
+		exec "$@"' sh x "$bin/bpslave" --boot-file "$SCRATCH/boot$n" --events "$SCRATCH/no-events" \
+		--key "$SCRATCH/keys/master.pub" "$@" </dev/null >>"$SCRATCH/slave$n.log" 2>&1 &
+	slave[n]=$!
+	pids+=($!)
+}
+state_is() { [ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]; }
+bpsh() { timeout 60 "$bin/bpsh" "$@" </dev/null; }
+says() { t_says "$1" "$2" "$3" timeout 60 "$bin/bpsh" "${@:4}" </dev/null; }
+sent() { # bytes that bpmaster has sent to all nodes
+	ss -tinH state established "sport = :$port" | grep -o 'bytes_sent:[0-9]*' | cut -d: -f2 | awk '{ n += $1 } END { print n + 0 }'
+}
+
+mkdir -p "$SCRATCH/keys" "$home/bin" "$home/lib" "$SCRATCH/small" && "$bin/bpboot" keygen --dir "$SCRATCH/keys" >/dev/null ||
+	not_ok "the test can begin" "no keys"
+chmod 755 "$SCRATCH" "$home"
+"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/state" \
+	--key "$SCRATCH/keys/master.key" --keepalive 1 --node 0,52:54:00:00:00:00 --node 1,52:54:00:00:00:01 \
+	--node 2,52:54:00:00:00:02 --node 3,52:54:00:00:00:03 >"$SCRATCH/master.log" 2>&1 &
+pids+=($!)
+wait_for 10 test -S "$BPBOOT_SOCKET"
+hide="mount -t tmpfs tmpfs '$home'"
+start_slave 0 "$hide"
+start_slave 1 "$hide"
+# Its cache is small, and the file system that it lies on is smaller.
+start_slave 2 "$hide; mount -t tmpfs -o size=3m,mode=755 tmpfs '$SCRATCH/small'" --cache "$SCRATCH/small/cache" --cache-size 8M
+for n in 0 1 2; do wait_for 20 state_is $n up || not_ok "node $n registers" "$(tail -3 "$SCRATCH/slave$n.log")"; done
+
+# --- programs ---
+build() { cc -O1 -o "$@" 2>&1; }
+cat >"$SCRATCH/main.c" <<'END'
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+	printf("runs as %s with %d\n", argv[0], argc - 1);
+	return 7;
+}
+END
+printf 'int answer(void) { return 42; }\n' >"$SCRATCH/lib.c"
+printf '#include <stdio.h>\nint answer(void);\nint main(void) { printf("answer %%d\\n", answer()); return 0; }\n' >"$SCRATCH/uses.c"
+cat >"$SCRATCH/opens.c" <<'END'
+#include <dlfcn.h>
+#include <stdio.h>
+int main(int argc, char **argv)
+{
+	if (!dlopen(argv[1], RTLD_NOW))
+		return puts(dlerror()), 3;
+	return 0;
+}
+END
+build "$home/bin/static" -static "$SCRATCH/main.c"
+build "$home/lib/libanswer.so" -shared -fPIC "$SCRATCH/lib.c"
+build "$home/bin/by-path" "$SCRATCH/uses.c" -L"$home/lib" -lanswer -Wl,-rpath,"$home/lib"
+build "$home/bin/by-origin" "$SCRATCH/uses.c" -L"$home/lib" -lanswer -Wl,-rpath,'$ORIGIN/../lib'
+build "$home/bin/opens" "$SCRATCH/opens.c"
+cp /bin/sh "$home/bin/own-sh"
+printf '#!%s -e\necho "script $1"\n' "$home/bin/own-sh" >"$home/bin/script"
+chmod 755 "$home/bin/script"
+head -c 2000000 /dev/urandom >>"$home/bin/static"
+
+says "a program that the node has not runs there" 7 "runs as $home/bin/static with 2" 0 "$home/bin/static" a b
+before=$(sent)
+says "and again" 7 "with 0" 0 "$home/bin/static"
+after=$(sent)
+[ $((after - before)) -lt 100000 ] && ok "the second start sends no file" || not_ok "the second start sends no file" "$((after - before)) bytes"
+says "on several nodes" 7 "1: runs as" -p 0,1 "$home/bin/static"
+says "a library at a path of the program's own comes with it" 0 "answer 42" 0 "$home/bin/by-path"
+says "and one that is found from where the program lies" 0 "answer 42" 0 "$home/bin/by-origin"
+says "a script brings its interpreter" 0 "script works" 0 "$home/bin/script" works
+says "a library that it opens later does not come" 3 "cannot open shared object file" 0 "$home/bin/opens" "$home/lib/libanswer.so"
+says "--image runs what the node has" 0 "" --image 0 true
+says "and nothing else" 127 "cannot run '$home/bin/static': No such file" --image 0 "$home/bin/static"
+says "the name of the process is the program's" 0 "own-sh" 0 "$home/bin/own-sh" -c 'cat /proc/$$/comm'
+before=$(sent)
+says "a program that the node has, too, is run from there" 0 "/bin/" 0 sh -c 'readlink /proc/$$/exe'
+after=$(sent)
+[ $((after - before)) -lt 100000 ] && ok "and sends no file" || not_ok "and sends no file" "$((after - before)) bytes"
+sed -i 's/works/changed/; s/script/other/' "$home/bin/script"
+says "a program that was changed is the new one at once" 0 "other x" 0 "$home/bin/script" x
+many() {
+	local i out= started=()
+	for i in 1 2 3 4 5 6 7 8; do
+		bpsh 0,1 "$home/bin/fresh" -c "echo $i" >"$SCRATCH/many$i" &
+		started+=($!)
+	done
+	for i in "${started[@]}"; do wait "$i" || return 1; done
+	for i in 1 2 3 4 5 6 7 8; do out=$out$(sort -u "$SCRATCH/many$i"); done
+	echo "$out"
+	[ "$out" = 12345678 ]
+}
+cp "$home/bin/own-sh" "$home/bin/fresh" && head -c 3000000 /dev/urandom >>"$home/bin/fresh"
+t "many starts at once share what comes" many
+signalled() { # a signal finds a process whose files are under way, or that runs
+	head -c 3000000 /dev/zero >>"$home/bin/own-sh"
+	"$bin/bpsh" 0 "$home/bin/own-sh" -c 'sleep 60' </dev/null >/dev/null 2>&1 &
+	local pid=$!
+	sleep 0.1
+	kill -TERM $pid
+	wait $pid
+	[ $? = 143 ]
+}
+t "a signal to a process whose files are on their way ends it" signalled
+
+# --- bounds ---
+head -c 9000000 /dev/zero >"$home/bin/huge"
+cat "$home/bin/static" - <"$home/bin/huge" >"$home/bin/large" && chmod 755 "$home/bin/large"
+says "a program larger than the node's cache is refused" 126 "larger than the node's cache" 2 "$home/bin/large"
+head -c 2000000 /dev/zero | cat "$home/bin/static" - >"$home/bin/middle" && chmod 755 "$home/bin/middle"
+says "one for which its disk has no room, too" 126 "No space left on device" 2 "$home/bin/middle"
+says "and the next one runs" 0 "script here" 2 sh -c 'echo script here'
+says "also one that has to be sent" 0 "answer 42" 2 "$home/bin/by-path"
+no_memory() {
+	local all out status
+	all=$(awk '/^VmSize/ { print $2 * 1024 }' /proc/"${slave[1]}"/status)
+	prlimit --pid "${slave[1]}" --as=$all:unlimited || return 1
+	out=$(bpsh 1 "$home/bin/middle" 2>&1)
+	status=$?
+	prlimit --pid "${slave[1]}" --as=unlimited:unlimited
+	echo "$status $out"
+	[ $status = 126 ]
+}
+kill "${slave[1]}" && wait "${slave[1]}"
+start_slave 1 "$hide" # one that has not taken memory yet for something else
+wait_for 20 state_is 1 up || not_ok "node 1 registers again" "$(tail -3 "$SCRATCH/slave1.log")"
+t "a node without memory refuses that start" no_memory
+says "and runs the next one" 7 "runs as" 1 "$home/bin/middle"
+
+# --- who may have what ---
+if [ "$(id -u)" = 0 ]; then
+	cat >"$SCRATCH/liar.py" <<'END'
+# A program at the door that names files as it likes: liar.py SOCKET FILE private|public give|keep UID
+import array, fcntl, hashlib, os, socket, struct, sys
+path, how, what, uid = sys.argv[2:6]
+data = open(path, "rb").read()
+chunks = b"".join(hashlib.blake2b(data[i:i + 65536], digest_size=32).digest() for i in range(0, len(data), 65536))
+digest = hashlib.blake2b(chunks, digest_size=32).digest()
+os.setgid(int(uid)); os.setuid(int(uid))
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+def say(b): s.sendall(struct.pack(">I", len(b)) + b)
+def hear():
+    n = s.recv(4, socket.MSG_WAITALL)
+    if len(n) < 4: print("cut off"); sys.exit(0)
+    return s.recv(struct.unpack(">I", n)[0], socket.MSG_WAITALL)
+say(b"\x0a\x00\x03"); hear()
+file = struct.pack(">BBQ", 0, how == "private", len(data)) + digest + b"/no/such/program\0"
+spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"x\0" + struct.pack(">HH", 0, 1) + file
+say(b"\x0c" + struct.pack(">II16sHI", 0, 0, os.urandom(16), 1, 0) + spec)
+while True:
+    m = hear()
+    if m[0] == 20: print("started"); break
+    if m[0] == 21: print("failed", m[10:-1].decode()); break
+    if m[0] == 41:
+        print("wanted", flush=True)
+        if what == "keep": break
+        fd = os.memfd_create("x", os.MFD_ALLOW_SEALING)
+        os.write(fd, data if what == "give" else b"\0" * len(data))
+        if what != "unsealed":
+            fcntl.fcntl(fd, 1033, 2 | 4 | 8)  # F_ADD_SEALS: it shrinks, grows and is written no more
+        body = struct.pack(">I", 11) + b"\x2a" + struct.pack(">IHI", 0, 0, 0)
+        s.sendmsg([body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
+END
+	liar() { timeout 30 python3 "$SCRATCH/liar.py" "$BPBOOT_SOCKET" "$@" 2>&1; }
+	is() { local want=$1; shift; local out; out=$("$@" | tr '\n' ' '); echo "$out"; [ "$out" = "$want" ]; }
+	cp "$home/bin/static" "$home/bin/secret" && head -c 5000 /dev/urandom >>"$home/bin/secret" && chmod 700 "$home/bin/secret"
+	says "a private program runs" 7 "runs as" 0 "$home/bin/secret"
+	t "who knows the hash of a public program has it run from the cache" is "started " liar "$home/bin/static" public keep 65534
+	t "but not of another user's private one" is "wanted " liar "$home/bin/secret" private keep 65534
+	t "nor by saying that it is public" is "wanted " liar "$home/bin/secret" public keep 65534
+	t "its owner has it from the cache" is "started " liar "$home/bin/secret" private keep 0
+	head -c 300000 /dev/urandom >"$home/other"
+	t "bytes with another hash are refused" is "wanted cut off " liar "$home/other" public poison 65534
+	t "a memory file that can change is refused" is "wanted cut off " liar "$home/other" public unsealed 65534
+	t "what was refused is not there" is "wanted " liar "$home/other" public keep 65534
+	says "nobody lists the cache of a node" 2 "Permission denied" 0 setpriv --reuid 65534 --clear-groups ls /run/bpboot/cache
+fi
+
+# --- a node that has little: its root cannot be written, and has the libraries of bpslave alone ---
+bare='
+	r=$SCRATCH/bare
+	mkdir -p $r; mount -t tmpfs -o mode=755 tmpfs $r; cd $r
+	mkdir -p dev proc sys run tmp etc bin old lib64 lib/x86_64-linux-gnu
+	for f in $("$BUILD/src/cli/bpboot" needs "$BUILD/src/cli/bpslave"); do mkdir -p ./${f%/*}; cp $f ./$f; done
+	cp "$BUILD/src/cli/bpslave" $(command -v busybox) bin
+	cp "$SCRATCH/keys/master.pub" "$SCRATCH/boot3" etc
+	mount --rbind /dev dev; mount -t proc proc proc; mount -t tmpfs -o mode=755 tmpfs run; mount -t tmpfs -o mode=1777 tmpfs tmp
+	pivot_root . old; /bin/busybox umount -l /old
+	/bin/busybox mount -o remount,ro /
+	exec /bin/bpslave --boot-file /etc/boot3 --events /no --key /etc/master.pub
+'
+export BUILD SCRATCH
+BUILD=$(cd "$BUILD" && pwd) start_slave 3 "$bare"
+wait_for 20 state_is 3 up || not_ok "a bare node registers" "$(tail -3 "$SCRATCH/slave3.log")"
+says "a bare node runs a program with a library that it has not" 0 "answer 42" 3 "$home/bin/by-path"
+says "and one of the system, with all of its libraries" 0 "bpslave" 3 ls /bin
+says "that it sees does not hide what the node has" 0 "libev.so.4" 3 ls /lib/x86_64-linux-gnu
+says "what it writes is the node's" 0 "" 3 sh -c 'echo kept >/tmp/kept'
+says "and stays" 0 "kept" 3 /bin/cat /tmp/kept
+says "programs of the node run as ever" 0 "busybox" --image 3 /bin/busybox ls /bin
+done_testing
