@@ -34,6 +34,8 @@
 #define MESSAGE_WORDS_MAX   400u    /* words for a person, with NUL */
 #define MESSAGE_NAME_MAX    65u	    /* host name or kernel release, with NUL */
 #define MESSAGE_STATE_MAX   16u	    /* a node's state, with NUL */
+#define MESSAGE_ARGS_MAX    1024u  /* of a process's arguments that are shown, with NUL */
+#define MESSAGE_PROCESS_MAX (59u + MESSAGE_NAME_MAX + MESSAGE_ARGS_MAX) /* one in a PROCLIST */
 #define MESSAGE_RECORD_MAX  65536u /* the node's own record of its boot */
 #define MESSAGE_NODES_MAX   65535u /* nodes named in one message */
 #define MESSAGE_KEY_BYTES   16u	   /* of a RUN */
@@ -93,6 +95,11 @@ enum message_type {
 	MESSAGE_STOPPED,   /* from the process: job, signal */
 	MESSAGE_CONTINUED, /* from the process: job, 1 in answer to SIGCONT */
 	MESSAGE_KILL,	   /* client to master: pid of a ghost, signal; answered by DONE */
+	/* ghosts of several, and what runs where */
+	MESSAGE_PIDS,	   /* client to master: ghosts of the jobs of the next RUN */
+	MESSAGE_PROCESSES, /* client to master: nodes; answered by PROCLIST... DONE */
+	MESSAGE_PROCLIST,  /* slave to master to client: number, how it goes on, processes */
+	MESSAGE_LOOK,	   /* master to slave: token; answered by PROCLIST... */
 	/* files of programs */
 	MESSAGE_WANT = 40, /* slave to master: files of a job that the node has not */
 	MESSAGE_WANTED,	   /* master to client: a file that a node has not */
@@ -465,6 +472,27 @@ struct message_resumed {
 };
 void message_resumed_write(struct writer *w, const struct message_resumed *m);
 _must_check_ int message_resumed_read(struct reader *r, struct message_resumed *ret);
+
+/* A process on a node, as ps would show it. */
+struct message_process {
+	uint32_t pid, parent, group, session; /* the space's numbers */
+	uint32_t uid;
+	uint32_t threads;
+	char state; /* as ps says it: R, S, D, T, Z, ... */
+	int8_t nice;
+	uint64_t cpu_ms, elapsed_ms;
+	uint64_t rss_kib, vsz_kib;
+	const char *name;
+	const char *args; /* printable; "": it has none */
+};
+void message_process_write(struct writer *w, const struct message_process *m);
+_must_check_ int message_process_read(struct reader *r, struct message_process *ret);
+
+/* Head of PROCLIST: the master's token, or the node for a client; the processes follow. */
+enum message_going_on { MESSAGE_MORE, MESSAGE_LAST, MESSAGE_NODE_LOST, MESSAGE_GOING_ON_MAX_ };
+void message_proclist_write(struct writer *w, uint32_t number, enum message_going_on how);
+_must_check_ int message_proclist_read(struct reader *r, uint32_t *ret_number,
+				       enum message_going_on *ret_how);
 
 /* A state's name: 1 to 15 letters, digits, '-', '_', '.'. */
 bool message_state_valid(const char *s);

@@ -248,6 +248,55 @@ static int take_serve(void *owner, struct reader *r)
 	return e;
 }
 
+static int take_proclist(void *owner, struct reader *r)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+	const uint8_t *start = r->p;
+	const size_t n = r->left;
+	enum message_going_on how;
+	uint32_t number;
+	int e = message_proclist_read(r, &number, &how);
+
+	if (e < 0)
+		return e;
+	message_proclist_write(&w, number, how);
+	while (e == 0 && r->left > 0) {
+		struct message_process p;
+
+		e = message_process_read(r, &p);
+		if (e < 0)
+			return e;
+		if (buffer_append(&b, back, w.len) < 0)
+			abort();
+		w = WRITER(back, sizeof(back));
+		message_process_write(&w, &p);
+	}
+	if (w.err < 0 || buffer_append(&b, back, w.len) < 0 || b.len != n ||
+	    memcmp(b.data, start, n) != 0)
+		abort();
+	return -EALREADY;
+}
+
+/* PIDS and PROCESSES. */
+static int take_nodes(void *owner, struct reader *r)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+	_cleanup_free_ uint32_t *nodes = NULL;
+	const uint8_t *start = r->p;
+	const size_t n = r->left;
+	size_t n_nodes;
+	int e = message_nodes_read(r, &nodes, &n_nodes);
+
+	if (e == 0)
+		e = reader_end(r);
+	if (e < 0)
+		return e;
+	if (message_nodes_write(&b, nodes, n_nodes) < 0 || b.len != n ||
+	    memcmp(b.data, start, n) != 0)
+		abort();
+	return -EALREADY;
+}
+
 static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_HELLO] = { 1, take_hello },
 	[MESSAGE_WELCOME] = { 1, take_welcome },
@@ -269,6 +318,9 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_KILL] = { 1, take_stopped },
 	[MESSAGE_OUTPUT_CREDIT] = { 1, take_output_credit },
 	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
+	[MESSAGE_PIDS] = { 1, take_nodes },
+	[MESSAGE_PROCESSES] = { 1, take_nodes },
+	[MESSAGE_PROCLIST] = { 1, take_proclist },
 	[MESSAGE_RESIZE] = { 1, take_resize },
 	[MESSAGE_START] = { 1, take_start },
 	[MESSAGE_RUN] = { 1, take_run },

@@ -91,6 +91,84 @@ static void test_the_longest_fit(void **state)
 	assert_int_equal(m.w.err, 0);
 }
 
+/* A process at its longest, and each way in which one is refused. */
+static void test_process(void **state)
+{
+	char longest[2 * MESSAGE_ARGS_MAX];
+	struct message_process p = { .pid = 7,
+				     .state = 'S',
+				     .nice = -5,
+				     .rss_kib = 1234,
+				     .name = longest,
+				     .args = longest },
+			       back;
+	const struct {
+		size_t at;
+		uint8_t byte;
+		int result;
+	} rows[] = {
+		{ 0, 0, 0 }, /* as it is */
+		{ 3, 0, -EBADMSG }, /* process 0 */
+		{ 24, 0, -EBADMSG }, /* no state */
+		{ 24, 0x7f, -EBADMSG },
+		{ 60, 0x1b, -EBADMSG }, /* a name that a terminal would act on */
+	};
+	struct message_small m;
+	struct reader r;
+
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint8_t *copy;
+
+		m.w = WRITER(m.bytes, sizeof(m.bytes));
+		message_process_write(&m.w, &p);
+		assert_int_equal(m.w.err, 0);
+		assert_int_equal(m.w.len, MESSAGE_PROCESS_MAX - 1);
+		m.bytes[rows[i].at] = rows[i].byte;
+		copy = malloc(m.w.len);
+		assert_non_null(copy);
+		memcpy(copy, m.bytes, m.w.len);
+		r = READER(copy, m.w.len);
+		assert_int_equal(message_process_read(&r, &back), rows[i].result);
+		if (i == 0) {
+			assert_int_equal(back.nice, -5);
+			assert_int_equal(back.rss_kib, 1234);
+			assert_int_equal(strlen(back.args), MESSAGE_ARGS_MAX - 1);
+		}
+		free(copy);
+	}
+}
+
+static void test_proclist(void **state)
+{
+	const struct {
+		uint8_t how, behind;
+		int result;
+	} rows[] = {
+		{ MESSAGE_MORE, 1, 0 },
+		{ MESSAGE_LAST, 0, 0 },
+		{ MESSAGE_NODE_LOST, 0, 0 },
+		{ MESSAGE_NODE_LOST, 1, -EBADMSG },
+		{ MESSAGE_GOING_ON_MAX_, 0, -EBADMSG },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct message_small m;
+		enum message_going_on how;
+		struct reader r;
+		uint32_t number;
+
+		m.w = WRITER(m.bytes, sizeof(m.bytes));
+		message_proclist_write(&m.w, 9, rows[i].how);
+		writer_zero(&m.w, rows[i].behind);
+		r = READER(m.bytes, m.w.len);
+		assert_int_equal(message_proclist_read(&r, &number, &how), rows[i].result);
+		if (rows[i].result == 0)
+			assert_int_equal(number, 9);
+	}
+}
+
 static void test_escape_sequences_never_come_through(void **state)
 {
 	const char *words = NULL;
@@ -223,6 +301,8 @@ int main(void)
 		cmocka_unit_test(test_dispatch_asks_type_state_and_size),
 		cmocka_unit_test(test_the_table_is_complete),
 		cmocka_unit_test(test_the_longest_fit),
+		cmocka_unit_test(test_process),
+		cmocka_unit_test(test_proclist),
 		cmocka_unit_test(test_escape_sequences_never_come_through),
 		cmocka_unit_test(test_spec),
 		cmocka_unit_test(test_paths_of_files),
