@@ -13,7 +13,7 @@
 #define KEY_DEFAULT "/etc/bpboot/master.pub"
 
 struct options {
-	const char *boot_file, *events, *key, *lease, *cache;
+	const char *boot_file, *events, *key, *node_key, *lease, *cache;
 	uint64_t cache_size;
 	bool renew;
 	struct ipaddr master;
@@ -50,6 +50,7 @@ static int run(void *options, int argc, char **argv)
 		.boot_file = o->boot_file,
 		.events = o->events,
 		.key = o->key,
+		.node_key = o->node_key,
 		.master = o->master,
 		.port = o->port,
 		.cache = o->cache,
@@ -72,6 +73,8 @@ static const struct option_row rows[] = {
 	{ "master", 0, OPTION_CALL, "ADDRESS[:PORT]",
 	  "bpmaster, in place of what the boot file says", .call = take_master },
 	{ "key", 0, OPTION_STRING, "FILE", "public key of bpmaster (" KEY_DEFAULT ")", AT(key) },
+	{ "node-key", 0, OPTION_STRING, "FILE",
+	  "key of this node, made when missing (one for each boot)", AT(node_key) },
 	{ "lease", 0, OPTION_STRING, "FILE", "the DHCP lease that init left (" HANDOVER_LEASE ")",
 	  AT(lease) },
 	{ "renew", 0, OPTION_FLAG, NULL,

@@ -3,26 +3,33 @@
  *
  * greeting: magic, E_s, tag1          tag1 = AEAD(key1, "", ad = h1)
  * answer:   E_m, tag2                 tag2 = AEAD(key2, "", ad = h2)
+ * proof:    sealed, tag4              sealed = AEAD(key3, kind S, ad = h3)
+ *                                     tag4 = AEAD(key4, "", ad = h4)
  *
- *   h0 = H(name, M)                   M: the master's static public key
- *   h1 = H(h0, magic, E_s)            E_s, E_m: ephemeral public keys of slave and master
+ *   h0 = H(name, M)                   M, S: static public keys of master and slave
+ *   h1 = H(h0, magic, E_s)            E_s, E_m: ephemeral public keys
  *   key1 = KDF(DH(E_s, M), h1, "greeting")
  *   h2 = H(H(h1, tag1), E_m)
  *   root = KDF(DH(E_s, M) || DH(E_s, E_m), h2, "root")
- *   key2, and a key for each direction = KDF(root, h2, label)
+ *   key2 = KDF(root, h2, "answer")
+ *   h3 = H(h2, tag2)                  key3 = KDF(root, h3, "identity")
+ *   h4 = H(h3, sealed)
+ *   root2 = KDF(root || DH(S, E_m), h4, "root 2")
+ *   key4, and a key for each direction = KDF(root2, h4, label)
  *
  * tag1 lets the master drop what was not made for its key before it computes more; tag2 proves to
- * the slave that the other side holds the secret of M. That the slave has the keys too is proved by
- * its first frame. Every hash takes its inputs at fixed lengths, so no two transcripts share a
- * hash.
+ * the slave that the other side holds the secret of M; tag4 proves to the master that the slave
+ * holds the secret of S, now, since E_m is new in each connection. Every hash takes its inputs at
+ * fixed lengths, so no two transcripts share a hash.
  */
 #include <errno.h>
 #include <sodium.h>
 #include <string.h>
 
+#include "base/parse.h"
 #include "space/cipher.h"
 
-static const char protocol_name[32] = "bpboot-space-NK-25519-CCP-B2b-1";
+static const char protocol_name[32] = "bpboot-space-XK-25519-CCP-B2b-2";
 
 static void nonce_of(uint64_t counter, uint8_t ret[crypto_aead_chacha20poly1305_ietf_NPUBBYTES])
 {
@@ -54,10 +61,31 @@ int cipher_open(struct cipher *c, const void *ad, size_t ad_n, uint8_t *text, si
 	return 0;
 }
 
-int cipher_public(const uint8_t secret[static CIPHER_KEY_BYTES],
-		  uint8_t ret[static CIPHER_KEY_BYTES])
+int keypair_of(const uint8_t secret[static CIPHER_KEY_BYTES], struct keypair *ret)
 {
-	return crypto_scalarmult_base(ret, secret) == 0 ? 0 : -EKEYREJECTED;
+	memmove(ret->secret, secret, sizeof(ret->secret));
+	return crypto_scalarmult_base(ret->public, secret) == 0 ? 0 : -EKEYREJECTED;
+}
+
+void keypair_make(struct keypair *ret)
+{
+	randombytes_buf(ret->secret, sizeof(ret->secret));
+	(void)crypto_scalarmult_base(ret->public, ret->secret); /* fails for no secret */
+}
+
+void keypair_clear(struct keypair *k)
+{
+	sodium_memzero(k, sizeof(*k));
+}
+
+const char *cipher_fingerprint(const uint8_t public[static CIPHER_KEY_BYTES],
+			       char ret[static CIPHER_FINGERPRINT])
+{
+	uint8_t hash[(CIPHER_FINGERPRINT - 1) / 2];
+
+	(void)crypto_generichash(hash, sizeof(hash), public, CIPHER_KEY_BYTES, NULL, 0);
+	format_hex(hash, sizeof(hash), ret);
+	return ret;
 }
 
 static void hash3(uint8_t out[static CIPHER_HASH_BYTES], const void *a, size_t a_n, const void *b,
@@ -82,23 +110,6 @@ static void derive(uint8_t out[static CIPHER_KEY_BYTES], const uint8_t *secret, 
 	crypto_generichash_update(&st, hash, CIPHER_HASH_BYTES);
 	crypto_generichash_update(&st, (const uint8_t *)label, strlen(label));
 	crypto_generichash_final(&st, out, CIPHER_KEY_BYTES);
-}
-
-/* What both sides know after the second message. */
-struct keys {
-	uint8_t confirm[CIPHER_KEY_BYTES], to_master[CIPHER_KEY_BYTES], to_slave[CIPHER_KEY_BYTES];
-};
-
-static void keys_derive(struct keys *k, const uint8_t shared[static 2 * CIPHER_KEY_BYTES],
-			const uint8_t h2[static CIPHER_HASH_BYTES])
-{
-	uint8_t root[CIPHER_KEY_BYTES];
-
-	derive(root, shared, 2 * CIPHER_KEY_BYTES, h2, "root");
-	derive(k->confirm, root, sizeof(root), h2, "answer");
-	derive(k->to_master, root, sizeof(root), h2, "slave to master");
-	derive(k->to_slave, root, sizeof(root), h2, "master to slave");
-	sodium_memzero(root, sizeof(root));
 }
 
 /* The tag of an empty text under a key that is used once. */
@@ -160,67 +171,143 @@ int handshake_greet(struct handshake *h, const uint8_t master[static CIPHER_KEY_
 	return 0;
 }
 
-static void ciphers_set(struct cipher *receive, const uint8_t receive_key[static CIPHER_KEY_BYTES],
-			struct cipher *send, const uint8_t send_key[static CIPHER_KEY_BYTES])
+/* The key that seals @label's one text of the handshake. */
+static void key_set(struct cipher *c, const uint8_t root[static CIPHER_KEY_BYTES],
+		    const uint8_t hash[static CIPHER_HASH_BYTES], const char *label)
 {
-	*receive = *send = (struct cipher){ 0 };
-	memcpy(receive->key, receive_key, sizeof(receive->key));
-	memcpy(send->key, send_key, sizeof(send->key));
+	*c = (struct cipher){ 0 };
+	derive(c->key, root, CIPHER_KEY_BYTES, hash, label);
 }
 
-int handshake_answer(const uint8_t secret[static CIPHER_KEY_BYTES],
+/* root and h2, from both results of DH. */
+static void mix_answer(uint8_t hash[static CIPHER_HASH_BYTES],
+		       const uint8_t shared[static 2 * CIPHER_KEY_BYTES],
+		       const uint8_t public[static CIPHER_KEY_BYTES],
+		       uint8_t ret_root[static CIPHER_KEY_BYTES],
+		       uint8_t ret_confirm[static CIPHER_KEY_BYTES])
+{
+	hash3(hash, hash, CIPHER_HASH_BYTES, public, CIPHER_KEY_BYTES, "", 0);
+	derive(ret_root, shared, 2 * CIPHER_KEY_BYTES, hash, "root");
+	derive(ret_confirm, ret_root, CIPHER_KEY_BYTES, hash, "answer");
+}
+
+/* root 2, key4 and the keys of both directions, as the slave uses them. */
+static void keys_last(const struct handshake *h, const uint8_t dh[static CIPHER_KEY_BYTES],
+		      uint8_t ret_key4[static CIPHER_KEY_BYTES], struct cipher *ret_to_master,
+		      struct cipher *ret_to_slave)
+{
+	uint8_t shared[2 * CIPHER_KEY_BYTES], root[CIPHER_KEY_BYTES];
+
+	memcpy(shared, h->root, CIPHER_KEY_BYTES);
+	memcpy(shared + CIPHER_KEY_BYTES, dh, CIPHER_KEY_BYTES);
+	derive(root, shared, sizeof(shared), h->hash, "root 2");
+	derive(ret_key4, root, sizeof(root), h->hash, "proof");
+	key_set(ret_to_master, root, h->hash, "slave to master");
+	key_set(ret_to_slave, root, h->hash, "master to slave");
+	sodium_memzero(shared, sizeof(shared));
+	sodium_memzero(root, sizeof(root));
+}
+
+int handshake_answer(struct handshake *h, const struct keypair *master,
 		     const uint8_t greeting[static CIPHER_GREETING_BYTES],
-		     uint8_t ret_answer[static CIPHER_ANSWER_BYTES], struct cipher *ret_receive,
-		     struct cipher *ret_send)
+		     uint8_t ret_answer[static CIPHER_ANSWER_BYTES])
 {
 	const uint8_t *slave = greeting + CIPHER_MAGIC_BYTES, *tag1 = slave + CIPHER_KEY_BYTES;
-	uint8_t master[CIPHER_KEY_BYTES], mine[CIPHER_KEY_BYTES], key1[CIPHER_KEY_BYTES];
-	uint8_t shared[2 * CIPHER_KEY_BYTES], h[CIPHER_HASH_BYTES], *public = ret_answer;
-	struct keys k;
+	uint8_t shared[2 * CIPHER_KEY_BYTES], key[CIPHER_KEY_BYTES], *public = ret_answer;
+	uint8_t *tag2 = public + CIPHER_KEY_BYTES;
 	int r;
 
 	if (memcmp(greeting, CIPHER_MAGIC, CIPHER_MAGIC_BYTES) != 0)
 		return -EBADMSG;
-	if (cipher_public(secret, master) < 0 || crypto_scalarmult(shared, secret, slave) != 0)
+	if (crypto_scalarmult(shared, master->secret, slave) != 0)
 		return -EKEYREJECTED;
-	transcript1(h, master, greeting);
-	derive(key1, shared, CIPHER_KEY_BYTES, h, "greeting");
-	r = tag_check(key1, h, tag1);
-	sodium_memzero(key1, sizeof(key1));
-	if (r < 0)
-		return r;
-	hash3(h, h, sizeof(h), tag1, CIPHER_TAG_BYTES, "", 0);
-
-	randombytes_buf(mine, sizeof(mine));
-	if (crypto_scalarmult_base(public, mine) != 0 ||
-	    crypto_scalarmult(shared + CIPHER_KEY_BYTES, mine, slave) != 0)
-		return -EKEYREJECTED;
-	hash3(h, h, sizeof(h), public, CIPHER_KEY_BYTES, "", 0);
-	keys_derive(&k, shared, h);
-	tag_make(k.confirm, h, public + CIPHER_KEY_BYTES);
-	ciphers_set(ret_receive, k.to_master, ret_send, k.to_slave);
-	sodium_memzero(&k, sizeof(k));
-	sodium_memzero(mine, sizeof(mine));
+	transcript1(h->hash, master->public, greeting);
+	derive(key, shared, CIPHER_KEY_BYTES, h->hash, "greeting");
+	r = tag_check(key, h->hash, tag1);
+	if (r == 0) {
+		hash3(h->hash, h->hash, sizeof(h->hash), tag1, CIPHER_TAG_BYTES, "", 0);
+		randombytes_buf(h->secret, sizeof(h->secret));
+		if (crypto_scalarmult_base(public, h->secret) != 0 ||
+		    crypto_scalarmult(shared + CIPHER_KEY_BYTES, h->secret, slave) != 0)
+			r = -EKEYREJECTED;
+	}
+	if (r == 0) {
+		mix_answer(h->hash, shared, public, h->root, key);
+		tag_make(key, h->hash, tag2);
+		hash3(h->hash, h->hash, sizeof(h->hash), tag2, CIPHER_TAG_BYTES, "", 0);
+		h->answered = true;
+	}
+	sodium_memzero(key, sizeof(key));
 	sodium_memzero(shared, sizeof(shared));
-	return 0;
+	return r;
 }
 
-int handshake_finish(struct handshake *h, const uint8_t answer[static CIPHER_ANSWER_BYTES],
-		     struct cipher *ret_receive, struct cipher *ret_send)
+int handshake_prove(struct handshake *h, const struct keypair *slave, bool lasting,
+		    const uint8_t answer[static CIPHER_ANSWER_BYTES],
+		    uint8_t ret_proof[static CIPHER_PROOF_BYTES], struct cipher *ret_receive,
+		    struct cipher *ret_send)
 {
-	uint8_t shared[2 * CIPHER_KEY_BYTES], hash[CIPHER_HASH_BYTES];
-	struct keys k;
-	int r;
+	const uint8_t *public = answer, *tag2 = answer + CIPHER_KEY_BYTES;
+	uint8_t shared[2 * CIPHER_KEY_BYTES], key[CIPHER_KEY_BYTES], *tag3;
+	struct handshake now = *h; /* an answer that is refused leaves @h as it was */
+	struct cipher identity;
+	int r = -EKEYREJECTED;
 
 	if (crypto_scalarmult(shared, h->secret, h->master) != 0 ||
-	    crypto_scalarmult(shared + CIPHER_KEY_BYTES, h->secret, answer) != 0)
+	    crypto_scalarmult(shared + CIPHER_KEY_BYTES, h->secret, public) != 0)
+		goto out;
+	mix_answer(now.hash, shared, public, now.root, key);
+	if (tag_check(key, now.hash, tag2) < 0 ||
+	    crypto_scalarmult(shared, slave->secret, public) != 0)
+		goto out;
+	hash3(now.hash, now.hash, sizeof(now.hash), tag2, CIPHER_TAG_BYTES, "", 0);
+	key_set(&identity, now.root, now.hash, "identity");
+	ret_proof[0] = lasting;
+	memcpy(ret_proof + 1, slave->public, CIPHER_KEY_BYTES);
+	tag3 = ret_proof + CIPHER_IDENTITY_BYTES;
+	cipher_seal(&identity, now.hash, sizeof(now.hash), ret_proof, CIPHER_IDENTITY_BYTES, tag3);
+	cipher_clear(&identity);
+	hash3(now.hash, now.hash, sizeof(now.hash), ret_proof,
+	      CIPHER_IDENTITY_BYTES + CIPHER_TAG_BYTES, "", 0);
+	keys_last(&now, shared, key, ret_send, ret_receive);
+	tag_make(key, now.hash, tag3 + CIPHER_TAG_BYTES);
+	r = 0;
+out:
+	handshake_clear(&now);
+	sodium_memzero(key, sizeof(key));
+	sodium_memzero(shared, sizeof(shared));
+	return r;
+}
+
+int handshake_check(struct handshake *h, const uint8_t proof[static CIPHER_PROOF_BYTES],
+		    struct identity *ret_slave, struct cipher *ret_receive, struct cipher *ret_send)
+{
+	const uint8_t *tag3 = proof + CIPHER_IDENTITY_BYTES, *tag4 = tag3 + CIPHER_TAG_BYTES;
+	uint8_t text[CIPHER_IDENTITY_BYTES], shared[CIPHER_KEY_BYTES], key[CIPHER_KEY_BYTES];
+	struct cipher identity, receive, send;
+	int r;
+
+	memcpy(text, proof, sizeof(text));
+	key_set(&identity, h->root, h->hash, "identity");
+	r = cipher_open(&identity, h->hash, sizeof(h->hash), text, sizeof(text), tag3);
+	cipher_clear(&identity);
+	if (r < 0 || text[0] > 1)
+		return -EBADMSG;
+	if (crypto_scalarmult(shared, h->secret, text + 1) != 0)
 		return -EKEYREJECTED;
-	hash3(hash, h->hash, sizeof(h->hash), answer, CIPHER_KEY_BYTES, "", 0);
-	keys_derive(&k, shared, hash);
-	r = tag_check(k.confirm, hash, answer + CIPHER_KEY_BYTES);
-	if (r == 0)
-		ciphers_set(ret_receive, k.to_slave, ret_send, k.to_master);
-	sodium_memzero(&k, sizeof(k));
+	hash3(h->hash, h->hash, sizeof(h->hash), proof, CIPHER_IDENTITY_BYTES + CIPHER_TAG_BYTES,
+	      "", 0);
+	keys_last(h, shared, key, &receive, &send);
+	r = tag_check(key, h->hash, tag4);
+	if (r == 0) {
+		memcpy(ret_slave->key, text + 1, sizeof(ret_slave->key));
+		ret_slave->lasting = text[0];
+		*ret_receive = receive;
+		*ret_send = send;
+	}
+	cipher_clear(&receive);
+	cipher_clear(&send);
+	sodium_memzero(key, sizeof(key));
 	sodium_memzero(shared, sizeof(shared));
 	return r;
 }

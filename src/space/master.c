@@ -20,6 +20,7 @@ static int load_key(struct master *m)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(MASTERKEY_TEXT_MAX);
 	const char *path = m->config->key;
+	uint8_t secret[CIPHER_KEY_BYTES];
 	struct stat st;
 	int r = file_read(AT_FDCWD, path, &text);
 
@@ -30,11 +31,14 @@ static int load_key(struct master *m)
 		log_warn(0,
 			 "others may read the master's key '%s': chmod 600 it, or make a new one",
 			 path);
-	r = masterkey_parse(MASTERKEY_SECRET, buffer_str(&text), text.len, m->secret);
+	r = masterkey_parse(MASTERKEY_SECRET, buffer_str(&text), text.len, secret);
 	if (text.data)
 		sodium_memzero(text.data, text.len);
 	if (r == -EPROTO)
 		return log_err(r, "'%s' is the public key, the secret one is needed here", path);
+	if (r == 0)
+		r = keypair_of(secret, &m->key);
+	sodium_memzero(secret, sizeof(secret));
 	if (r < 0)
 		return log_err(r, "'%s' is not a key of bpmaster ('bpboot keygen' makes one)",
 			       path);
@@ -150,7 +154,7 @@ static void close_all(struct master *m)
 	watch_close(m);
 	settings_close(m);
 	m->spare_fd = fd_close(m->spare_fd);
-	sodium_memzero(m->secret, sizeof(m->secret));
+	keypair_clear(&m->key);
 }
 
 int master_run(const struct master_config *c)

@@ -58,6 +58,8 @@ struct slave {
 	enum slave_state state;
 	struct member *member; /* once registered */
 	struct slave *rival;   /* up: who wants its place; rival: who has it */
+	struct handshake handshake;
+	struct identity identity; /* proved by the handshake */
 	struct ipaddr from;
 	struct ev_timer timer; /* deadline of the registration, then keepalive */
 	uint64_t asked;	       /* token of the ping that decides about the rival */
@@ -74,7 +76,7 @@ struct slave {
 struct master {
 	struct ev_loop *loop;
 	const struct master_config *config;
-	uint8_t secret[CIPHER_KEY_BYTES];
+	struct keypair key;
 	struct ev_signal hup, term, interrupt;
 
 	struct member **members; /* by number */

@@ -23,6 +23,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/parse.h"
 #include "space/node_internal.h"
 #include "space/pid1.h"
 #include "wire/masterkey.h"
@@ -49,6 +50,11 @@ static int load_key(struct node *n)
 	return 0;
 }
 
+static int open_key(struct node *n)
+{
+	return node_key_open(n->config->node_key, n->config->boot_file, &n->key);
+}
+
 void node_timer_set(struct node *n, uint32_t ms)
 {
 	n->timer.repeat = ms / 1e3;
@@ -73,6 +79,21 @@ void node_say(struct node *n, const struct message_small *m)
 	(void)stream_send_writer(&n->stream, &m->w); /* a stream that fails closes */
 }
 
+/* A number of this boot where nobody said one: of the kernel's own. */
+static uint32_t kernel_boot(void)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(64);
+	char digits[9] = "";
+	uint8_t b[4];
+
+	if (file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", &text) < 0 || text.len < 8)
+		return 0;
+	memcpy(digits, text.data, 8);
+	if (parse_hex(digits, b, sizeof(b)) < 0)
+		return 0;
+	return (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
+}
+
 static void say_hello(struct node *n)
 {
 	struct utsname u = { 0 };
@@ -80,7 +101,7 @@ static void say_hello(struct node *n)
 	struct message_hello h = {
 		.version = MESSAGE_VERSION,
 		.mac = n->boot.mac,
-		.boot = n->boot.boot,
+		.boot = n->boot.boot ? n->boot.boot : kernel_boot(),
 		.uptime_ms = clock_boot_ms(),
 	};
 
@@ -105,7 +126,7 @@ static int on_message(struct stream *st, const uint8_t *p, size_t size)
 static ssize_t on_greeting(struct stream *st, const uint8_t *p, size_t size)
 {
 	struct node *n = st->owner;
-	ssize_t r = channel_finish(st, &n->handshake, p, size);
+	ssize_t r = channel_prove(st, &n->handshake, &n->key.pair, n->key.lasting, p, size);
 
 	if (r > 0) {
 		n->state = NODE_NEW;
@@ -259,10 +280,13 @@ static int prepare(struct node *n)
 
 	if (r == 0 && !n->config->first)
 		r = handover_read(n->config->boot_file, &n->boot);
+	if (r == 0)
+		r = open_key(n);
 	while (r < 0 && n->config->first) {
 		sleep(NODE_KEY_RETRY_S);
 		processes_reap(&n->processes);
 		r = load_key(n);
+		r = r < 0 ? r : open_key(n);
 	}
 	return r;
 }

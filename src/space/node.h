@@ -19,6 +19,7 @@ struct node_config {
 	const char *boot_file; /* docs/handover.md */
 	const char *events;    /* the node's record of its boot */
 	const char *key;       /* public key of the master */
+	const char *node_key;  /* file of a key of this node that outlives a boot, or NULL */
 	struct ipaddr master;  /* in place of what the boot file says; not set: what it says */
 	uint16_t port;
 	const char *lease; /* the lease to renew (docs/handover.md); NULL: another program does */

@@ -11,6 +11,7 @@
 #include "space/feeder.h"
 #include "space/handover.h"
 #include "space/node.h"
+#include "space/node_key.h"
 #include "space/process.h"
 #include "space/renewal.h"
 #include "space/renewal6.h"
@@ -29,6 +30,7 @@ struct node {
 	const struct node_config *config;
 	struct handover boot;
 	uint8_t master_key[CIPHER_KEY_BYTES];
+	struct node_key key;
 	struct processes processes;
 	enum node_state state;
 	int fd; /* while connecting */

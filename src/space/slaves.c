@@ -45,6 +45,7 @@ static void slave_free(struct slave *s)
 	pending_remove(s);
 	ev_timer_stop(s->master->loop, &s->timer);
 	stream_deinit(&s->stream);
+	handshake_clear(&s->handshake);
 	free(s);
 }
 
@@ -340,9 +341,9 @@ static int on_message(struct stream *st, const uint8_t *p, size_t n)
 static ssize_t on_greeting(struct stream *st, const uint8_t *p, size_t n)
 {
 	struct slave *s = st->owner;
-	ssize_t r = channel_answer(st, s->master->secret, p, n);
+	ssize_t r = channel_answer(st, &s->handshake, &s->master->key, p, n, &s->identity);
 
-	if (r > 0)
+	if (st->sealed)
 		s->state = SLAVE_NEW;
 	return r;
 }

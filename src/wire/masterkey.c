@@ -1,7 +1,7 @@
 /*
- * masterkey.c - the X25519 key pair of bpmaster as text (docs/keys.md)
+ * masterkey.c - X25519 keys of bpmaster and of nodes as text (docs/keys.md)
  *
- * Exactly one line: a word that says which half it is, the format's version, the key in lower-case
+ * Exactly one line: a word that says what it is, the format's version, the key in lower-case
  * hexadecimal.
  */
 #include <errno.h>
@@ -15,6 +15,7 @@
 static const char *const heads[MASTERKEY_KIND_MAX_] = {
 	[MASTERKEY_SECRET] = "bpboot-master-key 1 ",
 	[MASTERKEY_PUBLIC] = "bpboot-master-public 1 ",
+	[MASTERKEY_NODE] = "bpboot-node-key 1 ",
 };
 
 static int has_head(const void *text, size_t n, enum masterkey_kind kind)
@@ -27,13 +28,17 @@ static int has_head(const void *text, size_t n, enum masterkey_kind kind)
 int masterkey_parse(enum masterkey_kind kind, const void *text, size_t n,
 		    uint8_t ret[static MASTERKEY_BYTES])
 {
-	enum masterkey_kind other = kind == MASTERKEY_SECRET ? MASTERKEY_PUBLIC : MASTERKEY_SECRET;
 	struct reader r = READER(text, n);
 	char hex[2 * MASTERKEY_BYTES + 1] = { 0 };
 	int err;
 
-	if (!has_head(text, n, kind))
-		return has_head(text, n, other) ? -EPROTO : -EBADMSG;
+	if (!has_head(text, n, kind)) {
+		for (int other = 0; other < MASTERKEY_KIND_MAX_; other++) {
+			if (has_head(text, n, (enum masterkey_kind)other))
+				return -EPROTO;
+		}
+		return -EBADMSG;
+	}
 	reader_skip(&r, strlen(heads[kind]));
 	reader_copy(&r, hex, 2 * MASTERKEY_BYTES);
 	if (reader_u8(&r) != '\n' || reader_end(&r) < 0 || strpbrk(hex, "ABCDEF"))

@@ -1,9 +1,10 @@
 /*
- * masterkey.h - the X25519 key pair of bpmaster as text (docs/keys.md)
+ * masterkey.h - X25519 keys of bpmaster and of nodes as text (docs/keys.md)
  *
  * One line a file: "bpboot-master-key 1 HEX" (secret) and "bpboot-master-public 1 HEX". `bpboot
- * keygen` writes them; bpmaster reads the first, the node's image carries the second. Pure:
- * file_read() brings the text.
+ * keygen` writes them; bpmaster reads the first, the node's image carries the second.
+ * "bpboot-node-key 1 HEX" is the secret of a node, which bpslave makes. Pure: file_read() brings
+ * the text.
  */
 #pragma once
 
@@ -15,11 +16,11 @@
 #define MASTERKEY_BYTES	   32
 #define MASTERKEY_TEXT_MAX 128 /* of a file, with NUL */
 
-enum masterkey_kind { MASTERKEY_SECRET, MASTERKEY_PUBLIC, MASTERKEY_KIND_MAX_ };
+enum masterkey_kind { MASTERKEY_SECRET, MASTERKEY_PUBLIC, MASTERKEY_NODE, MASTERKEY_KIND_MAX_ };
 
 /*
- * Parse the whole text of a file. Return: 0; -EPROTO when it is a key of the other kind (public
- * given for secret or the reverse); -EBADMSG.
+ * Parse the whole text of a file. Return: 0; -EPROTO when it is a key of another kind (public
+ * given for secret, for example); -EBADMSG.
  */
 _must_check_ int masterkey_parse(enum masterkey_kind kind, const void *text, size_t n,
 				 uint8_t ret[static MASTERKEY_BYTES]);

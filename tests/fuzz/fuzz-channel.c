@@ -24,6 +24,7 @@ struct probe {
 	const uint8_t *rest; /* of the input that is not explained yet */
 	size_t left;
 	bool over;
+	struct handshake handshake;
 };
 
 static int on_message(struct stream *s, const uint8_t *p, size_t n)
@@ -43,8 +44,17 @@ static int on_message(struct stream *s, const uint8_t *p, size_t n)
 static ssize_t on_greeting(struct stream *s, const uint8_t *p, size_t n)
 {
 	static const uint8_t secret[CIPHER_KEY_BYTES] = { 1, 2, 3 };
+	struct probe *probe = s->owner;
+	struct keypair master;
+	struct identity node;
+	ssize_t r;
 
-	return channel_answer(s, secret, p, n);
+	if (keypair_of(secret, &master) < 0)
+		abort();
+	r = channel_answer(s, &probe->handshake, &master, p, n, &node);
+	if (s->sealed)
+		abort(); /* without a key exchange there is no proof */
+	return r;
 }
 
 static void on_close(struct stream *s, int err, const char *why)

@@ -235,7 +235,7 @@ poke() { # TEXT: send it and hold the connection until the master closes it, at 
 t "garbage is told at once" poke 'GET / HTTP/1.0\r\n\r\n'
 head -c 100000 /dev/urandom >"$SCRATCH/garbage"
 (exec 3<>/dev/tcp/127.0.0.1/$port; cat "$SCRATCH/garbage" >&3) 2>/dev/null
-t "a greeting that stops is cut off in time" poke 'bpspace1xxxx'
+t "a greeting that stops is cut off in time" poke 'bpspace2xxxx'
 t "a connection that says nothing is cut off in time" poke ''
 for i in $(seq 150); do exec {fd}<>/dev/tcp/127.0.0.1/$port; fds="${fds-} $fd"; done
 start_slave 7

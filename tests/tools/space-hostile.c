@@ -6,7 +6,9 @@
  *
  * Each mode prints one line: "MODE: cut off" when the other side ended the connection, "MODE:
  * alive" when it still answers a ping (as a master) or lets us be for a second (as a slave).
- * Blocking sockets with a deadline.
+ * Blocking sockets with a deadline. A slave's key is made of its MAC, or of the word in
+ * HOSTILE_KEY; HOSTILE_LASTING=1 says that it outlives a boot; HOSTILE_BOOT is the number of that
+ * boot.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -49,6 +51,8 @@ struct peer {
 };
 
 static struct peer peer;
+static struct keypair own; /* of the node that we are */
+static struct handshake handshake;
 
 static void die(const char *what)
 {
@@ -391,9 +395,10 @@ static void load_key(enum masterkey_kind kind, const char *path,
 
 static void say_hello(const char *mac)
 {
+	const char *boot = getenv("HOSTILE_BOOT");
 	struct message_small m;
 	struct message_hello h = { .version = MESSAGE_VERSION,
-				   .boot = 0x66,
+				   .boot = boot ? (uint32_t)strtoul(boot, NULL, 16) : 0x66,
 				   .uptime_ms = 1000,
 				   .release = "hostile",
 				   .hostname = "hostile" };
@@ -404,21 +409,37 @@ static void say_hello(const char *mac)
 	(void)say_small(&m);
 }
 
+/* The key of the machine that we claim to be. */
+static void make_key(const char *mac)
+{
+	const char *word = getenv("HOSTILE_KEY");
+	uint8_t secret[CIPHER_KEY_BYTES];
+
+	word = word ? word : mac;
+	(void)crypto_generichash(secret, sizeof(secret), (const uint8_t *)word, strlen(word), NULL,
+				 0);
+	if (keypair_of(secret, &own) < 0)
+		die("key");
+}
+
 /* Connect and register. Return: type of the answer, or negative errno. */
 static int slave_connect(const struct sockaddr_in *to, const uint8_t key[static CIPHER_KEY_BYTES],
 			 const char *mac)
 {
 	uint8_t greeting[CIPHER_GREETING_BYTES], answer[CIPHER_ANSWER_BYTES];
-	struct handshake h;
+	uint8_t proof[CIPHER_PROOF_BYTES];
 
 	peer.slave = true;
 	peer.mute = false;
 	peer.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (peer.fd < 0 || connect(peer.fd, (const struct sockaddr *)to, sizeof(*to)) < 0)
 		die("connect");
-	if (handshake_greet(&h, key, greeting) < 0 || send_all(greeting, sizeof(greeting)) < 0 ||
+	if (handshake_greet(&handshake, key, greeting) < 0 ||
+	    send_all(greeting, sizeof(greeting)) < 0 ||
 	    receive_all(answer, sizeof(answer), clock_ms() + WAIT_MS) < 0 ||
-	    handshake_finish(&h, answer, &peer.receive, &peer.send) < 0)
+	    handshake_prove(&handshake, &own, getenv("HOSTILE_LASTING") != NULL, answer, proof,
+			    &peer.receive, &peer.send) < 0 ||
+	    send_all(proof, sizeof(proof)) < 0)
 		die("handshake");
 	say_hello(mac);
 	return hear(clock_ms() + WAIT_MS);
@@ -431,6 +452,7 @@ static void as_slave(const struct sockaddr_in *to, const char *key_path, const c
 	int e;
 
 	load_key(MASTERKEY_PUBLIC, key_path, key);
+	make_key(mac);
 	e = slave_connect(to, key, mac);
 	if (e != MESSAGE_WELCOME) {
 		printf("%s: %s\n", mode,
@@ -563,28 +585,36 @@ static bool master_mode(const char *mode)
 }
 
 /* Answer the handshake of the next bpslave and hear its hello. */
-static void master_accept(int listen_fd, const uint8_t key[static CIPHER_KEY_BYTES])
+static void master_accept(int listen_fd, const struct keypair *key)
 {
 	uint8_t greeting[CIPHER_GREETING_BYTES], answer[CIPHER_ANSWER_BYTES];
+	uint8_t proof[CIPHER_PROOF_BYTES];
+	struct identity node;
 
 	alarm(60); /* it must come again */
 	peer.fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
 	if (peer.fd < 0 || receive_all(greeting, sizeof(greeting), clock_ms() + WAIT_MS) < 0 ||
-	    handshake_answer(key, greeting, answer, &peer.receive, &peer.send) < 0 ||
-	    send_all(answer, sizeof(answer)) < 0 || hear(clock_ms() + WAIT_MS) != MESSAGE_HELLO)
+	    handshake_answer(&handshake, key, greeting, answer) < 0 ||
+	    send_all(answer, sizeof(answer)) < 0 ||
+	    receive_all(proof, sizeof(proof), clock_ms() + WAIT_MS) < 0 ||
+	    handshake_check(&handshake, proof, &node, &peer.receive, &peer.send) < 0 ||
+	    hear(clock_ms() + WAIT_MS) != MESSAGE_HELLO)
 		die("no hello");
 }
 
 static void as_master(int listen_fd, const char *key_path, const char *mode)
 {
-	uint8_t key[CIPHER_KEY_BYTES];
+	uint8_t secret[CIPHER_KEY_BYTES];
 	struct message_small m;
+	struct keypair key;
 	struct message_welcome w = {
 		.version = MESSAGE_VERSION, .number = 3, .keepalive_ms = 1000, .name = ""
 	};
 
-	load_key(MASTERKEY_SECRET, key_path, key);
-	master_accept(listen_fd, key);
+	load_key(MASTERKEY_SECRET, key_path, secret);
+	if (keypair_of(secret, &key) < 0)
+		die(key_path);
+	master_accept(listen_fd, &key);
 	if (!strcmp(mode, "version"))
 		w.version = 99;
 	message_welcome_write(message_begin(&m, MESSAGE_WELCOME), &w);
