@@ -19,8 +19,12 @@
 #include "cli/where.h"
 #include "space/shell.h"
 
+#define ENV_NODES "BPROC_NODES"	 /* all nodes of the command */
+#define ENV_RANKS "BPROC_NRANKS" /* how many they are */
+
 struct options {
 	bool all_up, all, no_stdin, no_io, line_buffer, prefix, sequential, divider, time, image;
+	bool terminal;
 	uint64_t buffer, timeout;
 	const char *io[3], *socket;
 };
@@ -47,11 +51,28 @@ static void fill_limits(struct message_spec *s)
 	s->n_limits = RLIM_NLIMITS;
 }
 
+/* What each process is told of all. The rank is added where it runs. */
+static int tell_ranks(const struct nodeset *nodes)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
+	char count[24];
+
+	snprintf(count, sizeof(count), "%zu", nodes->n);
+	if (nodeset_format(nodes, &text) < 0 || setenv(ENV_NODES, buffer_str(&text), 1) < 0 ||
+	    setenv(ENV_RANKS, count, 1) < 0)
+		return log_err(-ENOMEM, "cannot set the environment");
+	return 0;
+}
+
 static int fill_spec(const struct options *o, int argc, char **argv, char cwd[static PATH_MAX],
 		     struct message_spec *ret)
 {
 	struct message_spec s = {
-		.argv = argv, .n_argv = (size_t)argc, .env = environ, .cwd = cwd
+		.flags = MESSAGE_RANKED,
+		.argv = argv,
+		.n_argv = (size_t)argc,
+		.env = environ,
+		.cwd = cwd,
 	};
 	mode_t mask = umask(0);
 
@@ -96,6 +117,18 @@ static int choose(const struct options *o, const struct caller_nodes *known, con
 	return 0;
 }
 
+/* What excludes what. Return: 0 or COMMAND_USAGE (said). */
+static int check(const struct options *o)
+{
+	if (o->terminal && (o->no_stdin || o->no_io || o->line_buffer || o->prefix ||
+			    o->sequential || o->divider || o->io[0] || o->io[1] || o->io[2])) {
+		log_err(0, "-t lends the whole terminal: none of -n -N -L -p -s -d -I -O -E go "
+			   "with it");
+		return COMMAND_USAGE;
+	}
+	return 0;
+}
+
 static int run(void *options, int argc, char **argv)
 {
 	const struct options *o = options;
@@ -105,6 +138,7 @@ static int run(void *options, int argc, char **argv)
 		.sequential = o->sequential || o->divider,
 		.divider = o->divider,
 		.time = o->time,
+		.terminal = o->terminal,
 		.line_max = (uint32_t)o->buffer,
 		.timeout_s = (uint32_t)o->timeout,
 		.no_input = o->no_stdin || o->no_io || o->io[0],
@@ -125,13 +159,21 @@ static int run(void *options, int argc, char **argv)
 		log_err(0, "which command? bpsh NODES COMMAND [ARGUMENT...]");
 		return COMMAND_USAGE;
 	}
-	r = fill_spec(o, argc, argv, cwd, &spec);
-	if (r == 0)
-		r = caller_open(&c, o->socket);
+	if (check(o) != 0)
+		return COMMAND_USAGE;
+	r = caller_open(&c, o->socket);
 	if (r == 0)
 		r = caller_list(&c, &known);
 	if (r == 0)
 		r = choose(o, &known, text, &nodes);
+	if (r == 0)
+		r = tell_ranks(&nodes);
+	if (r == 0)
+		r = fill_spec(o, argc, argv, cwd, &spec);
+	if (r == 0 && o->terminal && nodes.n > 1) {
+		log_err(0, "-t lends the terminal to one process: name one node");
+		return COMMAND_USAGE;
+	}
 	if (r == 0 && !o->image && carried_find(argv[0], &carried) < 0)
 		return SHELL_NOT_RUN;
 	spec.files = carried.files;
@@ -161,7 +203,9 @@ static const struct option_row rows[] = {
 	  AT(io[1]) },
 	{ "stderr", 'E', OPTION_STRING, "FILE", "standard error goes to this file on the node",
 	  AT(io[2]) },
-	{ "time", 't', OPTION_FLAG, NULL, "say how long the command took on each node", AT(time) },
+	{ "terminal", 't', OPTION_FLAG, NULL,
+	  "the command on the one node gets a terminal, and has ours", AT(terminal) },
+	{ "time", 0, OPTION_FLAG, NULL, "say how long the command took on each node", AT(time) },
 	{ "timeout", 0, OPTION_U64, "SECONDS", "end what still runs after this time", AT(timeout),
 	  1, 31536000 },
 	{ "image", 0, OPTION_FLAG, NULL, "run what the nodes have; no file goes to them",

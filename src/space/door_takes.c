@@ -333,4 +333,5 @@ const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_OUTPUT_CREDIT] = { CLIENT_OPEN, job_take_output_credit },
 	[MESSAGE_ABANDON] = { CLIENT_OPEN, job_take_abandon },
 	[MESSAGE_BLOB] = { CLIENT_OPEN, blobs_take_blob },
+	[MESSAGE_RESIZE] = { CLIENT_OPEN, job_take_resize },
 };

@@ -27,9 +27,12 @@
 #include "base/log.h"
 #include "space/caller.h"
 #include "space/ghost.h"
+#include "space/terminal.h"
 
 #define WATCH_AFTER_S 0.03
 #define WATCHER	      "bpsh-watch"
+#define READY_FD      (STDERR_FILENO + 1) /* of the watcher */
+#define TERMINAL_FD   (STDERR_FILENO + 2)
 #define COMM_MAX      16 /* bytes of a process's name, with NUL */
 
 /* Where the handler writes; -1: nowhere. */
@@ -57,15 +60,17 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	errno = e;
 }
 
-/* What stops us is for the watcher; SIGCHLD is of our own making. */
-static bool is_taken(int signal)
+/* What stops us is for the watcher, but that a terminal is given back before; SIGCHLD is of our own
+ * making. */
+static bool is_taken(const struct ghost *g, int signal)
 {
 	struct sigaction old;
 
+	if (signal == SIGTSTP)
+		return g->terminal;
 	switch (signal) {
 	case SIGKILL:
 	case SIGSTOP:
-	case SIGTSTP:
 	case SIGTTIN:
 	case SIGTTOU:
 	case SIGCHLD:
@@ -89,6 +94,13 @@ static void on_signals(struct ev_loop *loop, struct ev_io *w, int events)
 			g->watcher_fd = fd_close(g->watcher_fd); /* it ended */
 		if (bytes[i] == SIGCONT)
 			g->continued++;
+		if (bytes[i] == SIGCONT && g->resumed)
+			g->resumed(g->owner);
+		if (bytes[i] == SIGTSTP) {
+			terminal_restore(g->terminal);
+			(void)raise(SIGSTOP);
+			continue;
+		}
 		if (bytes[i] != SIGCONT || g->watcher_fd < 0)
 			g->signal(g->owner, bytes[i]);
 	}
@@ -111,8 +123,21 @@ static void no_words(enum log_level level, const char *line)
 {
 }
 
+/* Wait for a change of @ghost. Its end is not taken, so that nobody else hears of it, before its
+ * terminal is as it was. */
+static bool next_change(pid_t ghost, struct terminal *terminal, int *ret_status)
+{
+	siginfo_t info;
+
+	if (waitid(P_PID, (id_t)ghost, &info, WEXITED | WSTOPPED | WNOWAIT | __WALL) < 0)
+		return false;
+	if (terminal && info.si_code != CLD_TRAPPED && info.si_code != CLD_STOPPED)
+		terminal_restore(terminal);
+	return waitpid(ghost, ret_status, __WALL) == ghost && WIFSTOPPED(*ret_status);
+}
+
 /* Follow @ghost until it ends. */
-static _noreturn_ void watch(pid_t ghost, const char *door, int ready)
+static _noreturn_ void watch(pid_t ghost, const char *door, struct terminal *terminal, int ready)
 {
 	struct caller c = CALLER();
 	int status, signal;
@@ -122,7 +147,7 @@ static _noreturn_ void watch(pid_t ghost, const char *door, int ready)
 	if (getppid() != ghost)
 		_exit(1);	     /* it has ended, and this is another of that number */
 	(void)!write(ready, "r", 1); /* nobody reads: the ghost has ended, and wait() says so */
-	while (waitpid(ghost, &status, __WALL) == ghost && WIFSTOPPED(status)) {
+	while (next_change(ghost, terminal, &status)) {
 		signal = WSTOPSIG(status);
 		if (status >> 16 == PTRACE_EVENT_STOP && signal != SIGTRAP) {
 			tell(&c, door, ghost, signal);
@@ -149,8 +174,10 @@ static _noreturn_ void watcher_main(const struct ghost *g, pid_t ghost, int read
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)setsid(); /* cannot fail: a fresh child leads nothing */
 	log_set_sink(no_words);
-	ready = dup2(ready, STDERR_FILENO + 1);
-	(void)close_range(STDERR_FILENO + 2, ~0u, 0);
+	ready = dup2(ready, READY_FD);
+	if (g->terminal && dup2(g->terminal->fd, TERMINAL_FD) == TERMINAL_FD)
+		g->terminal->fd = TERMINAL_FD;
+	(void)close_range(g->terminal ? TERMINAL_FD + 1 : READY_FD + 1, ~0u, 0);
 	(void)fcntl(ready, F_SETFD, FD_CLOEXEC);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	for (int i = 0; i < 3; i++)
@@ -161,7 +188,7 @@ static _noreturn_ void watcher_main(const struct ghost *g, pid_t ghost, int read
 		memset(g->title, 0, g->title_bytes);
 		snprintf(g->title, g->title_bytes, WATCHER);
 	}
-	watch(ghost, g->door, ready);
+	watch(ghost, g->door, g->terminal, ready);
 }
 
 static void on_later(struct ev_loop *loop, struct ev_timer *w, int events)
@@ -200,12 +227,14 @@ int ghost_open(struct ghost *g, struct ev_loop *loop, const char *door)
 	g->watcher_fd = FD_NONE;
 	handler_fd = g->signal_fds[1];
 	ev_io_init(&g->signals, on_signals, g->signal_fds[0], EV_READ);
-	ev_timer_init(&g->later, on_later, WATCH_AFTER_S, 0.);
+	ev_timer_init(&g->later, on_later, g->terminal ? 0. : WATCH_AFTER_S, 0.);
+	ev_set_priority(&g->signals,
+			EV_MAXPRI); /* a SIGCONT counts before a stop that is read with it */
 	g->signals.data = g->later.data = g;
 	ev_io_start(loop, &g->signals);
 	ev_timer_start(loop, &g->later);
 	for (int i = 1; i <= SIGRTMAX; i++) {
-		if (is_taken(i))
+		if (is_taken(g, i))
 			(void)sigaction(i, &sa, NULL); /* it could be read, so it can be set */
 	}
 	return 0;
@@ -216,7 +245,7 @@ void ghost_close(struct ghost *g)
 	if (!g->loop)
 		return;
 	for (int i = 1; i <= SIGRTMAX; i++) {
-		if (is_taken(i))
+		if (is_taken(g, i))
 			(void)signal(i, SIG_DFL);
 	}
 	handler_fd = -1;
@@ -258,8 +287,11 @@ void ghost_title(struct ghost *g, char *const *argv, size_t n, uint32_t node)
 
 void ghost_stopped(struct ghost *g)
 {
-	if (g->continued == 0 && g->loop)
-		(void)raise(SIGSTOP);
+	if (g->continued > 0 || !g->loop)
+		return;
+	if (g->terminal)
+		terminal_restore(g->terminal);
+	(void)raise(SIGSTOP);
 }
 
 void ghost_answered(struct ghost *g)

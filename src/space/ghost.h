@@ -24,8 +24,12 @@ struct ghost {
 	char *title;	  /* what ps shows: our own argument vector */
 	size_t title_bytes;
 	unsigned continued; /* SIGCONTs that the node has not answered yet */
+	/* Ours, when it was changed for it, or NULL: whatever ends us, our watcher restores it
+	 * before anybody knows of our end. */
+	struct terminal *terminal;
 	/* A signal for the remote process. */
 	void (*signal)(void *owner, int signal);
+	void (*resumed)(void *owner); /* we go on after a stop; or NULL */
 	void *owner;
 };
 

@@ -154,3 +154,21 @@ int job_take_abandon(void *client, struct reader *r)
 		e = reader_end(r);
 	return e < 0 ? e : each_job(client, first, count, MESSAGE_SMALL_MAX, give_up, NULL);
 }
+
+int job_take_resize(void *client, struct reader *r)
+{
+	struct message_resize m;
+	struct message_small msg;
+	struct job *j;
+	int e = message_resize_read(r, &m);
+
+	j = e < 0 ? NULL : job_by_number(client, m.job);
+	if (!j)
+		return e;
+	if (!slave_room(j->slave, sizeof(msg), MASTER_NODE_HIGH))
+		return client_stall(client, 0);
+	m.job = j->id;
+	message_resize_write(message_begin(&msg, MESSAGE_RESIZE), &m);
+	(void)stream_send_writer(&j->slave->stream, &msg.w);
+	return 0;
+}

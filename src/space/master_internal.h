@@ -199,6 +199,7 @@ int job_take_input(void *client, struct reader *r);
 int job_take_signal(void *client, struct reader *r);
 int job_take_output_credit(void *client, struct reader *r);
 int job_take_abandon(void *client, struct reader *r);
+int job_take_resize(void *client, struct reader *r);
 /* Send a signal to the processes that a ghost stands for. Return: 0, STREAM_AGAIN, -ESRCH
  * when there is none, -EPERM when all are another user's. */
 int jobs_kill(struct client *c, uint32_t pid, uint8_t signal);

@@ -148,6 +148,11 @@ static int take_missing(void *owner, struct reader *r)
 	return carries_take_missing(&((struct node *)owner)->processes.carries, r);
 }
 
+static int take_resize(void *owner, struct reader *r)
+{
+	return processes_take_resize(&((struct node *)owner)->processes, r);
+}
+
 /* Every message that the master may send. */
 const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_WELCOME] = { NODE_NEW, take_welcome },
@@ -161,4 +166,5 @@ const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_ABANDON] = { NODE_UP, take_abandon },
 	[MESSAGE_PIECE] = { NODE_UP, take_piece },
 	[MESSAGE_MISSING] = { NODE_UP, take_missing },
+	[MESSAGE_RESIZE] = { NODE_UP, take_resize },
 };

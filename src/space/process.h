@@ -56,3 +56,4 @@ int processes_take_input(struct processes *ps, struct reader *r);
 int processes_take_signal(struct processes *ps, struct reader *r);
 int processes_take_credit(struct processes *ps, struct reader *r);
 int processes_take_abandon(struct processes *ps, struct reader *r);
+int processes_take_resize(struct processes *ps, struct reader *r);

@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "space/process_internal.h"
+#include "space/pty.h"
 #include "space/spawn.h"
 
 #define CREDIT_BYTES (MESSAGE_WINDOW / 4) /* consumed input that is worth a message */
@@ -174,4 +175,18 @@ void processes_resume(struct processes *ps)
 				ev_io_start(ps->loop, &p->output[i]);
 		}
 	}
+}
+
+int processes_take_resize(struct processes *ps, struct reader *r)
+{
+	struct message_resize m;
+	struct process *p;
+	int e = message_resize_read(r, &m);
+
+	if (e < 0)
+		return e;
+	p = process_find(ps, m.job);
+	if (p && p->output_fd[0] >= 0)
+		pty_resize(p->output_fd[0], m.rows, m.columns);
+	return 0;
 }

@@ -55,9 +55,33 @@ static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
 	send_signal(s, w->signum);
 }
 
+static void send_size(struct shell *s)
+{
+	struct message_resize m = { .job = 0 };
+	struct message_small msg;
+
+	terminal_size(&s->terminal, &m.rows, &m.columns);
+	message_resize_write(message_begin(&msg, MESSAGE_RESIZE), &m);
+	(void)stream_send_writer(&s->door, &msg.w); /* a door that fails ends the shell */
+}
+
 static void on_ghost_signal(void *owner, int signal)
 {
-	send_signal(owner, signal);
+	struct shell *s = owner;
+
+	if (signal == SIGWINCH && s->terminal.fd >= 0)
+		send_size(s);
+	else
+		send_signal(s, signal);
+}
+
+/* We were stopped, and others had the terminal. */
+static void on_resumed(void *owner)
+{
+	struct shell *s = owner;
+
+	terminal_raw(&s->terminal);
+	send_size(s);
 }
 
 static void on_timeout(struct ev_loop *loop, struct ev_timer *w, int events)
@@ -65,6 +89,7 @@ static void on_timeout(struct ev_loop *loop, struct ev_timer *w, int events)
 	struct shell *s = w->data;
 	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
 
+	terminal_restore(&s->terminal);
 	log_err(0, "timed out after %u s: ending the processes on %s", s->options->timeout_s,
 		still_running(s, &text));
 	shell_raise(s, SHELL_ABNORMAL);
@@ -146,6 +171,7 @@ static void on_close(struct stream *st, int err, const char *why)
 {
 	struct shell *s = st->owner;
 
+	terminal_restore(&s->terminal);
 	log_err(0, "lost bpmaster: %s", why ? why : strerror(-err));
 	s->err = err < 0 ? err : -ECONNRESET;
 	shell_raise(s, SHELL_ABNORMAL);
@@ -223,6 +249,10 @@ static void watch(struct shell *s)
 {
 	if (s->n == 1) {
 		s->ghost.signal = on_ghost_signal;
+		if (s->options->terminal) {
+			s->ghost.terminal = &s->terminal;
+			s->ghost.resumed = on_resumed;
+		}
 		s->ghost.owner = s;
 		if (ghost_open(&s->ghost, s->loop, s->options->socket) < 0)
 			log_warn(0, "signals are not passed on");
@@ -245,6 +275,7 @@ static void watch(struct shell *s)
 
 static void shell_deinit(struct shell *s)
 {
+	terminal_close(&s->terminal);
 	shell_say_lacking(s);
 	ghost_close(&s->ghost);
 	shell_input_stop(s);
@@ -260,13 +291,32 @@ static void shell_deinit(struct shell *s)
 	ev_loop_destroy(s->loop);
 }
 
+static int lend_terminal(struct shell *s, struct message_spec *spec)
+{
+	int r = terminal_open(&s->terminal);
+
+	if (r == -ENOTTY)
+		return log_err(0, "-t lends the terminal, but standard input is none"), r;
+	if (r < 0)
+		return log_err(r, "cannot lend the terminal");
+	terminal_size(&s->terminal, &spec->rows, &spec->columns);
+	spec->flags |= MESSAGE_PTY;
+	return 0;
+}
+
 int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec *spec,
 	      const struct shell_options *o)
 {
-	struct shell s = { .options = o, .spec = spec, .cwd = spec->cwd, .lacking = NODESET() };
+	struct shell s = { .options = o,
+			   .spec = spec,
+			   .cwd = spec->cwd,
+			   .lacking = NODESET(),
+			   .terminal = TERMINAL() };
 	char divider[128];
-	int r;
+	int r = o->terminal ? lend_terminal(&s, spec) : 0;
 
+	if (r < 0)
+		return r;
 	s.loop = ev_loop_new(EVFLAG_AUTO);
 	if (!s.loop)
 		return log_err(-ENOMEM, "cannot start");
@@ -289,6 +339,7 @@ int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec
 		output_text(&s.output[0], divider);
 	}
 	watch(&s);
+	terminal_raw(&s.terminal);
 	if (s.n == 1)
 		ghost_title(&s.ghost, spec->argv, spec->n_argv, nodes->numbers[0]);
 	shell_input_start(&s);

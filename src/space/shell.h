@@ -22,6 +22,7 @@
 
 struct shell_options {
 	bool by_line, prefix, sequential, divider, time;
+	bool terminal; /* the process of the one node gets a terminal, and has ours */
 	uint32_t line_max;  /* bytes of a line that are waited for */
 	uint32_t timeout_s; /* 0: none */
 	bool no_input;	    /* nothing of our standard input is sent */

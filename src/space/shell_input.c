@@ -12,7 +12,8 @@
 #include "base/log.h"
 #include "space/shell_internal.h"
 
-#define BACKGROUND_S 0.5 /* between two looks at a terminal that is not ours */
+#define KEYS_MAX     4096 /* taken from a lent terminal at once */
+#define BACKGROUND_S 0.5  /* between two looks at a terminal that is not ours */
 
 /* Bytes that every process takes that still reads. Return: 0 when one is full, or when nobody reads
  * (*ret_readers 0). */
@@ -43,6 +44,34 @@ static void send_input(struct shell *s, const void *p, size_t n)
 		s->remotes[i].credit -= MIN((uint32_t)n, s->remotes[i].credit);
 }
 
+/* Keys for a process that has our terminal. One that is gone takes the process with it. */
+static void on_keys(struct shell *s, uint32_t most)
+{
+	uint8_t keys[KEYS_MAX], data[KEYS_MAX + 1];
+	ssize_t n;
+
+	if (most < 2) { /* a '~' that was held back may come with the next key */
+		ev_io_stop(s->loop, &s->input);
+		return;
+	}
+	n = read(STDIN_FILENO, keys, MIN(most - 1, (uint32_t)sizeof(keys)));
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n > 0)
+		n = terminal_typed(&s->terminal, keys, (size_t)n, data);
+	else
+		n = -EIO;
+	if (n > 0)
+		send_input(s, data, (size_t)n);
+	if (n >= 0)
+		return;
+	terminal_restore(&s->terminal);
+	log_err(0, "%s: ending the process on node %u",
+		n == -ECANCELED ? "told so by ~." : "the terminal is gone", s->remotes[0].node);
+	shell_raise(s, SHELL_ABNORMAL);
+	ev_break(s->loop, EVBREAK_ALL);
+}
+
 static void on_input(struct ev_loop *loop, struct ev_io *w, int events)
 {
 	struct shell *s = w->data;
@@ -53,6 +82,10 @@ static void on_input(struct ev_loop *loop, struct ev_io *w, int events)
 
 	if (most == 0) {
 		shell_input_update(s);
+		return;
+	}
+	if (s->terminal.fd >= 0) {
+		on_keys(s, most);
 		return;
 	}
 	if (s->input_terminal && tcgetpgrp(STDIN_FILENO) != getpgrp()) {

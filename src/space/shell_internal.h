@@ -7,6 +7,7 @@
 #include "space/output.h"
 #include "space/shell.h"
 #include "space/stream.h"
+#include "space/terminal.h"
 
 /* A process on one node: its job number is its index. */
 struct remote {
@@ -43,6 +44,7 @@ struct shell {
 	int interrupts;
 	struct ghost ghost; /* when there is one process: we stand for it */
 	uint8_t signal;	    /* that ended it, or 0 */
+	struct terminal terminal; /* lent to it */
 	bool timed_out;
 
 	struct ev_io input;

@@ -17,12 +17,17 @@ void shell_raise(struct shell *s, int status)
 void shell_say_lacking(struct shell *s)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
+	bool raw = s->terminal.raw;
 
-	if (s->lacking.n > 0)
+	if (s->lacking.n > 0) {
+		terminal_restore(&s->terminal);
 		log_warn(0, "node%s %s %s no directory '%s': running in '/'",
 			 s->lacking.n == 1 ? "" : "s",
 			 nodeset_format(&s->lacking, &text) < 0 ? "of this set" : buffer_str(&text),
 			 s->lacking.n == 1 ? "has" : "have", s->cwd);
+		if (raw)
+			terminal_raw(&s->terminal);
+	}
 	nodeset_clear(&s->lacking);
 }
 
@@ -81,6 +86,7 @@ static int take_failed(void *owner, struct reader *r)
 	re = remote_of(s, f.job);
 	if (!re)
 		return -EPROTO;
+	terminal_restore(&s->terminal);
 	if (f.how == MESSAGE_NOT_RUN || f.how == MESSAGE_NO_COMMAND) {
 		log_err(0, "node %u: %s%s%s", re->node, f.words,
 			f.error && f.error < 4096 ? ": " : "",

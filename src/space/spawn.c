@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "space/pty.h"
 #include "space/spawn.h"
 
 #define PATH_DEFAULT   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -32,7 +33,8 @@ struct child {
 	const struct message_credentials *who;
 	const struct realm *realm;
 	const struct carry *carry; /* or NULL: the node has what it needs */
-	int io[3];		   /* pipe ends, or FD_NONE */
+	int io[3];		   /* pipe ends, or FD_NONE; of a terminal three times the same */
+	int self;		   /* our own executable, when that is what runs */
 	int report;
 };
 
@@ -120,7 +122,10 @@ static void set_io(const struct child *c, int i)
 {
 	const struct message_spec *s = c->spec;
 	bool null = i == 0 ? s->flags & MESSAGE_STDIN_NULL : s->flags & MESSAGE_OUTPUT_NULL;
-	const char *path = *s->io[i] ? s->io[i] : null ? "/dev/null" : NULL;
+	const char *path = s->flags & MESSAGE_PTY ? NULL
+			   : *s->io[i]		  ? s->io[i]
+			   : null		  ? "/dev/null"
+						  : NULL;
 	int flags = i == 0 ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC, fd = c->io[i];
 
 	if (path && i == 2 && !strcmp(path, s->io[1])) {
@@ -178,7 +183,9 @@ static void execute(const struct child *c)
 	const struct message_spec *s = c->spec;
 	char **argv = s->argv + (s->flags & MESSAGE_FILE_FIRST ? 1 : 0);
 
-	if (!c->carry && s->flags & MESSAGE_FILE_FIRST)
+	if (s->flags & MESSAGE_AGENT)
+		(void)execveat(c->self, "", argv, environ, AT_EMPTY_PATH);
+	else if (!c->carry && s->flags & MESSAGE_FILE_FIRST)
 		execv(s->argv[0], argv);
 	else if (!c->carry)
 		execvp(s->argv[0], argv);
@@ -191,16 +198,36 @@ static void execute(const struct child *c)
 	}
 }
 
-static _noreturn_ void child_main(const struct child *c)
+/* The environment of the caller, and what the node adds. */
+static void set_environment(const struct child *c)
+{
+	const char *node = getenv(SPAWN_NODE);
+	char rank[12];
+
+	environ = c->spec->env;
+	if (setenv("PATH", PATH_DEFAULT, 0) < 0)
+		give_up(c, errno, "cannot set PATH", "");
+	if (node && setenv(SPAWN_NODE, node, 1) < 0)
+		give_up(c, errno, "cannot set " SPAWN_NODE, "");
+	snprintf(rank, sizeof(rank), "%u", c->spec->rank);
+	if (c->spec->flags & MESSAGE_RANKED && setenv(SPAWN_RANK, rank, 1) < 0)
+		give_up(c, errno, "cannot set " SPAWN_RANK, "");
+}
+
+static _noreturn_ void child_main(struct child *c)
 {
 	const struct message_spec *s = c->spec;
-	const char *node;
 	int r;
 
 	reset_signals();
 	(void)setsid(); /* cannot fail: a fresh child leads nothing */
 	if (c->carry && c->carry->gate[0] >= 0)
 		wait_files(c);
+	if (s->flags & MESSAGE_AGENT) /* before /proc is another one */
+		c->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+	r = s->flags & MESSAGE_PTY ? pty_control(c->io[0]) : 0;
+	if (r < 0)
+		give_up(c, -r, "cannot take the terminal", "");
 	r = realm_enter(c->realm);
 	if (r < 0)
 		give_up(c, -r, "cannot enter the mounts of the space", "");
@@ -216,12 +243,7 @@ static _noreturn_ void child_main(const struct child *c)
 	}
 	for (int i = 0; i < 3; i++)
 		set_io(c, i);
-	node = getenv(SPAWN_NODE);
-	environ = s->env;
-	if (setenv("PATH", PATH_DEFAULT, 0) < 0)
-		give_up(c, errno, "cannot set PATH", "");
-	if (node && setenv(SPAWN_NODE, node, 1) < 0)
-		give_up(c, errno, "cannot set " SPAWN_NODE, "");
+	set_environment(c);
 	execute(c);
 	give_up(c, errno, "cannot run '", s->argv[0]);
 }
@@ -255,6 +277,8 @@ static int pipe_high(int ret[2])
 
 static bool carries(const struct message_spec *s, int i)
 {
+	if (s->flags & MESSAGE_PTY)
+		return false;
 	return !*s->io[i] && !(s->flags & (i == 0 ? MESSAGE_STDIN_NULL : MESSAGE_OUTPUT_NULL));
 }
 
@@ -262,6 +286,24 @@ static void close_all(int fds[], size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		fds[i] = fd_close(fds[i]);
+}
+
+/* Both directions of our end are descriptors of their own, as those of pipes are. */
+static int open_terminal(const struct message_spec *spec, const struct message_credentials *who,
+			 int ours[static 4], int theirs[static 4])
+{
+	_cleanup_close_ int master = FD_NONE, slave = FD_NONE;
+	int r = pty_open(spec, who, &master, &slave);
+
+	if (r == 0)
+		r = fd_set_nonblock(master, 1);
+	for (int i = 0; i < 3 && r == 0; i++) {
+		theirs[i] = fcntl(slave, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		if (i < 2)
+			ours[i] = fcntl(master, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+		r = theirs[i] < 0 || (i < 2 && ours[i] < 0) ? -errno : 0;
+	}
+	return r;
 }
 
 int spawn(const struct realm *realm, pid_t number, const struct message_spec *spec,
@@ -274,6 +316,8 @@ int spawn(const struct realm *realm, pid_t number, const struct message_spec *sp
 	int r = 0;
 	pid_t pid;
 
+	if (spec->flags & MESSAGE_PTY)
+		r = open_terminal(spec, who, ours, theirs);
 	for (int i = 0; i < 4 && r == 0; i++) {
 		if (i < 3 && !carries(spec, i))
 			continue;

@@ -11,6 +11,7 @@
 #include "wire/message.h"
 
 #define SPAWN_NODE	 "BPROC_NODE" /* the node's number, in the environment of each process */
+#define SPAWN_RANK	 "BPROC_RANK" /* which of its start's processes it is, when asked for */
 #define SPAWN_REPORT_MAX (6 + MESSAGE_WORDS_MAX) /* bytes of the child's report */
 
 struct spawned {

@@ -143,7 +143,8 @@ t "a line that is longer than the buffer is not torn" test "$(bpsh -p -b 1000 0-
 t "-L writes whole lines" test "$(bpsh -L 0-2 sh -c 'for i in 1 2 3 4 5 6 7 8 9; do printf a; printf "b\n"; done' | grep -cx ab)" = 27
 t "-s writes node by node" test "$(bpsh -s -p 0-2 sh -c 'seq 50' | cut -d: -f1 | uniq | tr -d '\n')" = 012
 t "-d divides" test "$(bpsh -d 0-1 echo x | grep -cE '^[01]	-+$')" = 2
-says "-t tells the time" 0 "node 0: real" "$bin/bpsh" -t 0 true
+says "--time tells the time" 0 "node 0: real" "$bin/bpsh" --time 0 true
+t "each process is told its rank" test "$(bpsh -p 0,2 sh -c 'echo $BPROC_RANK $BPROC_NRANKS $BPROC_NODES $BPROC_NODE' | sort | tr '\n' ,)" = "0: 0 2 0,2 0,2: 1 2 0,2 2,"
 t "-a takes all that are up" test "$(bpsh -a -p true; bpsh -p -a echo x | wc -l)" = 3
 t "-A takes all that are not down" test "$(bpsh -A echo x | wc -l)" = 3
 t "a set with exceptions" test "$(bpsh -p 'allup,!1' echo x | sort | tr '\n' ,)" = "0: x,2: x,"
