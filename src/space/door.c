@@ -40,6 +40,7 @@ static void client_free(struct client *c)
 	m->n_clients--;
 	m->n_stalled -= c->stalled;
 	jobs_client_gone(c);
+	asks_client_gone(c);
 	stream_deinit(&c->stream);
 	free(c);
 }

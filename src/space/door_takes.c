@@ -10,7 +10,7 @@
 #include "space/blobs.h"
 #include "space/master_internal.h"
 
-static int answer(struct client *c, int error, const char *words)
+int client_answer(struct client *c, int error, const char *words)
 {
 	struct message_small msg;
 
@@ -31,11 +31,11 @@ static int take_open(void *owner, struct reader *r)
 		snprintf(words, sizeof(words),
 			 "bpmaster speaks version %u, this program %u: install them together",
 			 MESSAGE_VERSION, version);
-		return answer(c, EPROTO, words);
+		return client_answer(c, EPROTO, words);
 	}
 	c->state = CLIENT_OPEN;
 	stream_frame_max(&c->stream, MESSAGE_BYTES_MAX);
-	return answer(c, 0, "");
+	return client_answer(c, 0, "");
 }
 
 static int take_list(void *owner, struct reader *r)
@@ -71,7 +71,7 @@ static int take_list(void *owner, struct reader *r)
 	}
 	if (e == 0)
 		e = groups_send(m, &c->stream);
-	return e < 0 ? e : answer(c, 0, "");
+	return e < 0 ? e : client_answer(c, 0, "");
 }
 
 static size_t jobs_of_user(const struct client *c)
@@ -227,7 +227,8 @@ static int take_set(void *owner, struct reader *r)
 	    (what == MESSAGE_SET_POWER && value >= MESSAGE_POWER_MAX_))
 		return -EBADMSG;
 	if (!client_is_owner(c))
-		return answer(c, EPERM, "only root and the user that bpmaster runs as may do this");
+		return client_answer(c, EPERM,
+				     "only root and the user that bpmaster runs as may do this");
 	for (size_t i = 0; i < n; i++) {
 		struct member *node = member_by_number(c->master, nodes[i]);
 		int one = ENODEV;
@@ -249,7 +250,7 @@ static int take_set(void *owner, struct reader *r)
 				 strerror(error));
 		}
 	}
-	return answer(c, error, words);
+	return client_answer(c, error, words);
 }
 
 static int take_attributes(void *owner, struct reader *r)
@@ -270,7 +271,7 @@ static int take_attributes(void *owner, struct reader *r)
 		message_attribute_write(message_begin(&msg, MESSAGE_ATTRIBUTE), &a);
 		e = stream_send_writer(&c->stream, &msg.w);
 	}
-	return e < 0 ? e : answer(c, 0, "");
+	return e < 0 ? e : client_answer(c, 0, "");
 }
 
 static int take_ghosts(void *owner, struct reader *r)
@@ -283,7 +284,7 @@ static int take_ghosts(void *owner, struct reader *r)
 	if (stream_queued(&c->stream) > MASTER_CLIENT_HIGH)
 		return client_stall(c, 0);
 	jobs_list(c);
-	return answer(c, 0, "");
+	return client_answer(c, 0, "");
 }
 
 static int take_watch(void *owner, struct reader *r)
@@ -294,7 +295,7 @@ static int take_watch(void *owner, struct reader *r)
 	if (e < 0)
 		return e;
 	c->watches = true;
-	return answer(c, 0, "");
+	return client_answer(c, 0, "");
 }
 
 static int take_kill(void *owner, struct reader *r)
@@ -315,7 +316,7 @@ static int take_kill(void *owner, struct reader *r)
 			 error == -EPERM ? "the process of %u is another user's"
 					 : "%u is nobody's ghost",
 			 pid);
-	return answer(c, -error, words);
+	return client_answer(c, -error, words);
 }
 
 /* Every message that a client may send. */
@@ -328,6 +329,7 @@ const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_GHOSTS] = { CLIENT_OPEN, take_ghosts },
 	[MESSAGE_WATCH] = { CLIENT_OPEN, take_watch },
 	[MESSAGE_KILL] = { CLIENT_OPEN, take_kill },
+	[MESSAGE_PROCESSES] = { CLIENT_OPEN, ask_take_processes },
 	[MESSAGE_INPUT] = { CLIENT_OPEN, job_take_input },
 	[MESSAGE_SIGNAL] = { CLIENT_OPEN, job_take_signal },
 	[MESSAGE_OUTPUT_CREDIT] = { CLIENT_OPEN, job_take_output_credit },

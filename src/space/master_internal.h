@@ -19,6 +19,7 @@ struct slave;
 struct client;
 struct job;
 struct boot;
+struct ask;
 struct blob;
 struct manifest;
 
@@ -71,6 +72,7 @@ struct slave {
 	char release[MESSAGE_NAME_MAX];
 	struct job *jobs;
 	uint32_t n_jobs;
+	struct ask *asks; /* by clients: what runs there */
 };
 
 struct master {
@@ -216,6 +218,7 @@ struct client {
 	size_t jobs_cap;   /* entries of it */
 	uint32_t n_jobs;
 	size_t at;    /* how much of a message that came again is done */
+	uint32_t n_asks; /* nodes that have yet to answer what runs there */
 	bool watches; /* is told of changes */
 	bool stalled; /* waits for a node, or for its own program, to read */
 };
@@ -224,6 +227,14 @@ enum { CLIENT_NEW = 1 << 0, CLIENT_OPEN = 1 << 1 };
 
 /* door_takes.c: every message that a client may send */
 extern const struct message_take client_takes[MESSAGE_TYPE_MAX_];
+
+int client_answer(struct client *c, int error, const char *words);
+
+/* asks.c: what runs on the nodes */
+int ask_take_processes(void *client, struct reader *r);
+int ask_take_proclist(void *slave, struct reader *r);
+void asks_slave_lost(struct slave *s);
+void asks_client_gone(struct client *c);
 
 /* door.c */
 _must_check_ int door_open(struct master *m);

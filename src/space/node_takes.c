@@ -153,11 +153,17 @@ static int take_resize(void *owner, struct reader *r)
 	return processes_take_resize(&((struct node *)owner)->processes, r);
 }
 
+static int take_look(void *owner, struct reader *r)
+{
+	return processes_take_look(&((struct node *)owner)->processes, r);
+}
+
 /* Every message that the master may send. */
 const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_WELCOME] = { NODE_NEW, take_welcome },
 	[MESSAGE_REFUSED] = { NODE_NEW, take_refused },
 	[MESSAGE_PING] = { NODE_UP, take_ping },
+	[MESSAGE_LOOK] = { NODE_UP, take_look },
 	[MESSAGE_START] = { NODE_UP, take_start },
 	[MESSAGE_POWER] = { NODE_UP, take_power },
 	[MESSAGE_INPUT] = { NODE_UP, take_input },

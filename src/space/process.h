@@ -55,5 +55,6 @@ int processes_take_start(struct processes *ps, struct reader *r);
 int processes_take_input(struct processes *ps, struct reader *r);
 int processes_take_signal(struct processes *ps, struct reader *r);
 int processes_take_credit(struct processes *ps, struct reader *r);
+int processes_take_look(struct processes *ps, struct reader *r); /* process_list.c */
 int processes_take_abandon(struct processes *ps, struct reader *r);
 int processes_take_resize(struct processes *ps, struct reader *r);

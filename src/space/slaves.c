@@ -42,6 +42,7 @@ static void pending_remove(struct slave *s)
 
 static void slave_free(struct slave *s)
 {
+	asks_slave_lost(s);
 	pending_remove(s);
 	ev_timer_stop(s->master->loop, &s->timer);
 	stream_deinit(&s->stream);
@@ -123,6 +124,7 @@ static int admit(struct slave *s, struct member *n)
 		if (complaints_allow(&n->changes, "nodes that change"))
 			log_warn(0, "node %u registers again, from %s: ending its older connection",
 				 n->node.number, ip_format(&s->from, from));
+		asks_slave_lost(old);
 		old->member = NULL;
 		jobs_slave_lost(old, "the node registered anew");
 		stream_fail(&old->stream, 0, "replaced by a newer connection");
@@ -322,6 +324,7 @@ static const struct message_take slave_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_EXIT] = { SLAVE_UP, job_take_exit },
 	[MESSAGE_STOPPED] = { SLAVE_UP, job_take_stopped },
 	[MESSAGE_CONTINUED] = { SLAVE_UP, job_take_continued },
+	[MESSAGE_PROCLIST] = { SLAVE_UP, ask_take_proclist },
 	[MESSAGE_WANT] = { SLAVE_UP, blobs_take_want },
 	[MESSAGE_PEER] = { SLAVE_UP, blobs_take_peer },
 	[MESSAGE_FETCHED] = { SLAVE_UP, blobs_take_fetched },

@@ -1,0 +1,171 @@
+/*
+ * process_list.c - what runs in the realm of a node, as its /proc has it
+ *
+ * A list is read at once and goes out in several messages; it is bounded in processes, and each of
+ * them in its words. Where a node has no realm, only what belongs to a session of ours is told.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/parse.h"
+#include "space/process_internal.h"
+
+#define LIST_MAX   16384u /* processes that are told of */
+#define STAT_MAX   4096u  /* /proc/PID/stat */
+#define FIELDS_MAX 22	  /* of it, behind the name */
+#define REAPER	   1	  /* of the realm; no process of anybody's */
+
+/* A message under construction. */
+struct listing {
+	struct processes *ps;
+	uint32_t token;
+	struct writer w;
+	uint8_t bytes[1 + 5 + MESSAGE_DATA_MAX];
+};
+
+static void begin(struct listing *l)
+{
+	l->w = WRITER(l->bytes, sizeof(l->bytes));
+	writer_u8(&l->w, MESSAGE_PROCLIST);
+	message_proclist_write(&l->w, l->token, MESSAGE_MORE);
+}
+
+static void flush(struct listing *l, enum message_going_on how)
+{
+	l->bytes[5] = (uint8_t)how; /* behind type and token */
+	if (l->ps->channel)
+		(void)stream_send_writer(l->ps->channel, &l->w);
+	begin(l);
+}
+
+/* A field that is a number; what cannot be read is 0. */
+static uint64_t number(char *const *fields, int i)
+{
+	uint64_t n = 0;
+
+	(void)!parse_u64(fields[i], 0, UINT64_MAX, &n);
+	return n;
+}
+
+/* Fields of proc(5), the first of which is the state. Return: 0 or -EBADMSG. */
+static int parse_stat(char *text, char *ret_name, struct message_process *ret)
+{
+	const uint64_t tick = (uint64_t)sysconf(_SC_CLK_TCK);
+	char *fields[FIELDS_MAX], *open = strchr(text, '('), *close = strrchr(text, ')');
+	struct message_process p = { 0 };
+	uint64_t age;
+
+	if (!open || !close || close < open || !close[1])
+		return -EBADMSG;
+	*close = 0;
+	snprintf(ret_name, MESSAGE_NAME_MAX, "%s", open + 1);
+	text = close + 2;
+	for (int i = 0; i < FIELDS_MAX; i++) {
+		fields[i] = strsep(&text, " ");
+		if (!fields[i])
+			return -EBADMSG;
+	}
+	p.state = *fields[0];
+	p.parent = (uint32_t)number(fields, 1);
+	p.group = (uint32_t)number(fields, 2);
+	p.session = (uint32_t)number(fields, 3);
+	p.cpu_ms = (number(fields, 11) + number(fields, 12)) * 1000 / tick;
+	p.nice = (int8_t)(*fields[16] == '-' ? -(int)strtoul(fields[16] + 1, NULL, 10)
+					     : (int)number(fields, 16));
+	p.threads = (uint32_t)number(fields, 17);
+	age = number(fields, 19) * 1000 / tick;
+	p.elapsed_ms = clock_boot_ms() > age ? clock_boot_ms() - age : 0;
+	p.vsz_kib = number(fields, 20) / 1024;
+	p.rss_kib = number(fields, 21) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+	*ret = p;
+	return 0;
+}
+
+/* Arguments between spaces; "" when it has none, or has ended. */
+static void read_args(int proc, const char *pid, char ret[static MESSAGE_ARGS_MAX])
+{
+	char path[32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%.20s/cmdline", pid);
+	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? 0 : read(fd, ret, MESSAGE_ARGS_MAX - 1);
+	fd_close(fd);
+	n = MAX(n, (ssize_t)0);
+	while (n > 0 && !ret[n - 1])
+		n--;
+	for (ssize_t i = 0; i < n; i++)
+		ret[i] = ret[i] ? ret[i] : ' ';
+	ret[n] = 0;
+}
+
+/* Whether it belongs to a session of ours. */
+static bool is_ours(const struct processes *ps, uint32_t session)
+{
+	for (const struct process *p = ps->list; p; p = p->next) {
+		if ((uint32_t)p->pid == session)
+			return true;
+	}
+	return false;
+}
+
+/* Return: whether it was told of. */
+static bool add(struct listing *l, int proc, const char *pid)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(STAT_MAX);
+	char path[32], name[MESSAGE_NAME_MAX], args[MESSAGE_ARGS_MAX];
+	struct message_process p;
+	struct stat st;
+	uint32_t n;
+
+	if (parse_u32(pid, 1, INT32_MAX, &n) < 0 || fstatat(proc, pid, &st, 0) < 0)
+		return false; /* no process, or not any more */
+	snprintf(path, sizeof(path), "%.20s/stat", pid);
+	if (file_read(proc, path, &text) < 0 || text.len == 0 ||
+	    parse_stat((char *)text.data, name, &p) < 0)
+		return false;
+	if (l->ps->realm.init > 0 ? n == REAPER : !is_ours(l->ps, p.session))
+		return false;
+	read_args(proc, pid, args);
+	p.pid = n;
+	p.uid = st.st_uid;
+	p.name = name;
+	p.args = args;
+	if (l->w.size - l->w.len < MESSAGE_PROCESS_MAX)
+		flush(l, MESSAGE_MORE);
+	message_process_write(&l->w, &p);
+	return true;
+}
+
+int processes_take_look(struct processes *ps, struct reader *r)
+{
+	struct listing l = { .ps = ps, .token = reader_be32(r) };
+	int e = reader_end(r), fd;
+	const struct dirent *d;
+	size_t n = 0;
+	DIR *dir;
+
+	if (e < 0)
+		return e;
+	begin(&l);
+	fd = openat(ps->realm.init > 0 ? ps->realm.root : AT_FDCWD,
+		    ps->realm.init > 0 ? "proc" : "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir)
+		fd_close(fd);
+	while (dir && n < LIST_MAX && (d = readdir(dir)))
+		n += add(&l, fd, d->d_name);
+	if (dir)
+		(void)closedir(dir);
+	flush(&l, MESSAGE_LAST);
+	return 0;
+}

@@ -1,0 +1,78 @@
+#!/bin/bash
+# bpps.sh - what runs in the space: rows of every node, columns, selections, JSON, and nodes that are not there
+# fast
+. tests/system/lib.sh
+
+bin=$(cd "$BUILD/src/cli" && pwd)
+export XDG_RUNTIME_DIR=$SCRATCH
+pids=()
+finish() {
+	local p
+	for p in "${pids[@]}"; do kill -KILL "$p" 2>/dev/null; done
+	"$bin/bpboot" lab down --name bpps >/dev/null 2>&1
+}
+trap finish EXIT
+"$bin/bpboot" lab up --name bpps --light 3 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
+BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-bpps/master.sock)
+export BPBOOT_SOCKET
+
+t "with no process, none is shown" test "$("$bin/bpps" --no-headers)" = ""
+"$bin/bpps" >"$SCRATCH/none"
+t "and the status says so" test $? = 1
+
+"$bin/bpsh" 0 sh -c 'sleep 311 & sleep 312; true' </dev/null &
+first=$!
+"$bin/bpsh" 2 sleep 313 </dev/null &
+second=$!
+pids+=($first $second)
+has() { [ "$("$bin/bpps" --no-headers -o args "${@:2}" | sort | tr '\n' '|')" = "$1" ]; }
+says() { # NAME EXPECTED ARGUMENT...: what bpps prints
+	local got
+	got=$("$bin/bpps" "${@:3}" 2>&1 | tr -s ' ' | sed 's/^ //')
+	if [ "$got" = "$2" ]; then ok "$1"; else not_ok "$1" "$got; expected $2"; fi
+}
+all='sh -c sleep 311 & sleep 312; true|sleep 311|sleep 312|sleep 313|'
+if wait_for 20 has "$all"; then
+	ok "what was started, and what that has started"
+else
+	not_ok "what was started, and what that has started" "$("$bin/bpps")"
+fi
+says "node and number are those of the ghost" "2 $second sleep" -o node,pid,comm --no-headers -n 2
+says "by number" "0 $first" -p "$first,999999" -o node,pid --no-headers
+says "by name, in the order of the nodes" "0 sleep 311
+0 sleep 312
+2 sleep 313" -C sleep -o node,args --no-headers
+
+t "of one group are all three" test "$("$bin/bpps" -g $first -o pid --no-headers | wc -l)" = 3
+says "by user" "$second" -u root,nobody -n 2 -o pid --no-headers
+says "of a user who has none" "" -u nobody --no-headers
+says "columns have heads" "NODE PID USER S TIME COMMAND
+2 $second root S 00:00:00 sleep 313" -n 2 -o node,pid,user,state,time,args
+t_says "a column that does not exist is refused" 2 "there is no column 'colour'" "$bin/bpps" -o colour
+"$bin/bpps" --json -n 2 >"$SCRATCH/json"
+t "JSON has the same" python3 - "$SCRATCH/json" $second <<'EOT'
+import json, sys
+(p,) = json.load(open(sys.argv[1]))
+assert (p["node"], p["pid"], p["pgid"], p["sid"]) == (2, int(sys.argv[2]), int(sys.argv[2]), int(sys.argv[2])), p
+assert p["args"] == "sleep 313" and p["comm"] == "sleep" and p["uid"] == 0 and p["state"] == "S", p
+assert p["rss_kib"] > 0 and p["vsz_kib"] >= p["rss_kib"] and p["threads"] == 1, p
+EOT
+is_stopped() { [ "$("$bin/bpps" -p $second -o s --no-headers)" = T ]; }
+kill -STOP $second
+t "a stopped one" wait_for 20 is_stopped
+kill -CONT $second
+"$bin/bpsh" 1 sh -c 'while :; do :; done' </dev/null &
+busy=$!
+pids+=($busy)
+burns() { [ "$("$bin/bpps" -p $busy -o times --no-headers | tr -d ' ')" -ge 1 ] 2>/dev/null; }
+t "CPU time counts" wait_for 60 burns
+kill -KILL $busy $first
+one() { has 'sleep 313|'; }
+t "what has ended is gone, with its group" wait_for 20 one
+
+"$bin/bpctl" -S 1 -P
+down() { [ "$("$bin/bpstat" -s 1)" = down ]; }
+wait_for 20 down
+t "nodes that are not there are left out" has 'sleep 313|'
+t_says "and said when they are asked for" 1 "not there to be asked: node 1" "$bin/bpps" -n 1,2
+done_testing
