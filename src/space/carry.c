@@ -390,6 +390,7 @@ void carries_lost(struct carries *cs)
 	struct cache_blob *next;
 
 	cs->channel = NULL;
+	peers_close(&cs->peers);
 	for (struct cache_blob *b = cs->cache ? cs->cache->list : NULL; b; b = next) {
 		next = b->next;
 		if (!b->here)
@@ -402,6 +403,7 @@ void carries_close(struct carries *cs)
 {
 	while (cs->list)
 		carry_free(cs->list);
+	peers_close(&cs->peers);
 	cache_close(cs->cache);
 	cs->cache = NULL;
 	free(cs->stage);

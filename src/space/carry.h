@@ -8,6 +8,7 @@
 
 #include "base/reader.h"
 #include "space/cache.h"
+#include "space/peers.h"
 #include "space/place.h"
 #include "space/stream.h"
 
@@ -23,6 +24,7 @@ struct carries {
 	struct cache *cache;	/* made at the first file that comes; owned */
 	char *stage;		/* owned */
 	struct carry *list;	/* starts that have files of the cache */
+	struct peers peers;
 	struct own_file *own;	/* owned */
 	size_t n_own, next_own;
 };

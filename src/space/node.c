@@ -1,7 +1,8 @@
 /*
  * node.c - bpslave: keeps a connection to its master, and runs what it is told
  *
- * The node connects, again and again, at jittered distances; it never listens. Each time it proves
+ * The node connects, again and again, at jittered distances; the only calls that it takes are of
+ * other nodes that come for files (peers.h). Each time it proves
  * that the master is the one whose key its signed image carries. A connection that ends takes the
  * node's processes with it: nobody could be told any more how they end.
  */
@@ -337,6 +338,7 @@ int node_run(const struct node_config *c)
 	processes_init(&n.processes, n.loop);
 	n.processes.carries.dir = c->cache;
 	n.processes.carries.limit = c->cache_bytes;
+	n.processes.carries.peers.carries = &n.processes.carries;
 	r = prepare(&n);
 	if (r < 0)
 		goto out;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "space/node_internal.h"
@@ -24,6 +25,28 @@ static void say_record(struct node *n)
 	skip = text.len > MESSAGE_RECORD_MAX ? text.len - MESSAGE_RECORD_MAX : 0;
 	(void)stream_send2(&n->stream, &type, 1, text.data ? text.data + skip : NULL,
 			   text.len - skip);
+}
+
+/* Other nodes may get files here, at the address that leads to the master. */
+static void listen_for_peers(struct node *n)
+{
+	union ip_sock own = { .in6 = { 0 } };
+	socklen_t size = sizeof(own);
+	struct carries *cs = &n->processes.carries;
+	struct message_small m;
+	struct ipaddr at;
+	uint16_t port;
+	int r = getsockname(n->stream.fd, &own.sa, &size) < 0 ? -errno : 0;
+
+	at = ip_sock_host(&own);
+	if (r == 0)
+		r = peers_open(&cs->peers, n->loop, &at, &port);
+	if (r < 0) {
+		log_warn(r, "this node gives no files to others");
+		return;
+	}
+	writer_be16(message_begin(&m, MESSAGE_PEER), port);
+	node_say(n, &m);
 }
 
 static int take_welcome(void *owner, struct reader *r)
@@ -54,6 +77,7 @@ static int take_welcome(void *owner, struct reader *r)
 	node_timer_set(n, n->silence_ms);
 	log_info("up as node %u", w.number);
 	say_record(n);
+	listen_for_peers(n);
 	if (*n->trouble) {
 		message_words_write(message_begin(&m, MESSAGE_TROUBLE), MESSAGE_TROUBLE,
 				    n->trouble);
@@ -158,6 +182,22 @@ static int take_look(void *owner, struct reader *r)
 	return processes_take_look(&((struct node *)owner)->processes, r);
 }
 
+static int take_serve(void *owner, struct reader *r)
+{
+	struct message_fetch f;
+	int e = message_serve_read(r, &f);
+
+	return e < 0 ? e : peers_serve(&((struct node *)owner)->processes.carries.peers, &f);
+}
+
+static int take_fetch(void *owner, struct reader *r)
+{
+	struct message_fetch f;
+	int e = message_fetch_read(r, &f);
+
+	return e < 0 ? e : peers_fetch(&((struct node *)owner)->processes.carries.peers, &f);
+}
+
 /* Every message that the master may send. */
 const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_WELCOME] = { NODE_NEW, take_welcome },
@@ -173,4 +213,6 @@ const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_PIECE] = { NODE_UP, take_piece },
 	[MESSAGE_MISSING] = { NODE_UP, take_missing },
 	[MESSAGE_RESIZE] = { NODE_UP, take_resize },
+	[MESSAGE_SERVE] = { NODE_UP, take_serve },
+	[MESSAGE_FETCH] = { NODE_UP, take_fetch },
 };

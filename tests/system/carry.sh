@@ -37,7 +37,9 @@ mkdir -p "$SCRATCH/keys" "$home/bin" "$home/lib" "$SCRATCH/small" && "$bin/bpboo
 chmod 755 "$SCRATCH" "$home"
 "$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/state" \
 	--key "$SCRATCH/keys/master.key" --keepalive 1 --node 0,52:54:00:00:00:00 --node 1,52:54:00:00:00:01 \
-	--node 2,52:54:00:00:00:02 --node 3,52:54:00:00:00:03 >"$SCRATCH/master.log" 2>&1 &
+	--node 2,52:54:00:00:00:02 --node 3,52:54:00:00:00:03 --node 4,52:54:00:00:00:04 --node 5,52:54:00:00:00:05 \
+	--node 6,52:54:00:00:00:06 --node 7,52:54:00:00:00:07 --node 8,52:54:00:00:00:08 --node 9,52:54:00:00:00:09 \
+	>"$SCRATCH/master.log" 2>&1 &
 pids+=($!)
 wait_for 10 test -S "$BPBOOT_SOCKET"
 hide="mount -t tmpfs tmpfs '$home'"
@@ -195,6 +197,52 @@ END
 	t "what was refused is not there" is "wanted " liar "$home/other" public keep 65534
 	says "nobody lists the cache of a node" 2 "Permission denied" 0 setpriv --reuid 65534 --clear-groups ls /run/bpboot/cache
 fi
+
+# --- from node to node ---
+export BPBOOT_DEBUG=1
+for n in 4 5 6 7 8 9; do start_slave $n "$hide"; done
+unset BPBOOT_DEBUG
+for n in 4 5 6 7 8 9; do wait_for 20 state_is $n up || not_ok "node $n registers" "$(tail -3 "$SCRATCH/slave$n.log")"; done
+grow() { # NAME BYTES: a program of that size
+	cp "$home/bin/own-sh" "$home/bin/$1" && head -c "$2" /dev/urandom >>"$home/bin/$1"
+}
+grow tree 8000000
+before=$(sent)
+says "a large program runs on many nodes" 0 "9: tree" -p 4-9 "$home/bin/tree" -c 'echo tree'
+after=$(sent)
+t "some of them have it from others" grep -q "got [0-9]* bytes of a program from 127.0.0.1" "$SCRATCH"/slave[4-9].log
+[ $((after - before)) -lt 45000000 ] && ok "and bpmaster sends fewer bytes than they all get" ||
+	not_ok "and bpmaster sends fewer bytes than they all get" "$((after - before)) bytes"
+killed() {
+	local pid i
+	grow wave 40000000
+	timeout 60 "$bin/bpsh" -p 4-9 "$home/bin/wave" -c 'echo wave' </dev/null >"$SCRATCH/wave" 2>"$SCRATCH/wave.errors" &
+	pid=$!
+	wait_for 20 eval '[ $(($(sent) - after)) -gt 10000000 ]'
+	kill -KILL "${slave[4]}"
+	wait $pid
+	cat "$SCRATCH/wave" "$SCRATCH/wave.errors"
+	for i in 5 6 7 8 9; do grep -qx "$i: wave" "$SCRATCH/wave" || return 1; done
+}
+t "a node that dies on the way keeps the file from nobody" killed
+altered() { # what a sender has is not what it says
+	grow good 2000000
+	bpsh 5 "$home/bin/good" -c 'readlink /proc/$$/exe' >"$SCRATCH/where" || return 1
+	printf X | dd of="$(cat "$SCRATCH/where")" bs=1 seek=1500000 conv=notrunc status=none || return 1
+	[ "$(tail -c 2000000 "$home/bin/good" | cksum)" = "$(bpsh 6 "$home/bin/good" -c 'tail -c 2000000 /proc/$$/exe' | cksum)" ]
+}
+t "what was altered on the node that sends it does not run on another" altered
+stopped() {
+	local status
+	grow late 2000000
+	bpsh 7 "$home/bin/late" -c true || return 1
+	kill -STOP "${slave[7]}"
+	bpsh 8 "$home/bin/late" -c true
+	status=$?
+	kill -CONT "${slave[7]}"
+	return $status
+}
+t "a node that does not answer is passed over" stopped
 
 # --- a node that has little: its root cannot be written, and has the libraries of bpslave alone ---
 bare='
