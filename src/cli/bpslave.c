@@ -2,11 +2,13 @@
  * bpslave.c - the program `bpslave`: a node of the process space, as a daemon or as the node's init
  */
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "cli/program.h"
 #include "space/cache.h"
+#include "space/copy.h"
 #include "space/handover.h"
 #include "space/node.h"
 
@@ -100,5 +102,7 @@ static const struct command cmd_bpslave = {
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && !strcmp(argv[1], COPY_AGENT) && getpid() != 1)
+		return copy_agent(argc - 2, argv + 2);
 	return program_main(&cmd_bpslave, 'V', argc, argv);
 }

@@ -114,8 +114,18 @@ static bool flush(struct output *o)
 
 static void put(struct output *o, const void *p, size_t n)
 {
-	if (buffer_append(&o->queue, p, n) < 0)
+	size_t at = o->queue.len;
+
+	if (buffer_append(&o->queue, p, n) < 0) {
 		o->err = -ENOMEM;
+		return;
+	}
+	for (; o->printable && at < o->queue.len; at++) {
+		uint8_t *c = &o->queue.data[at];
+
+		if ((*c < ' ' && *c != '\n' && *c != '\t') || *c == 0x7f)
+			*c = '?';
+	}
 }
 
 /* Let out @n bytes of a source, prefixing each line that begins in them. */

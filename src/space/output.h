@@ -34,6 +34,7 @@ struct output {
 	bool polls;   /* can be watched; else writes block */
 	bool by_line; /* whole lines only, unless one is longer than line_max */
 	bool prefix;  /* "N: " before each line */
+	bool printable; /* nothing that a terminal would act on */
 	size_t line_max;
 	struct output_source **sources; /* owned array, borrowed entries */
 	size_t n_sources;

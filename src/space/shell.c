@@ -224,8 +224,9 @@ static int prepare(struct shell *s, const struct nodeset *nodes, const struct me
 
 		if (r < 0)
 			return log_err(r, "cannot run on %zu nodes", s->n);
-		s->output[i].by_line = s->options->by_line;
-		s->output[i].prefix = s->options->prefix;
+		s->output[i].by_line = s->options->by_line || (i == 1 && s->options->agent);
+		s->output[i].prefix = s->options->prefix || (i == 1 && s->options->agent);
+		s->output[i].printable = i == 1 && s->options->agent;
 		s->output[i].line_max = MIN(s->options->line_max, spec->window);
 		s->output[i].grant = i == 0 ? grant_output : grant_error;
 		s->output[i].moved = on_moved;
@@ -247,6 +248,8 @@ static int prepare(struct shell *s, const struct nodeset *nodes, const struct me
 
 static void watch(struct shell *s)
 {
+	if (s->options->agent)
+		return;
 	if (s->n == 1) {
 		s->ghost.signal = on_ghost_signal;
 		if (s->options->terminal) {
@@ -340,7 +343,7 @@ int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec
 	}
 	watch(&s);
 	terminal_raw(&s.terminal);
-	if (s.n == 1)
+	if (s.n == 1 && !o->agent)
 		ghost_title(&s.ghost, spec->argv, spec->n_argv, nodes->numbers[0]);
 	shell_input_start(&s);
 	ev_run(s.loop, 0);

@@ -22,6 +22,7 @@
 
 struct shell_options {
 	bool by_line, prefix, sequential, divider, time;
+	bool agent; /* part of a program of ours: no ghost; what it says of errors is by node */
 	bool terminal; /* the process of the one node gets a terminal, and has ours */
 	uint32_t line_max;  /* bytes of a line that are waited for */
 	uint32_t timeout_s; /* 0: none */

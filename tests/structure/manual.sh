@@ -34,7 +34,7 @@ compare() { # PAGE COMMAND...
 for c in $("$BUILD/src/cli/bpboot" --help | sed -nE 's/^  ([a-z]+) .*/\1/p'); do
 	compare "man/bpboot-$c.1" "$BUILD/src/cli/bpboot" "$c"
 done
-for p in bpsh bpps bpstat bpctl bpmaster bpslave; do
+for p in bpsh bpcp bpps bpstat bpctl bpmaster bpslave; do
 	[ -x "$BUILD/src/cli/$p" ] || continue
 	compare "$(ls man/$p.[18] 2>/dev/null | head -n 1)" "$BUILD/src/cli/$p"
 done

@@ -1,0 +1,427 @@
+/*
+ * copy_receive.c - a stream to files
+ *
+ * The sender may be hostile: it names single components, which are made below descriptors of
+ * folders, never through a symbolic link; at the top it names what was asked for, in that order,
+ * and nothing else. A file has no name until it is whole and its hash is the sender's. What cannot
+ * be made is said and passed over, with all that is in it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/writer.h"
+#include "space/copy_internal.h"
+
+/* Something is not made; the rest is. */
+static int failed(struct receiver *rc, int err, const char *what, const char *name)
+{
+	char path[PATH_MAX];
+
+	copy_path(rc, name, path);
+	for (char *p = path; *p; p++) { /* names come from another machine */
+		if ((uint8_t)*p < ' ' || *p == 0x7f)
+			*p = '?';
+	}
+	log_err(err, "%s '%s'", what, path);
+	rc->errors++;
+	return 0;
+}
+
+void copy_path(const struct receiver *rc, const char *name, char ret[static PATH_MAX])
+{
+	size_t n = (size_t)snprintf(ret, PATH_MAX, "%s", rc->top_path);
+
+	for (int i = 1; i <= rc->depth && n < PATH_MAX; i++)
+		n += (size_t)snprintf(ret + n, PATH_MAX - n, "/%s", rc->folders[i].name);
+	if (n < PATH_MAX && *name)
+		snprintf(ret + n, PATH_MAX - n, "/%s", name);
+}
+
+/* Where names are made now. */
+static int here(const struct receiver *rc)
+{
+	return rc->folders[rc->depth].fd;
+}
+
+/*
+ * The name that a record's is given: at the top, the next one that was asked for. Return: 0, or
+ * -EPROTO when the sender sends something else.
+ */
+static int name_of(struct receiver *rc, const struct copy_record *c, char ret[static COPY_NAME_MAX])
+{
+	char asked[COPY_NAME_MAX] = "";
+
+	if (rc->depth > 0) {
+		snprintf(ret, COPY_NAME_MAX, "%s", c->name);
+		return 0;
+	}
+	/* What could not be read there is left out. */
+	while (rc->next < rc->n_paths) {
+		if (copy_base(rc->paths[rc->next++], asked) == 0 && !strcmp(asked, c->name))
+			break;
+		asked[0] = 0;
+	}
+	if (!*asked)
+		return log_err(-EPROTO,
+			       "the sender sends something that was not asked for: giving up");
+	snprintf(ret, COPY_NAME_MAX, "%s%s", *rc->rename ? rc->rename : asked,
+		 rc->options->suffix ? rc->options->suffix : "");
+	return copy_name_valid(ret) ? 0 : -ENAMETOOLONG;
+}
+
+static int own(const struct receiver *rc, int fd, const char *name, const struct copy_meta *m,
+	       uint32_t *mode)
+{
+	int flags = name ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH;
+
+	if (!rc->options->preserve)
+		return 0;
+	if (fchownat(fd, name ? name : "", m->uid, m->gid, flags) == 0)
+		return 0;
+	if (geteuid() == 0)
+		return -errno;
+	*mode &= 0777u; /* what it may do as its owner is not for another one */
+	return 0;
+}
+
+static void touch(const struct receiver *rc, int fd, const char *name, const struct copy_meta *m)
+{
+	const struct timespec times[2] = { { (time_t)m->accessed.s, (long)m->accessed.ns },
+					   { (time_t)m->modified.s, (long)m->modified.ns } };
+
+	if (rc->options->preserve) /* a file system that keeps no such times has others */
+		(void)utimensat(fd, name ? name : "", times,
+				name ? AT_SYMLINK_NOFOLLOW : AT_EMPTY_PATH);
+}
+
+/* Without -p: what a program that makes files gets. */
+static uint32_t mode_of(const struct receiver *rc, uint32_t mode)
+{
+	return rc->options->preserve ? mode & 07777 : mode & 0777 & ~rc->umask;
+}
+
+static int take_folder(struct receiver *rc, const struct copy_record *c)
+{
+	struct copy_folder *f;
+	char name[COPY_NAME_MAX];
+	bool made;
+	int r, fd;
+
+	if (rc->passing > 0 || rc->depth == COPY_DEPTH_MAX) {
+		if (rc->passing++ == 0)
+			return failed(rc, 0, "too many folders within each other:", c->name);
+		return 0;
+	}
+	r = name_of(rc, c, name);
+	if (r < 0)
+		return r;
+	made = mkdirat(here(rc), name, 0700) == 0;
+	if (!made && errno != EEXIST) {
+		rc->passing++;
+		return failed(rc, -errno, "cannot make the folder", name);
+	}
+	fd = openat(here(rc), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0) {
+		rc->passing++;
+		return failed(rc, errno == ELOOP ? -ENOTDIR : -errno, "cannot make the folder",
+			      name);
+	}
+	f = &rc->folders[++rc->depth];
+	*f = (struct copy_folder){ .fd = fd, .made = made, .meta = c->meta };
+	snprintf(f->name, sizeof(f->name), "%s", name);
+	return 0;
+}
+
+static int take_up(struct receiver *rc, const struct copy_record *c)
+{
+	struct copy_folder *f = &rc->folders[rc->depth];
+	uint32_t mode;
+	int r = 0;
+
+	if (rc->passing > 0)
+		return rc->passing--, 0;
+	if (rc->depth == 0)
+		return -EPROTO;
+	mode = mode_of(rc, f->meta.mode);
+	if (f->made || rc->options->preserve) {
+		r = own(rc, f->fd, NULL, &f->meta, &mode);
+		if (fchmod(f->fd, mode) < 0 && r == 0)
+			r = -errno;
+		touch(rc, f->fd, NULL, &f->meta);
+	}
+	if (r < 0)
+		(void)failed(rc, r, "cannot set the owner and mode of the folder", "");
+	f->fd = fd_close(f->fd);
+	rc->depth--;
+	return 0;
+}
+
+/* A file of that name keeps its mode, but for -p. */
+static uint32_t file_mode(const struct receiver *rc, const char *name, uint32_t mode)
+{
+	struct stat st;
+
+	if (!rc->options->preserve && fstatat(here(rc), name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    S_ISREG(st.st_mode))
+		return st.st_mode & 0777;
+	return mode_of(rc, mode);
+}
+
+static int take_file(struct receiver *rc, const struct copy_record *c)
+{
+	int r = rc->passing > 0 ? 0 : name_of(rc, c, rc->name);
+
+	if (r < 0)
+		return r;
+	rc->in_file = true;
+	rc->meta = c->meta;
+	rc->bytes = c->bytes;
+	rc->link = c->link;
+	rc->written = 0;
+	crypto_generichash_init(&rc->hash, NULL, 0, COPY_HASH_BYTES);
+	if (rc->passing > 0)
+		return 0;
+	rc->meta.mode = file_mode(rc, rc->name, c->meta.mode);
+	r = newfile_open(&rc->file, here(rc), rc->name, 0600);
+	if (r < 0)
+		return failed(rc, r, "cannot write", rc->name);
+	return 0;
+}
+
+static int take_data(struct receiver *rc, const struct copy_record *c)
+{
+	size_t done = 0;
+	uint8_t at[8];
+	struct writer w = WRITER(at, sizeof(at));
+
+	if (!rc->in_file || c->bytes < rc->written || c->bytes + c->data_n > rc->bytes)
+		return -EPROTO; /* in order, and within the size that was said */
+	writer_be64(&w, c->bytes);
+	crypto_generichash_update(&rc->hash, at, sizeof(at));
+	crypto_generichash_update(&rc->hash, c->data, c->data_n);
+	rc->written = c->bytes + c->data_n;
+	while (rc->file.fd >= 0 && done < c->data_n) {
+		ssize_t n = pwrite(rc->file.fd, c->data + done, c->data_n - done,
+				   (off_t)(c->bytes + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			(void)failed(rc, n < 0 ? -errno : -EIO, "cannot write", rc->name);
+			newfile_drop(&rc->file);
+			break;
+		}
+		done += (size_t)n;
+	}
+	return 0;
+}
+
+/* The file is whole: give it its name. */
+static int finish(struct receiver *rc)
+{
+	int fd = rc->file.fd, r = 0;
+
+	if (ftruncate(fd, (off_t)rc->bytes) < 0)
+		return -errno;
+	r = own(rc, fd, NULL, &rc->meta, &rc->meta.mode);
+	if (r < 0) {
+		(void)failed(rc, r, "cannot set the owner of", rc->name);
+		rc->meta.mode &= 0777u;
+	}
+	if (fchmod(fd, rc->meta.mode) < 0)
+		return -errno;
+	touch(rc, fd, NULL, &rc->meta);
+	r = newfile_commit_unsynced(&rc->file);
+	return r < 0 ? r : copy_link_keep(rc, rc->link, rc->name);
+}
+
+static int take_file_end(struct receiver *rc, const struct copy_record *c)
+{
+	uint8_t hash[COPY_HASH_BYTES];
+	int r;
+
+	if (!rc->in_file)
+		return -EPROTO;
+	rc->in_file = false;
+	if (rc->file.fd < 0)
+		return 0; /* said already, or passed over */
+	crypto_generichash_final(&rc->hash, hash, sizeof(hash));
+	if (!c->complete) {
+		newfile_drop(&rc->file); /* the sender has said why */
+		rc->errors++;
+		return 0;
+	}
+	if (memcmp(hash, c->hash, sizeof(hash)) != 0) {
+		newfile_drop(&rc->file);
+		return failed(rc, -EBADMSG, "what came is not what was sent of", rc->name);
+	}
+	r = finish(rc);
+	if (r < 0) {
+		newfile_drop(&rc->file);
+		return failed(rc, r, "cannot write", rc->name);
+	}
+	return 0;
+}
+
+/* Make way for something that is no file. */
+static int make_way(const struct receiver *rc, const char *name)
+{
+	return unlinkat(here(rc), name, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+static int take_symlink(struct receiver *rc, const struct copy_record *c)
+{
+	uint32_t mode = 0777;
+	char name[COPY_NAME_MAX];
+	int r;
+
+	if (rc->passing > 0)
+		return 0;
+	r = name_of(rc, c, name);
+	if (r < 0)
+		return r;
+	r = make_way(rc, name);
+	if (r == 0 && symlinkat(c->target, here(rc), name) < 0)
+		r = -errno;
+	if (r == 0)
+		r = own(rc, here(rc), name, &c->meta, &mode);
+	if (r == 0)
+		touch(rc, here(rc), name, &c->meta);
+	return r < 0 ? failed(rc, r, "cannot make the link", name) : 0;
+}
+
+static int take_link(struct receiver *rc, const struct copy_record *c)
+{
+	char name[COPY_NAME_MAX];
+	int r;
+
+	if (rc->passing > 0)
+		return 0;
+	r = name_of(rc, c, name);
+	if (r < 0)
+		return r;
+	r = make_way(rc, name);
+	if (r == 0)
+		r = copy_link_make(rc, c->link, here(rc), name);
+	return r < 0 ? failed(rc, r, "cannot make another name of a file:", name) : 0;
+}
+
+static int take_special(struct receiver *rc, const struct copy_record *c)
+{
+	uint32_t mode = mode_of(rc, c->meta.mode & 07777);
+	char name[COPY_NAME_MAX];
+	int r;
+
+	if (rc->passing > 0)
+		return 0;
+	r = name_of(rc, c, name);
+	if (r < 0)
+		return r;
+	r = make_way(rc, name);
+	(void)umask(0);
+	if (r == 0 && mknodat(here(rc), name, (c->meta.mode & S_IFMT) | mode,
+			      makedev(c->major, c->minor)) < 0)
+		r = -errno;
+	(void)umask(077);
+	if (r == 0)
+		r = own(rc, here(rc), name, &c->meta, &mode);
+	if (r == 0)
+		touch(rc, here(rc), name, &c->meta);
+	return r < 0 ? failed(rc, r, "cannot make the FIFO or device", name) : 0;
+}
+
+static int take_hello(struct receiver *rc, const struct copy_record *c)
+{
+	if (rc->begun)
+		return -EPROTO;
+	rc->begun = true;
+	return 0;
+}
+
+static int take_end(struct receiver *rc, const struct copy_record *c)
+{
+	if (rc->depth > 0 || rc->passing > 0)
+		return -EPROTO;
+	rc->ended = true;
+	return 0;
+}
+
+/* What a sender may say: in a file, or outside of one. */
+static const struct {
+	bool in_file;
+	int (*take)(struct receiver *rc, const struct copy_record *c);
+} takes[COPY_TYPE_MAX_] = {
+	[COPY_HELLO] = { false, take_hello },	  [COPY_FOLDER] = { false, take_folder },
+	[COPY_UP] = { false, take_up },		  [COPY_FILE] = { false, take_file },
+	[COPY_DATA] = { true, take_data },	  [COPY_FILE_END] = { true, take_file_end },
+	[COPY_SYMLINK] = { false, take_symlink }, [COPY_LINK] = { false, take_link },
+	[COPY_SPECIAL] = { false, take_special }, [COPY_END] = { false, take_end },
+};
+
+static int take(struct receiver *rc, const struct copy_record *c)
+{
+	if (takes[c->type].in_file != rc->in_file || (!rc->begun && c->type != COPY_HELLO))
+		return -EPROTO;
+	return takes[c->type].take(rc, c);
+}
+
+/* Read and take one record. Return: 0 or negative errno (logged). */
+static int step(struct receiver *rc, int fd, uint8_t *body)
+{
+	uint8_t head[COPY_HEAD_BYTES];
+	struct copy_record c;
+	enum copy_type type;
+	size_t n, got;
+	int r = fd_read_full(fd, head, sizeof(head), &got);
+
+	if (r == 0 && got < sizeof(head))
+		return log_err(0, "the copy was cut off"), -ECONNRESET;
+	if (r == 0)
+		r = copy_head_read(head, &type, &n);
+	if (r == 0)
+		r = fd_read_full(fd, body, n, &got);
+	if (r == 0 && got < n)
+		return log_err(0, "the copy was cut off"), -ECONNRESET;
+	if (r == 0)
+		r = copy_body_read(type, body, n, &c);
+	if (r < 0)
+		return log_err(r, "the sender sends something that is no copy");
+	r = take(rc, &c);
+	if (r == -EPROTO)
+		return log_err(0, "the sender breaks the rules of a copy"), r;
+	return r;
+}
+
+int copy_receive(int fd, char *const *paths, size_t n, const char *to, const struct copy_options *o)
+{
+	_cleanup_free_ struct receiver *rc = calloc(1, sizeof(*rc));
+	_cleanup_free_ uint8_t *body = malloc(COPY_BODY_MAX);
+	int r;
+
+	if (!rc || !body)
+		return log_err(-ENOMEM, "cannot copy");
+	rc->options = o;
+	rc->paths = paths;
+	rc->n_paths = n;
+	rc->file = NEWFILE();
+	rc->umask = umask(077);
+	r = copy_destination(rc, to, n);
+	while (r == 0 && !rc->ended)
+		r = step(rc, fd, body);
+	newfile_drop(&rc->file);
+	for (int i = 0; i <= rc->depth; i++)
+		rc->folders[i].fd = fd_close(rc->folders[i].fd);
+	copy_links_clear(rc);
+	umask(rc->umask);
+	return r < 0 ? r : rc->errors > 0 ? -EIO : 0;
+}
