@@ -187,6 +187,11 @@ static int run(void *opts, int argc, char **argv)
 		c.interface = strdup(o->interface);
 		r = c.interface ? 0 : log_err(-ENOMEM, "cannot serve");
 	}
+	if (r == 0 && o->proxy && c.loader != CLUSTER_IPXE && !strstr(c.cmdline, "root="))
+		log_warn(0,
+			 "loader=%s beside another DHCP server: nobody tells a node its image, "
+			 "unless cmdline= holds root=; boot.ipxe of loader=ipxe does",
+			 cluster_loader_name(c.loader));
 	if (r == 0)
 		r = check_network(o, &c);
 	if (r == 0)

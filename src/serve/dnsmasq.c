@@ -40,7 +40,7 @@ static int put_path(struct buffer *to, const char *key, const char *path, const 
 
 static int put_server(const struct cluster *c, enum dnsmasq_role role, struct buffer *to)
 {
-	static const char *const kinds[] = { "", "-proxy", "-dhcp", "-tftp" };
+	static const char *const kinds[] = { "", "-proxy", "-dhcp", "-tftp", "-proxy" };
 	int r = buffer_printf(to,
 			      "# dnsmasq for cluster '%s', written by bpboot config dnsmasq%s\n\n"
 			      "# the nodes' network only, no DNS\n"
@@ -50,7 +50,7 @@ static int put_server(const struct cluster *c, enum dnsmasq_role role, struct bu
 
 	if (r == 0 && role != DNSMASQ_TFTP)
 		r = put_path(to, "dhcp-leasefile", c->master_state, "/dnsmasq.leases");
-	if (r == 0 && role == DNSMASQ_DHCP)
+	if (r == 0 && (role == DNSMASQ_DHCP || role == DNSMASQ_PROXY_DHCP))
 		return buffer_append(to, "\n", 1);
 	if (r == 0)
 		r = buffer_printf(to, "\n# the boot directory\nenable-tftp\ntftp-max=%d\n",
@@ -270,14 +270,19 @@ static int put_proxy(const struct cluster *c, struct buffer *to)
 	return r < 0 ? r : buffer_append(to, "\n", 1);
 }
 
-/* All but what a changed node table changes. */
+static bool is_proxy(enum dnsmasq_role role)
+{
+	return role == DNSMASQ_PROXY || role == DNSMASQ_PROXY_DHCP;
+}
+
+/* All but the nodes. */
 static int put_fixed(const struct cluster *c, enum dnsmasq_role role, struct buffer *to)
 {
 	int r = put_server(c, role, to);
 
 	if (r < 0 || role == DNSMASQ_TFTP)
 		return r;
-	if (role == DNSMASQ_PROXY)
+	if (is_proxy(role))
 		return put_proxy(c, to);
 	if (r == 0)
 		r = put_ranges(c, to);
@@ -291,41 +296,9 @@ int dnsmasq_format(const struct cluster *c, const struct nodes *t, enum dnsmasq_
 
 	if (role == DNSMASQ_TFTP)
 		return r;
-	if (r == 0 && role != DNSMASQ_PROXY)
+	if (r == 0 && !is_proxy(role))
 		r = put_root_paths(c, t, to);
 	if (r == 0)
 		r = buffer_printf(to, "# the nodes\n");
-	return r < 0 ? r : put_nodes(c, t, role == DNSMASQ_PROXY, to);
-}
-
-int dnsmasq_format_served(const struct cluster *c, bool proxy, const char *hosts_file,
-			  struct buffer *to)
-{
-	static const struct nodes none;
-	int r = put_fixed(c, proxy ? DNSMASQ_PROXY : DNSMASQ_WHOLE, to);
-
-	if (r == 0 && !proxy)
-		r = put_root_paths(c, &none, to);
-	if (r == 0)
-		r = buffer_printf(to, "# the nodes: read again at SIGHUP\n");
-	return r < 0 ? r : put_path(to, "dhcp-hostsfile", hosts_file, "");
-}
-
-int dnsmasq_format_hosts(const struct cluster *c, const struct nodes *t, bool proxy,
-			 struct buffer *to)
-{
-	char mac[MAC_STR_MAX], address[INET_ADDRSTRLEN + 1], name[NODES_NAME_MAX];
-	int r = 0;
-
-	for (size_t i = 0; r == 0 && i < t->n; i++) {
-		const struct node *n = &t->list[i];
-
-		*address = 0;
-		if (!proxy)
-			r = take_address(c, n, address);
-		if (r == 0)
-			r = buffer_printf(to, "%s,%s%s\n", mac_format(&n->mac, mac), address,
-					  node_name(n, name));
-	}
-	return r;
+	return r < 0 ? r : put_nodes(c, t, is_proxy(role), to);
 }

@@ -10,8 +10,9 @@
 #include "serve/cluster.h"
 #include "serve/nodes.h"
 
-#define DNSMASQ_BYTES_MAX (32u << 20) /* NODES_MAX, each with an image of its own on many servers \
-				       */
+#define DNSMASQ_BYTES_MAX                                                       \
+	(32u << 20) /* NODES_MAX, each with an image of its own on many servers \
+		     */
 #define DNSMASQ_TFTP_MAX \
 	1000 /* transfers at once: dnsmasq's own 50 stop a rack that boots together */
 #define DNSMASQ_VENDOR_CLASS "bpboot" /* what our init calls itself in DHCP option 60 */
@@ -19,10 +20,11 @@
 
 /* What it is to be on the nodes' network. */
 enum dnsmasq_role {
-	DNSMASQ_WHOLE, /* the DHCP and TFTP server */
-	DNSMASQ_PROXY, /* a proxy beside another DHCP server, and TFTP */
-	DNSMASQ_DHCP,  /* DHCP alone */
-	DNSMASQ_TFTP,  /* TFTP alone */
+	DNSMASQ_WHOLE,	    /* the DHCP and TFTP server */
+	DNSMASQ_PROXY,	    /* a proxy beside another DHCP server, and TFTP */
+	DNSMASQ_DHCP,	    /* DHCP alone */
+	DNSMASQ_TFTP,	    /* TFTP alone */
+	DNSMASQ_PROXY_DHCP, /* the proxy alone */
 };
 
 /* Can the node get an address? Return: 0, or -EINVAL, logged. */
@@ -34,14 +36,3 @@ _must_check_ int dnsmasq_check_address(const struct cluster *c, const struct nod
  */
 _must_check_ int dnsmasq_format(const struct cluster *c, const struct nodes *t,
 				enum dnsmasq_role role, struct buffer *to);
-
-/*
- * The same in two files: what needs a restart, which names the other; and the nodes, which dnsmasq
- * reads again at SIGHUP without ending a transfer. Tags may not stand in the second: dnsmasq 2.86
- * to 2.90 frees them twice, once a node with one has a lease. So all nodes are told the cluster's
- * image, and boot.ipxe has to know better (ipxe_format() with root).
- */
-_must_check_ int dnsmasq_format_served(const struct cluster *c, bool proxy, const char *hosts_file,
-				       struct buffer *to);
-_must_check_ int dnsmasq_format_hosts(const struct cluster *c, const struct nodes *t, bool proxy,
-				      struct buffer *to);

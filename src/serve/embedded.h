@@ -1,9 +1,9 @@
 /*
- * embedded.h - dnsmasq as a supervised child that serves the cluster
+ * embedded.h - dnsmasq as supervised children that serve the cluster
  *
- * Written, started, watched and ended from here. A changed node table is taken while it runs; a
- * table that is nonsense is told of, and the old one stays in force. A dnsmasq that ends is started
- * again. One thread, one loop, until a signal says stop.
+ * Written, started, watched and ended from here. A changed node table is taken while files are
+ * sent; a table that is nonsense is told of, and the old one stays in force. A dnsmasq that ends is
+ * started again. One thread, one loop, until a signal says stop.
  */
 #pragma once
 

@@ -1,6 +1,6 @@
 /*
- * fuzz-dnsmasq-log.c - whatever dnsmasq's log says, what is told of it is short, printable, and told
- * only with what it needs; and a line tells the same however often it is read
+ * fuzz-dnsmasq-log.c - whatever dnsmasq's log says, what is told of it is short, printable, and
+ * told only with what it needs; and a line tells the same however often it is read
  */
 #include <stdint.h>
 #include <stdlib.h>

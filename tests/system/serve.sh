@@ -1,5 +1,5 @@
 #!/bin/bash
-# serve.sh - bpboot serve: dnsmasq supervised, its nodes changed under it, beside another server, and ended
+# serve.sh - bpboot serve: dnsmasq supervised, its nodes changed under it and under a transfer, beside another server, and ended
 . tests/system/lib.sh
 
 if [ -z "${SERVE_NS-}" ]; then
@@ -53,7 +53,12 @@ end() { # within 10 s, with status 0
 	kill -TERM "$serve" && wait_for 10 bash -c "! kill -0 $serve 2>/dev/null"
 	wait "$serve"
 }
-dnsmasq_of() { cat "/proc/$serve/task/$serve/children"; }
+dnsmasq_of() { # dhcp or tftp
+	local p
+	for p in $(cat "/proc/$serve/task/$serve/children"); do
+		tr '\0' ' ' <"/proc/$p/cmdline" | grep -q "/$1.conf" && echo "$p"
+	done
+}
 set_mac() { on_node ip link set eth0 down && on_node ip link set eth0 address "$1" && on_node ip link set eth0 up; }
 address_of() { # MAC: what the node gets with it, or nothing
 	set_mac "$1"
@@ -62,7 +67,7 @@ address_of() { # MAC: what the node gets with it, or nothing
 
 serve
 t "it says that it serves" says 'serving 1 nodes on eth1'
-first=$(dnsmasq_of)
+first=$(dnsmasq_of tftp)
 [ "$(address_of 52:54:00:00:00:01)" = 10.9.0.11 ]
 t "a node gets its address" test $? = 0
 t "and it is said, with the node's name" says 'n1 \(52:54:00:00:00:01\): init has address 10.9.0.11'
@@ -72,20 +77,59 @@ t "and it is said" says '52:54:00:00:00:02 gets no answer: it is not in the node
 t "the script for iPXE is written" grep -q '^kernel vmlinuz' "$boot/boot.ipxe"
 
 # --- a transfer goes on while the table changes ---
-head -c 8000000 /dev/urandom >"$boot/slow" && chmod 644 "$boot/slow"
+head -c 1000000 /dev/urandom >"$boot/slow" && chmod 644 "$boot/slow"
 set_mac 52:54:00:00:00:01 && on_node ip address add 10.9.0.11/24 dev eth0
-on_node "$build/src/cli/bpboot" fetch --blksize 512 --windowsize 1 --output "$SCRATCH/got" tftp://10.9.0.1/slow >"$SCRATCH/fetch.log" 2>&1 &
+# A client that takes ten blocks a second until it is told to go on.
+cat >"$SCRATCH/slow.py" <<-'EOT'
+	import os, socket, struct, sys, time
+	scratch = sys.argv[1]
+	s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+	s.settimeout(60)
+	s.sendto(b"\0\1slow\0octet\0", ("10.9.0.1", 69))
+	data, want = b"", 1
+	while True:
+	    p, server = s.recvfrom(2000)
+	    kind, block = struct.unpack(">HH", p[:4])
+	    assert kind == 3, p
+	    if block == want & 0xffff:
+	        data, want = data + p[4:], want + 1
+	        open(scratch + "/blocks", "w").write("%d\n" % want)
+	    if not os.path.exists(scratch + "/go"):
+	        time.sleep(0.1)
+	    s.sendto(struct.pack(">HH", 4, block), server)
+	    if len(p) < 516:
+	        break
+	open(scratch + "/got", "wb").write(data)
+EOT
+on_node python3 "$SCRATCH/slow.py" "$SCRATCH" >"$SCRATCH/slow.log" 2>&1 &
 fetch=$!
 pids+=($fetch)
-wait_for 10 bash -c "ls $SCRATCH/got* $SCRATCH/.got* 2>/dev/null | grep -q ."
-"$bp" node --cluster "$etc/cluster.conf" add 2 52:54:00:00:00:02 --address 10.9.0.12 >/dev/null
+wait_for 20 test -s "$SCRATCH/blocks"
+"$bp" node --cluster "$etc/cluster.conf" add 2 52:54:00:00:00:02 --address 10.9.0.12 --image big >/dev/null
 t "a changed table is taken" says '2 nodes, as .* says now'
+t "nodes are served by it" wait_for 20 grep -q 52:54:00:00:00:02 "/run/bpboot/serve.$serve/dhcp.conf"
+before=$(cat "$SCRATCH/blocks")
+goes_on() { [ "$(cat "$SCRATCH/blocks")" -gt $((before + 3)) ]; }
+t "a slow transfer goes on" wait_for 20 goes_on
+t "and was not through" test ! -e "$SCRATCH/got"
+t "the dnsmasq that sends is the same" test "$(dnsmasq_of tftp)" = "$first"
+touch "$SCRATCH/go"
 wait $fetch
-t "without dropping a transfer" cmp "$SCRATCH/got" "$boot/slow"
-t "nor starting dnsmasq anew" test "$(dnsmasq_of)" = "$first"
+t "the transfer ends well" cmp "$SCRATCH/got" "$boot/slow"
 t "a file that was sent is told of" says 'n1: has slow'
+root_of() { # MAC
+	set_mac "$1"
+	on_node "$probe" --interface eth0 --retry 300 --timeout 5000 2>/dev/null | sed -n 's/^ROOT_PATH=//p'
+}
+on_node ip address flush dev eth0
 [ "$(address_of 52:54:00:00:00:02)" = 10.9.0.12 ]
 t "the new node gets its address" test $? = 0
+t "and is told its own image, whatever loader it has" test "$(root_of 52:54:00:00:00:02)" = tftp://10.9.0.1/big.index
+t "the other is told the cluster's" test "$(root_of 52:54:00:00:00:01)" = tftp://10.9.0.1/compute.index
+"$bp" node --cluster "$etc/cluster.conf" set 2 --image small >/dev/null
+t "an image that changes is taken" wait_for 20 grep -q small.index "/run/bpboot/serve.$serve/dhcp.conf"
+told_small() { [ "$(root_of 52:54:00:00:00:02)" = tftp://10.9.0.1/small.index ]; }
+t "and told" wait_for 20 told_small
 
 echo nonsense >>"$etc/nodes"
 t "a table that is nonsense is told of, with its line" says 'nodes:3: line of '
@@ -94,12 +138,16 @@ t "and the old one stays in force" says 'the nodes stay as they were'
 t "its nodes are still served" test $? = 0
 sed -i '$d' "$etc/nodes"
 
-kill -KILL "$first"
-t "a dnsmasq that ends is told of" says 'dnsmasq ended \(status 137\)'
-t "and started again" wait_for 10 bash -c "[ -n \"\$(cat /proc/$serve/task/$serve/children)\" ]"
+for part in dhcp tftp; do
+	kill -KILL "$(dnsmasq_of $part)"
+	t "a dnsmasq that ends is told of ($part)" says "dnsmasq for ${part^^} ended \(status 137\)"
+	is_back() { [ -n "$(dnsmasq_of $part)" ]; }
+	t "and started again ($part)" wait_for 10 is_back
+done
 [ "$(address_of 52:54:00:00:00:01 10000)" = 10.9.0.11 ]
 t "it serves as before" test $? = 0
 
+on_node ip address add 10.9.0.11/24 dev eth0
 on_node "$build/src/cli/bpboot" fetch --output "$SCRATCH/none" tftp://10.9.0.1/none >/dev/null 2>&1
 t "a file that is not there is told of" says "asked for '.*none', which is not there"
 
@@ -120,6 +168,10 @@ serve --proxy
 t "as a proxy it serves beside it" says 'serving 2 nodes on eth1'
 t "and says whose the addresses are" says '10.9.0.250 hands out the addresses'
 t "init is then told by the script what to fetch" grep -q 'root=tftp://10.9.0.1/${image}.index' "$boot/boot.ipxe"
+end
+sed 's/^\[cluster\]/&\nloader = grub/' "$etc/cluster.conf" >"$etc/grub.conf"
+serve --proxy --cluster "$etc/grub.conf"
+t "with a loader that cannot be told the image, that is said" says 'nobody tells a node its image, unless cmdline= holds root='
 end
 kill $other && wait $other 2>/dev/null
 
