@@ -112,6 +112,24 @@ lib_unshare() {
 		unshare --net --map-root-user -- "$@"
 	fi
 }
+# lib_missing TOOL...: whether one is not there.
+lib_missing() {
+	local tool
+	for tool; do
+		command -v "$tool" >/dev/null || return 0
+	done
+	return 1
+}
+# lib_inside "$@": the whole test again, as `$0 --inside`, in a network namespace of its own, with an empty $VM.
+lib_inside() {
+	if [ "${1-}" != --inside ]; then
+		lib_unshare bash "$0" --inside
+		exit
+	fi
+	VM=$SCRATCH/vm
+	mkdir -p "$VM/boot" && chmod 755 "$SCRATCH" "$VM" "$VM/boot"
+	trap vm_end EXIT
+}
 # lib_cases CASES ONLY: `$0 --case CASE` for each, or for those that ONLY names, in a network namespace of its own, two at a
 # time; their lines come in the order of CASES.
 lib_cases() {
@@ -138,6 +156,43 @@ vm_network() {
 	mkdir -p "$VM/consoles" "$VM/state" && ip link set lo up && ip tuntap add tap0 mode tap &&
 		ip address add $VM_SERVER/24 dev tap0 && ip link set tap0 up
 }
+# vm_bridge COUNT: br0 with the server's address, and on it tap0, tap1 ...
+vm_bridge() {
+	local i
+
+	mkdir -p "$VM/consoles" "$VM/state" && ip link set lo up && ip link add br0 type bridge && ip address add $VM_SERVER/24 dev br0 &&
+		ip link set br0 up || return 1
+	for ((i = 0; i < $1; i++)); do
+		ip tuntap add tap$i mode tap && ip link set tap$i master br0 && ip link set tap$i up || return 1
+	done
+}
+# vm_files: what a node of the cloud kernel boots, in $VM/boot: kernel, initrd, the image "node" of bpslave and busybox.
+vm_files() {
+	"$bpboot" keygen >/dev/null && cp "$KERNEL_CLOUD"/boot/vmlinuz-* "$VM/boot/vmlinuz" && cp /bin/busybox "$VM/busybox" &&
+		printf 'init /usr/sbin/bpslave\nbpslave\nfile busybox /bin/busybox\n' >"$VM/node.image" &&
+		"$bpboot" initrd -q --kernel "$KERNEL_CLOUD" --modules virtual && "$bpboot" image -q "$VM/node.image" && chmod -R a+rX "$VM/boot"
+}
+# vm_runs NAME NUMBER: that node is up, and a command runs on it.
+vm_up() { "$BUILD/src/cli/bpstat" --socket "$VM/master.sock" -s "$1" 2>/dev/null | grep -qx up; }
+vm_runs() {
+	t "$1: the node is up" wait_for 120 vm_up "$2"
+	t_says "$1: a command runs on it" 0 "$(basename "$KERNEL_CLOUD"/lib/modules/*)" \
+		"$BUILD/src/cli/bpsh" --socket "$VM/master.sock" "$2" /bin/busybox uname -r
+}
+# vm_of MAC COMMAND...: with that machine in place of the first.
+vm_of() {
+	local VM_MAC=$1
+	shift
+	"$@"
+}
+# vm_console NAME SECONDS EXTENDED_REGEX: passes when the console says it.
+vm_console() {
+	if vm_says "$2" "$3"; then
+		ok "$1"
+	else
+		not_ok "$1" "no '$3' in: $(tail -c 300 "$VM/consoles/$VM_MAC.log")"
+	fi
+}
 # vm_dnsmasq BOOT_DIRECTORY OPTIONS...: DHCP and TFTP; its pid is $vm_dnsmasq_pid.
 vm_dnsmasq() {
 	local boot=$1
@@ -162,8 +217,8 @@ vm_start() {
 	vm_pids+=($!)
 }
 vm_serial() { printf 'file:%s' "$VM/consoles/$VM_MAC.log"; }
-vm_nic() { # DEVICE
-	printf -- '-netdev tap,id=n,ifname=tap0,script=no,downscript=no -device %s,netdev=n,mac=%s,romfile=' "$1" $VM_MAC
+vm_nic() { # DEVICE [TAP]
+	printf -- '-netdev tap,id=n,ifname=%s,script=no,downscript=no -device %s,netdev=n,mac=%s,romfile=' "${2-tap0}" "$1" $VM_MAC
 }
 vm_monitor() { printf '%s\n' "$*" >&"$vm_monitor"; }
 # vm_typing: the serial line becomes a pair of fifos, so that a test can type on the console with vm_type LINE; the
