@@ -24,7 +24,9 @@
 
 struct options {
 	bool all_up, all, no_stdin, no_io, line_buffer, prefix, sequential, divider, time, image;
-	bool terminal;
+	bool terminal, fold, diff;
+	const char *files[2], *input_to;
+	uint64_t start;
 	uint64_t buffer, timeout;
 	const char *io[3], *socket;
 };
@@ -120,18 +122,71 @@ static int choose(const struct options *o, const struct caller_nodes *known, con
 /* What excludes what. Return: 0 or COMMAND_USAGE (said). */
 static int check(const struct options *o)
 {
-	if (o->terminal && (o->no_stdin || o->no_io || o->line_buffer || o->prefix ||
-			    o->sequential || o->divider || o->io[0] || o->io[1] || o->io[2])) {
-		log_err(0, "-t lends the whole terminal: none of -n -N -L -p -s -d -I -O -E go "
-			   "with it");
+	bool shaped = o->line_buffer || o->prefix || o->sequential || o->divider;
+
+	if ((o->fold || o->diff) && (shaped || o->terminal || o->files[0])) {
+		log_err(0, "-b and --diff show output at the end: none of -L -p -s -d -t --output "
+			   "go with them");
+		return COMMAND_USAGE;
+	}
+	if (o->input_to && (o->no_stdin || o->no_io || o->io[0])) {
+		log_err(0,
+			"--stdin-to says who gets standard input: -n, -N and -I that nobody does");
+		return COMMAND_USAGE;
+	}
+	if (o->terminal && (o->no_stdin || o->no_io || shaped || o->io[0] || o->io[1] || o->io[2] ||
+			    o->files[0] || o->files[1] || o->input_to)) {
+		log_err(0, "-t lends the whole terminal: none of -n -N -L -p -s -d -I -O -E "
+			   "--output --error --stdin-to go with it");
 		return COMMAND_USAGE;
 	}
 	return 0;
 }
 
+/* What can be said only when the nodes are known. Return: 0, COMMAND_USAGE (said), or negative
+ * errno (logged). */
+static int check_nodes(const struct options *o, const struct caller_nodes *known,
+		       const struct nodeset *nodes, struct nodeset *ret_input)
+{
+	char name[PATH_MAX], other[PATH_MAX];
+	int r;
+
+	if (o->terminal && nodes->n > 1) {
+		log_err(0, "-t lends the terminal to one process: name one node");
+		return COMMAND_USAGE;
+	}
+	for (int i = 0; i < 2 && nodes->n > 1; i++) {
+		if (o->files[i] && shell_file_name(o->files[i], 1, name, sizeof(name)) == 0 &&
+		    shell_file_name(o->files[i], 2, other, sizeof(other)) == 0 &&
+		    !strcmp(name, other)) {
+			log_err(0,
+				"'%s' is the same file for all nodes: %%n stands for a node's "
+				"number",
+				o->files[i]);
+			return COMMAND_USAGE;
+		}
+	}
+	if (!o->input_to)
+		return 0;
+	r = caller_nodeset(known, o->input_to, ret_input);
+	for (size_t i = 0; r == 0 && i < ret_input->n; i++) {
+		if (nodeset_has(nodes, ret_input->numbers[i]))
+			continue;
+		log_err(0, "--stdin-to: node %u is none of the command's", ret_input->numbers[i]);
+		return COMMAND_USAGE;
+	}
+	return r;
+}
+
 static int run(void *options, int argc, char **argv)
 {
 	const struct options *o = options;
+	_cleanup_nodeset_ struct nodeset input_to = NODESET();
+	/* A ghost's title takes the place of our arguments. */
+	_cleanup_free_ char *socket = strdup(o->socket),
+			    *out = o->files[0] ? strdup(o->files[0]) : NULL,
+			    *err = o->files[1] ? strdup(o->files[1]) : NULL;
+	const char *const files[2] = { out, err };
 	const struct shell_options shell = {
 		.by_line = o->line_buffer || o->prefix,
 		.prefix = o->prefix,
@@ -139,10 +194,15 @@ static int run(void *options, int argc, char **argv)
 		.divider = o->divider,
 		.time = o->time,
 		.terminal = o->terminal,
+		.fold = o->fold,
+		.diff = o->diff,
+		.files = { files[0], files[1] },
+		.input_to = o->input_to ? &input_to : NULL,
+		.start_s = (uint32_t)o->start,
 		.line_max = (uint32_t)o->buffer,
 		.timeout_s = (uint32_t)o->timeout,
 		.no_input = o->no_stdin || o->no_io || o->io[0],
-		.socket = o->socket,
+		.socket = socket,
 	};
 	const char *text = o->all_up || o->all ? NULL : argv[0];
 	_cleanup_caller_ struct caller c = CALLER();
@@ -161,6 +221,8 @@ static int run(void *options, int argc, char **argv)
 	}
 	if (check(o) != 0)
 		return COMMAND_USAGE;
+	if (!socket || (o->files[0] && !out) || (o->files[1] && !err))
+		return log_err(-ENOMEM, "cannot run");
 	r = caller_open(&c, o->socket);
 	if (r == 0)
 		r = caller_list(&c, &known);
@@ -170,10 +232,10 @@ static int run(void *options, int argc, char **argv)
 		r = tell_ranks(&nodes);
 	if (r == 0)
 		r = fill_spec(o, argc, argv, cwd, &spec);
-	if (r == 0 && o->terminal && nodes.n > 1) {
-		log_err(0, "-t lends the terminal to one process: name one node");
-		return COMMAND_USAGE;
-	}
+	if (r == 0)
+		r = check_nodes(o, &known, &nodes, &input_to);
+	if (r > 0)
+		return r;
 	if (r == 0 && !o->image && carried_find(argv[0], &carried) < 0)
 		return SHELL_NOT_RUN;
 	spec.files = carried.files;
@@ -195,7 +257,16 @@ static const struct option_row rows[] = {
 	{ "sequential", 's', OPTION_FLAG, NULL, "write output node by node", AT(sequential) },
 	{ "divider", 'd', OPTION_FLAG, NULL, "write a line before each node's output (implies -s)",
 	  AT(divider) },
-	{ "buffer", 'b', OPTION_SIZE, "BYTES", "longest line that is waited for (128K)", AT(buffer),
+	{ "fold", 'b', OPTION_FLAG, NULL,
+	  "show equal outputs once, with their nodes, when all have ended", AT(fold) },
+	{ "diff", 0, OPTION_FLAG, NULL,
+	  "show the output of most nodes, and how that of others differs", AT(diff) },
+	{ "output", 0, OPTION_STRING, "PATTERN",
+	  "write each node's output to a file here; %n is its number", AT(files[0]) },
+	{ "error", 0, OPTION_STRING, "PATTERN", "the same for standard error", AT(files[1]) },
+	{ "stdin-to", 0, OPTION_STRING, "NODES", "only these get our standard input",
+	  AT(input_to) },
+	{ "buffer", 0, OPTION_SIZE, "BYTES", "longest line that is waited for (128K)", AT(buffer),
 	  1, MESSAGE_WINDOW },
 	{ "stdin", 'I', OPTION_STRING, "FILE", "standard input is this file on the node",
 	  AT(io[0]) },
@@ -208,6 +279,8 @@ static const struct option_row rows[] = {
 	{ "time", 0, OPTION_FLAG, NULL, "say how long the command took on each node", AT(time) },
 	{ "timeout", 0, OPTION_U64, "SECONDS", "end what still runs after this time", AT(timeout),
 	  1, 31536000 },
+	{ "connect-timeout", 0, OPTION_U64, "SECONDS",
+	  "give up on nodes that have not started it by then", AT(start), 1, 86400 },
 	{ "image", 0, OPTION_FLAG, NULL, "run what the nodes have; no file goes to them",
 	  AT(image) },
 	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },

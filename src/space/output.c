@@ -136,6 +136,12 @@ static void let_out(struct output *o, size_t i, size_t n)
 	char prefix[PREFIX_MAX];
 
 	snprintf(prefix, sizeof(prefix), "%u: ", s->node);
+	if (o->take) {
+		int r = o->take(o, i, p, n);
+
+		o->err = o->err < 0 ? o->err : r;
+		p = end;
+	}
 	while (p < end) {
 		const uint8_t *newline = o->prefix ? memchr(p, '\n', (size_t)(end - p)) : NULL;
 		size_t part = newline ? (size_t)(newline + 1 - p) : (size_t)(end - p);

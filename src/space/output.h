@@ -49,6 +49,9 @@ struct output {
 	/* @source let out @bytes more: grant them again. And: something was written or ended. */
 	void (*grant)(void *owner, size_t source, uint32_t bytes);
 	void (*moved)(void *owner);
+	/* What is let out goes there and not to the descriptor. Return: 0, or negative errno, which
+	 * the output fails with. NULL: to the descriptor. */
+	int (*take)(struct output *o, size_t source, const void *p, size_t n);
 	void *owner;
 };
 

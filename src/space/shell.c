@@ -46,6 +46,12 @@ static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
 	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
 
 	s->interrupts += w->signum == SIGINT;
+	if (w->signum == SIGINT && s->interrupts == 1 && isatty(STDERR_FILENO)) {
+		log_info("waiting for %zu of %zu nodes: %s; ^C again is passed on to them, a "
+			 "third one ends them",
+			 s->n - s->n_over, s->n, still_running(s, &text));
+		return;
+	}
 	if (s->interrupts >= SHELL_INTERRUPTS) {
 		log_err(0, "interrupted: ending the processes on %s", still_running(s, &text));
 		shell_raise(s, SHELL_ABNORMAL);
@@ -123,8 +129,42 @@ static void advance(struct shell *s)
 		shell_raise(s, SHELL_ABNORMAL);
 		ev_break(s->loop, EVBREAK_ALL);
 	}
+	if (s->n_over == s->n && (s->options->fold || s->options->diff) && !s->folded) {
+		shell_fold(s);
+		advance(s);
+		return;
+	}
 	if (s->n_over == s->n && output_idle(&s->output[0]) && output_idle(&s->output[1]))
 		ev_break(s->loop, EVBREAK_ALL);
+}
+
+/* Nodes that have not started the command by now are given up. */
+static void on_starting(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct shell *s = w->data;
+	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
+	_cleanup_nodeset_ struct nodeset late = NODESET();
+
+	for (size_t i = 0; i < s->n; i++) {
+		struct remote *r = &s->remotes[i];
+		struct message_small m;
+
+		if (r->settled)
+			continue;
+		(void)!nodeset_add(&late, r->node); /* only less is said without memory */
+		message_input_write(message_begin(&m, MESSAGE_ABANDON), (uint32_t)i, 1);
+		(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
+		r->abandoned = true;
+		shell_remote_over(s, r);
+	}
+	if (late.n == 0)
+		return;
+	terminal_restore(&s->terminal);
+	log_err(0, "not started within %u s on node%s %s: giving up on %s", s->options->start_s,
+		late.n == 1 ? "" : "s", nodeset_format(&late, &text) < 0 ? "" : buffer_str(&text),
+		late.n == 1 ? "it" : "them");
+	shell_raise(s, SHELL_NO_NODE);
+	advance(s);
 }
 
 static void on_moved(void *owner)
@@ -243,7 +283,30 @@ static int prepare(struct shell *s, const struct nodeset *nodes, const struct me
 			s->output[k].sources[i] = &s->remotes[i].source[k];
 		}
 	}
-	return 0;
+	return shell_gather_open(s);
+}
+
+/* Those who are not to get our input have none. */
+static void close_inputs(struct shell *s)
+{
+	for (size_t i = 0; s->options->input_to && i < s->n; i++) {
+		struct message_small m;
+
+		if (nodeset_has(s->options->input_to, s->remotes[i].node))
+			continue;
+		message_input_write(message_begin(&m, MESSAGE_INPUT), (uint32_t)i, 1);
+		(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
+		s->remotes[i].input_closed = true;
+	}
+}
+
+static void after(struct shell *s, struct ev_timer *w, uint32_t seconds,
+		  void (*cb)(struct ev_loop *, struct ev_timer *, int))
+{
+	ev_timer_init(w, cb, seconds, 0.);
+	w->data = s;
+	if (seconds > 0)
+		ev_timer_start(s->loop, w);
 }
 
 static void watch(struct shell *s)
@@ -269,15 +332,13 @@ static void watch(struct shell *s)
 		s->signals[i].data = s;
 		ev_signal_start(s->loop, &s->signals[i]);
 	}
-	if (s->options->timeout_s > 0) {
-		ev_timer_init(&s->timeout, on_timeout, s->options->timeout_s, 0.);
-		s->timeout.data = s;
-		ev_timer_start(s->loop, &s->timeout);
-	}
+	after(s, &s->timeout, s->options->timeout_s, on_timeout);
+	after(s, &s->starting, s->options->start_s, on_starting);
 }
 
 static void shell_deinit(struct shell *s)
 {
+	shell_progress_end(s);
 	terminal_close(&s->terminal);
 	shell_say_lacking(s);
 	ghost_close(&s->ghost);
@@ -288,6 +349,8 @@ static void shell_deinit(struct shell *s)
 	for (size_t i = 0; i < s->n; i++) {
 		buffer_clear(&s->remotes[i].source[0].text);
 		buffer_clear(&s->remotes[i].source[1].text);
+		buffer_clear(&s->remotes[i].kept[0]);
+		buffer_clear(&s->remotes[i].kept[1]);
 	}
 	free(s->remotes);
 	free(s->wanted);
@@ -345,6 +408,8 @@ int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec
 	terminal_raw(&s.terminal);
 	if (s.n == 1 && !o->agent)
 		ghost_title(&s.ghost, spec->argv, spec->n_argv, nodes->numbers[0]);
+	close_inputs(&s);
+	shell_progress(&s);
 	shell_input_start(&s);
 	ev_run(s.loop, 0);
 	shell_deinit(&s);

@@ -12,10 +12,12 @@
 /* A process on one node: its job number is its index. */
 struct remote {
 	uint32_t node;
-	bool over;	   /* exited, failed or lost: no more will come */
-	bool settled;	   /* it runs, or never will */
-	bool input_closed; /* it reads no more */
-	uint32_t credit;   /* bytes of input that it takes now */
+	bool abandoned;	       /* by us: what still comes of it is passed over */
+	struct buffer kept[2]; /* output to be folded */
+	bool over;	       /* exited, failed or lost: no more will come */
+	bool settled;	       /* it runs, or never will */
+	bool input_closed;     /* it reads no more */
+	uint32_t credit;       /* bytes of input that it takes now */
 	struct output_source source[2];
 };
 
@@ -29,10 +31,10 @@ struct shell {
 	struct ev_loop *loop;
 	const struct shell_options *options;
 	struct stream door;
-	uint8_t key[MESSAGE_KEY_BYTES]; /* of the RUN */
+	uint8_t key[MESSAGE_KEY_BYTES];	 /* of the RUN */
 	const struct message_spec *spec; /* borrowed */
 	struct shell_wanted *wanted;	 /* of each of its files; owned; NULL: none yet */
-	struct remote *remotes; /* owned */
+	struct remote *remotes;		 /* owned */
 	size_t n, n_over, n_settled;
 	const char *cwd;	/* borrowed */
 	struct nodeset lacking; /* nodes without it */
@@ -42,8 +44,8 @@ struct shell {
 	int status;
 	int err; /* the connection broke */
 	int interrupts;
-	struct ghost ghost; /* when there is one process: we stand for it */
-	uint8_t signal;	    /* that ended it, or 0 */
+	struct ghost ghost;	  /* when there is one process: we stand for it */
+	uint8_t signal;		  /* that ended it, or 0 */
 	struct terminal terminal; /* lent to it */
 	bool timed_out;
 
@@ -51,12 +53,25 @@ struct shell {
 	struct ev_timer input_later; /* look again at a terminal that belongs to another job */
 	bool input_ended, input_terminal, input_watched;
 
-	struct ev_timer timeout;
+	size_t kept_bytes; /* of all remotes */
+	bool folded;
+	bool shows_progress;
+	struct ev_timer timeout, starting;
 	struct ev_signal signals[8];
 };
 
+/* shell_gather.c: output that is not written as it comes */
+_must_check_ int shell_gather_open(struct shell *s);
+/* All have ended: write what was kept. */
+void shell_fold(struct shell *s);
+/* On a terminal that waits for that: how many have ended. */
+void shell_progress(struct shell *s);
+void shell_progress_end(struct shell *s);
+
 /* shell_takes.c: every message that the master may send once the command is on its way */
 extern const struct message_take shell_takes[MESSAGE_TYPE_MAX_];
+/* No more will come of it. */
+void shell_remote_over(struct shell *s, struct remote *r);
 /* Our exit status is at least @status. */
 void shell_raise(struct shell *s, int status);
 /* Say once, for all nodes, which ones have not the directory. */

@@ -40,13 +40,20 @@ static void remote_settled(struct shell *s, struct remote *r)
 		shell_say_lacking(s);
 }
 
-static void remote_over(struct shell *s, struct remote *r)
+void shell_remote_over(struct shell *s, struct remote *r)
 {
 	r->over = true;
 	r->source[0].ended = r->source[1].ended = true;
 	s->n_over++;
 	remote_settled(s, r);
 	shell_input_update(s);
+	shell_progress(s);
+}
+
+/* A message of a job that is none, or that we wait for no more. */
+static int gone(const struct shell *s, uint32_t job)
+{
+	return job < s->n && s->remotes[job].abandoned ? 0 : -EPROTO;
 }
 
 /* The remote of a job number that the master names. Return: NULL when there is none, which is a
@@ -67,7 +74,7 @@ static int take_started(void *owner, struct reader *r)
 		return e;
 	re = remote_of(s, st.job);
 	if (!re)
-		return -EPROTO;
+		return gone(s, st.job);
 	if (st.cwd_missing)
 		e = nodeset_add(&s->lacking, re->node);
 	remote_settled(s, re);
@@ -85,7 +92,7 @@ static int take_failed(void *owner, struct reader *r)
 		return e;
 	re = remote_of(s, f.job);
 	if (!re)
-		return -EPROTO;
+		return gone(s, f.job);
 	terminal_restore(&s->terminal);
 	if (f.how == MESSAGE_NOT_RUN || f.how == MESSAGE_NO_COMMAND) {
 		log_err(0, "node %u: %s%s%s", re->node, f.words,
@@ -99,7 +106,7 @@ static int take_failed(void *owner, struct reader *r)
 		log_err(0, "%s", f.words);
 		shell_raise(s, SHELL_NO_NODE);
 	}
-	remote_over(s, re);
+	shell_remote_over(s, re);
 	return 0;
 }
 
@@ -116,7 +123,7 @@ static int take_output(void *owner, struct reader *r)
 		return e;
 	re = remote_of(s, job);
 	if (!re)
-		return -EPROTO;
+		return gone(s, job);
 	n = r->left;
 	if (n == 0)
 		re->source[stream - 1].ended = true;
@@ -133,7 +140,9 @@ static int take_input_credit(void *owner, struct reader *r)
 	if (e < 0)
 		return e;
 	re = remote_of(s, job);
-	if (!re || bytes > MESSAGE_WINDOW - re->credit)
+	if (!re)
+		return gone(s, job);
+	if (bytes > MESSAGE_WINDOW - re->credit)
 		return -EPROTO;
 	re->credit += bytes;
 	shell_input_update(s);
@@ -143,11 +152,12 @@ static int take_input_credit(void *owner, struct reader *r)
 static int take_input_closed(void *owner, struct reader *r)
 {
 	struct shell *s = owner;
-	struct remote *re = remote_of(s, reader_be32(r));
+	uint32_t job = reader_be32(r);
+	struct remote *re = remote_of(s, job);
 	int e = reader_end(r);
 
 	if (e < 0 || !re)
-		return -EPROTO;
+		return e < 0 ? -EPROTO : gone(s, job);
 	re->input_closed = true;
 	shell_input_update(s);
 	return 0;
@@ -164,7 +174,7 @@ static int take_exit(void *owner, struct reader *r)
 		return e;
 	re = remote_of(s, x.job);
 	if (!re)
-		return -EPROTO;
+		return gone(s, x.job);
 	if (x.signal && s->ghost.loop) {
 		s->signal = x.signal;
 		shell_raise(s, SHELL_SIGNAL + x.signal); /* should it not end us */
@@ -179,7 +189,7 @@ static int take_exit(void *owner, struct reader *r)
 		fprintf(stderr, "node %u: real %.3f s, user %.3f s, sys %.3f s\n", re->node,
 			(double)x.real_us / 1e6, (double)x.user_us / 1e6,
 			(double)x.system_us / 1e6);
-	remote_over(s, re);
+	shell_remote_over(s, re);
 	return 0;
 }
 
@@ -191,7 +201,7 @@ static int take_stopped(void *owner, struct reader *r)
 	int e = message_stopped_read(r, &job, &signal);
 
 	if (e < 0 || !remote_of(s, job))
-		return -EPROTO;
+		return e < 0 ? -EPROTO : gone(s, job);
 	if (s->ghost.loop)
 		ghost_stopped(&s->ghost);
 	return 0;
@@ -205,7 +215,7 @@ static int take_continued(void *owner, struct reader *r)
 	int e = message_continued_read(r, &job, &asked);
 
 	if (e < 0 || !remote_of(s, job))
-		return -EPROTO;
+		return e < 0 ? -EPROTO : gone(s, job);
 	if (asked)
 		ghost_answered(&s->ghost);
 	return 0;

@@ -138,7 +138,7 @@ says "a file that is not there is said" 126 "cannot read '/nonexistent': No such
 bpsh -p 0-2 sh -c 'for i in $(seq 300); do printf abc; printf "def %s\n" $i; done' >"$SCRATCH/lines"
 t "-p tears no line" test "$(grep -cE '^[0-2]: abcdef [0-9]+$' "$SCRATCH/lines")" = 900
 t "-p ends a last line that has no end" test "$(bpsh -p 0,1 printf x | sort | tr '\n' ,)" = "0: x,1: x,"
-t "a line that is longer than the buffer is not torn" test "$(bpsh -p -b 1000 0-2 sh -c 'head -c 300000 /dev/zero | tr "\0" z; echo' |
+t "a line that is longer than the buffer is not torn" test "$(bpsh -p --buffer 1000 0-2 sh -c 'head -c 300000 /dev/zero | tr "\0" z; echo' |
 	awk '/^[0-2]: z+$/ && length($0) == 300003' | wc -l)" = 3
 t "-L writes whole lines" test "$(bpsh -L 0-2 sh -c 'for i in 1 2 3 4 5 6 7 8 9; do printf a; printf "b\n"; done' | grep -cx ab)" = 27
 t "-s writes node by node" test "$(bpsh -s -p 0-2 sh -c 'seq 50' | cut -d: -f1 | uniq | tr -d '\n')" = 012
