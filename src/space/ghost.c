@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -177,6 +178,8 @@ static _noreturn_ void watcher_main(const struct ghost *g, pid_t ghost, int read
 	ready = dup2(ready, READY_FD);
 	if (g->terminal && dup2(g->terminal->fd, TERMINAL_FD) == TERMINAL_FD)
 		g->terminal->fd = TERMINAL_FD;
+	if (g->terminal)
+		g->terminal->raw = true; /* soon, and then it is ours to give back */
 	(void)close_range(g->terminal ? TERMINAL_FD + 1 : READY_FD + 1, ~0u, 0);
 	(void)fcntl(ready, F_SETFD, FD_CLOEXEC);
 	null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -191,9 +194,8 @@ static _noreturn_ void watcher_main(const struct ghost *g, pid_t ghost, int read
 	watch(ghost, g->door, g->terminal, ready);
 }
 
-static void on_later(struct ev_loop *loop, struct ev_timer *w, int events)
+static void begin_to_watch(struct ghost *g)
 {
-	struct ghost *g = w->data;
 	pid_t ghost;
 	int ends[2];
 
@@ -214,6 +216,20 @@ static void on_later(struct ev_loop *loop, struct ev_timer *w, int events)
 		g->watcher_fd = fd_close(g->watcher_fd);
 }
 
+static void on_later(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	begin_to_watch(w->data);
+}
+
+/* Until the watcher follows us, or has said that it must not: from then on it gives the terminal back. */
+static void until_watched(const struct ghost *g)
+{
+	struct pollfd p = { .fd = g->watcher_fd, .events = POLLIN };
+
+	while (g->watcher_fd >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+}
+
 /* --- the ghost --- */
 
 int ghost_open(struct ghost *g, struct ev_loop *loop, const char *door)
@@ -227,15 +243,20 @@ int ghost_open(struct ghost *g, struct ev_loop *loop, const char *door)
 	g->watcher_fd = FD_NONE;
 	handler_fd = g->signal_fds[1];
 	ev_io_init(&g->signals, on_signals, g->signal_fds[0], EV_READ);
-	ev_timer_init(&g->later, on_later, g->terminal ? 0. : WATCH_AFTER_S, 0.);
+	ev_timer_init(&g->later, on_later, WATCH_AFTER_S, 0.);
 	ev_set_priority(&g->signals,
 			EV_MAXPRI); /* a SIGCONT counts before a stop that is read with it */
 	g->signals.data = g->later.data = g;
 	ev_io_start(loop, &g->signals);
-	ev_timer_start(loop, &g->later);
 	for (int i = 1; i <= SIGRTMAX; i++) {
 		if (is_taken(g, i))
 			(void)sigaction(i, &sa, NULL); /* it could be read, so it can be set */
+	}
+	if (g->terminal) {
+		begin_to_watch(g);
+		until_watched(g);
+	} else {
+		ev_timer_start(loop, &g->later);
 	}
 	return 0;
 }

@@ -404,10 +404,10 @@ int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec
 		snprintf(divider, sizeof(divider), "%u\t%s\n", nodes->numbers[0], DIVIDER);
 		output_text(&s.output[0], divider);
 	}
-	watch(&s);
-	terminal_raw(&s.terminal);
 	if (s.n == 1 && !o->agent)
 		ghost_title(&s.ghost, spec->argv, spec->n_argv, nodes->numbers[0]);
+	watch(&s);
+	terminal_raw(&s.terminal);
 	close_inputs(&s);
 	shell_progress(&s);
 	shell_input_start(&s);
