@@ -2,8 +2,8 @@
 # uefi.sh - the chain from firmware to root: a signed unified kernel image, booted over HTTP by UEFI firmware alone with
 # Secure Boot on, to a command on the node; and refused after one flipped byte
 #
-# The firmware is OVMF, DHCP and HTTP are what `bpboot config` writes for dnsmasq and nginx; the test keys that Debian enrolled in its variables (PkKek-1-snakeoil) sign. One machine in a
-# network namespace, twice.
+# The firmware is OVMF, DHCP and HTTP are what `bpboot config` writes for dnsmasq and nginx; the test keys that Debian enrolled in its
+# variables (PkKek-1-snakeoil) sign. Two machines side by side: one is sent the image, one the image with a bit flipped.
 . tests/system/lib.sh
 PATH=$PATH:/usr/sbin:/sbin
 BUILD=$(readlink -f "$BUILD")
@@ -12,29 +12,19 @@ export BPBOOT_KEYS=$SCRATCH/keys BPBOOT_DIR=$SCRATCH/vm/boot
 ovmf=/usr/share/OVMF stub=/usr/lib/systemd/boot/efi/linuxx64.efi.stub
 cert=/usr/share/ovmf/PkKek-1-snakeoil.pem
 
-missing() { for tool in qemu-system-x86_64 dnsmasq sbsign sbverify openssl objcopy; do command -v $tool >/dev/null || return 0; done && return 1; }
-if [ ! -d "${KERNEL_CLOUD-}/lib/modules" ] || missing || [ ! -f $ovmf/OVMF_CODE_4M.secboot.fd ] || [ ! -f $stub ] || ! get_stock; then
+if [ ! -d "${KERNEL_CLOUD-}/lib/modules" ] || lib_missing qemu-system-x86_64 dnsmasq sbsign sbverify openssl objcopy || [ ! -f $ovmf/OVMF_CODE_4M.secboot.fd ] || [ ! -f $stub ] || ! get_stock; then
 	echo "skip UEFI - needs KERNEL_CLOUD, qemu-system-x86_64, dnsmasq, ovmf, sbsigntool, systemd-boot-efi, openssl, binutils, nginx"
 	exit 0
 fi
-if [ "${1-}" != --inside ]; then
-	lib_unshare bash "$0" --inside
-	exit
-fi
-VM=$SCRATCH/vm
-mkdir -p "$VM/boot" && chmod 755 "$SCRATCH" "$VM" "$VM/boot" && vm_network || not_ok "a network of its own" "cannot be made"
-trap vm_end EXIT
+lib_inside "$@"
+FLIPPED_MAC=52:54:00:77:00:02
+vm_bridge 2 || not_ok "a network of its own" "cannot be made"
 
 # --- the image ---
 
 openssl rsa -passin pass:snakeoil -in /usr/share/ovmf/PkKek-1-snakeoil.key -out "$VM/db.key" 2>/dev/null
 openssl req -newkey rsa:2048 -nodes -keyout "$VM/other.key" -x509 -days 30 -subj /CN=other/ -out "$VM/other.crt" 2>/dev/null
-"$bpboot" keygen >/dev/null
-cp "$KERNEL_CLOUD"/boot/vmlinuz-* "$VM/boot/vmlinuz"
-cp /bin/busybox "$VM/busybox"
-printf 'init /usr/sbin/bpslave\nbpslave\nfile busybox /bin/busybox\n' >"$VM/node.image"
-t "an initrd is built" "$bpboot" initrd -q --kernel "$KERNEL_CLOUD" --modules virtual
-t "an image is built" "$bpboot" image -q "$VM/node.image"
+t "kernel, initrd and image are there" vm_files
 cmdline="console=ttyS0 no_timer_check bpboot.retry=1"
 uki() { "$bpboot" uki --cmdline "$cmdline" "$@"; }
 t "a unified kernel image is signed" uki --key "$VM/db.key" --cert $cert
@@ -60,11 +50,19 @@ t_says "a signed stub is refused" 1 "it is signed" uki -o "$VM/no.efi" --no-sign
 t_says "neither key nor --no-sign is used wrongly" 2 "expected --key and --cert" uki
 t "nothing was written by those" test ! -e "$VM/no.efi"
 
+# One bit of the initrd, in the middle of the file that is signed.
+flipped=$VM/boot/flipped.efi
+cp "$efi" "$flipped"
+place=$(($(objdump -h "$efi" | awk '$2 == ".initrd" { print "0x" $6 }') + 5000))
+byte=$(od -An -tu1 -j $place -N 1 "$efi")
+printf "\\$(printf %o $((byte ^ 1)))" | dd of="$flipped" bs=1 seek=$place conv=notrunc 2>/dev/null
+t "one bit is flipped" eval '[ "$(cmp -l "$efi" "$flipped" | wc -l)" = 1 ] && ! sbverify --cert $cert "$flipped"'
+
 # --- the front end: DHCP that knows HTTP boot, nginx, bpmaster ---
 
 cat >"$VM/cluster.conf" <<EOT
 [cluster]
-interface = tap0
+interface = br0
 network = 10.77.0.0/24
 address = $VM_SERVER
 boot = $VM/boot
@@ -94,46 +92,41 @@ vm_pids+=($!)
 	--key "$BPBOOT_KEYS/master.key" --unknown accept </dev/null >"$VM/master.log" 2>&1 &
 vm_pids+=($!)
 t "dnsmasq's configuration is written" eval '"$bpboot" config dnsmasq --cluster "$VM/cluster.conf" >"$VM/dnsmasq.conf"'
+printf '%s\n' "dhcp-host=$FLIPPED_MAC,set:flipped" "dhcp-boot=tag:flipped,tag:http-x64,http://$VM_SERVER/flipped.efi" >>"$VM/dnsmasq.conf"
 dnsmasq --keep-in-foreground --conf-file="$VM/dnsmasq.conf" --user=root --pid-file= --log-facility="$VM/dnsmasq.log" </dev/null >"$VM/dnsmasq.out" 2>&1 &
 vm_pids+=($!)
 t "nginx serves the boot directory" wait_for 20 "$bpboot" fetch --output "$VM/got.index" http://$VM_SERVER/node.index
 
-# --- the machine: no disk, no option ROM, firmware that tries HTTP alone ---
+# --- the machines: no disk, no option ROM, firmware that tries HTTP alone ---
 
-machine() {
+machine() { # TAP
+	local vars=$VM/vars.$1
+
 	: >"$VM/consoles/$VM_MAC.log"
-	cp $ovmf/OVMF_VARS_4M.snakeoil.fd "$VM/vars.fd"
+	cp $ovmf/OVMF_VARS_4M.snakeoil.fd "$vars"
 	# shellcheck disable=SC2046
 	qemu-system-x86_64 -accel tcg -machine q35,smm=on -nodefaults -display none -no-reboot -m 768 \
 		-global driver=cfi.pflash01,property=secure,value=on -global ICH9-LPC.disable_s3=1 \
 		-drive if=pflash,unit=0,format=raw,readonly=on,file=$ovmf/OVMF_CODE_4M.secboot.fd \
-		-drive if=pflash,unit=1,format=raw,file="$VM/vars.fd" \
+		-drive if=pflash,unit=1,format=raw,file="$vars" \
 		-fw_cfg name=opt/org.tianocore/IPv4PXESupport,string=n -fw_cfg name=opt/org.tianocore/IPv6PXESupport,string=n \
-		-device virtio-rng-pci $(vm_nic virtio-net-pci) -serial "$(vm_serial)" </dev/null >"$VM/qemu.log" 2>&1 &
-	machine=$!
-	vm_pids+=($machine)
+		-device virtio-rng-pci $(vm_nic virtio-net-pci "$1") -serial "$(vm_serial)" </dev/null >"$VM/qemu.$1.log" 2>&1 &
+	vm_pids+=($!)
 }
-seen() { tail -c 300 "$VM/consoles/$VM_MAC.log"; }
-stop() { kill $machine 2>/dev/null && wait $machine 2>/dev/null; }
-
-machine
-vm_says 240 'Start HTTP Boot over IPv4' && ok "the firmware boots by HTTP" || not_ok "the firmware boots by HTTP" "$(seen)"
-vm_says 240 'UEFI Secure Boot is enabled' && ok "Secure Boot is on" || not_ok "Secure Boot is on" "$(seen)"
-vm_says 240 'root ok: executing' && ok "init fetches the image by HTTP, and enters it" || not_ok "init fetches the image by HTTP, and enters it" "$(seen)"
-t "the kernel has the signed command line and no other" grep -aqE "Kernel command line: $cmdline\s*$" "$VM/consoles/$VM_MAC.log"
-up() { "$BUILD/src/cli/bpstat" --socket "$VM/master.sock" -s 0 2>/dev/null | grep -qx up; }
-t "the node is up" wait_for 120 up
-t_says "a command runs on it" 0 "$(basename "$KERNEL_CLOUD"/lib/modules/*)" \
-	"$BUILD/src/cli/bpsh" --socket "$VM/master.sock" 0 /bin/busybox uname -r
-stop
-
-# One bit of the initrd, in the middle of the file that is signed.
-place=$(($(objdump -h "$efi" | awk '$2 == ".initrd" { print "0x" $6 }') + 5000))
-byte=$(od -An -tu1 -j $place -N 1 "$efi")
-printf "\\$(printf %o $((byte ^ 1)))" | dd of="$efi" bs=1 seek=$place conv=notrunc 2>/dev/null
-t "one byte is flipped" eval '! sbverify --cert $cert "$efi"'
-machine
-vm_says 240 'failed to load .*(Access Denied|Security Violation)' && ok "the firmware refuses it" || not_ok "the firmware refuses it" "$(seen)"
-t "and no kernel was started" eval '! grep -aqE "EFI stub|Linux version" "$VM/consoles/$VM_MAC.log"'
-stop
+boots() {
+	vm_console "the firmware boots by HTTP" 240 'Start HTTP Boot over IPv4'
+	vm_console "Secure Boot is on" 240 'UEFI Secure Boot is enabled'
+	vm_console "init fetches the image by HTTP, and enters it" 240 'root ok: executing'
+	t "the kernel has the signed command line and no other" grep -aqE "Kernel command line: $cmdline\s*$" "$VM/consoles/$VM_MAC.log"
+	vm_runs "signed" 0
+}
+refused() {
+	vm_console "one flipped bit: the firmware refuses it" 240 'failed to load .*(Access Denied|Security Violation)'
+	t "it was fetched" grep -q 'GET /flipped.efi' "$VM/nginx/access.log"
+	t "and no kernel was started" eval '! grep -aqE "EFI stub|Linux version" "$VM/consoles/$VM_MAC.log"'
+}
+machine tap0
+vm_of $FLIPPED_MAC machine tap1
+boots
+vm_of $FLIPPED_MAC refused
 done_testing
