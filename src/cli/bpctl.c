@@ -9,13 +9,14 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "cli/enrol.h"
 #include "cli/program.h"
 #include "cli/where.h"
 #include "space/caller.h"
 
 struct options {
-	const char *nodes, *state, *mode, *user, *group, *attribute, *socket;
-	bool reboot, halt, poweroff;
+	const char *nodes, *state, *mode, *user, *group, *attribute, *accept, *forget, *socket;
+	bool reboot, halt, poweroff, keys;
 };
 
 /* One change: what, and to which value. */
@@ -54,6 +55,22 @@ static int group_id(const char *name, uint32_t *ret)
 		return log_err(0, "there is no group '%s'", name), -ENOENT;
 	*ret = g->gr_gid;
 	return 0;
+}
+
+/* What is about keys: of machines that need be no nodes. */
+static int run_keys(const struct options *o)
+{
+	_cleanup_caller_ struct caller c = CALLER();
+	int r;
+
+	if (o->nodes || (o->accept != NULL) + (o->forget != NULL) + o->keys > 1) {
+		log_err(0, "--accept, --forget-key and --keys stand alone");
+		return COMMAND_USAGE;
+	}
+	r = caller_open(&c, o->socket);
+	if (r == 0 && o->keys)
+		return enrol_list(&c);
+	return r < 0 ? r : enrol_set(&c, o->forget != NULL, o->forget ? o->forget : o->accept);
 }
 
 /* The changes that the options ask for. Return: number of them, or negative errno (logged). */
@@ -106,6 +123,8 @@ static int run(void *options, int argc, char **argv)
 	struct change changes[6];
 	int n = changes_of(o, changes), r;
 
+	if (o->accept || o->forget || o->keys)
+		return run_keys(o);
 	if (n < 0)
 		return n;
 	if (!o->nodes || n == 0 || o->reboot + o->halt + o->poweroff > 1) {
@@ -142,6 +161,12 @@ static const struct option_row rows[] = {
 	{ "reboot", 'R', OPTION_FLAG, NULL, "reboot", AT(reboot) },
 	{ "halt", 'H', OPTION_FLAG, NULL, "halt", AT(halt) },
 	{ "poweroff", 'P', OPTION_FLAG, NULL, "power off", AT(poweroff) },
+	{ "accept", 0, OPTION_STRING, "NODES|MAC[=FINGERPRINT]",
+	  "accept the key of machines that wait for it", AT(accept) },
+	{ "forget-key", 0, OPTION_STRING, "NODES|MAC", "believe the next key that they show",
+	  AT(forget) },
+	{ "keys", 0, OPTION_FLAG, NULL, "show the keys of nodes, and of machines that wait",
+	  AT(keys) },
 	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },
 	{ 0 },
 };

@@ -28,7 +28,7 @@
 #define KEY_DEFAULT    "/etc/bpboot/master.key"
 
 struct options {
-	const char *config, *address, *state, *socket, *key, *unknown;
+	const char *config, *address, *state, *socket, *key, *unknown, *enrol;
 	uint64_t port, log_port, keepalive;
 	bool foreground;
 	struct master_nodes nodes; /* of --node */
@@ -227,7 +227,6 @@ static int configure(struct running *run, struct master_config *c)
 {
 	struct options *o = run->o;
 	const char *config = o->config ? o->config : CONFIG_DEFAULT;
-	bool accept = false;
 
 	/*
 	 * Without any option it is the site's, and one that has no cluster file would serve nobody.
@@ -246,14 +245,22 @@ static int configure(struct running *run, struct master_config *c)
 		c->key = run->cluster.master_key;
 		c->watched[0] = run->cluster.file;
 		c->watched[1] = run->cluster.nodes;
-		accept = run->cluster.unknown == CLUSTER_ACCEPT;
+		c->enrol = run->cluster.unknown == CLUSTER_ACCEPT ? MASTER_ENROL_FIRST
+								  : MASTER_ENROL_KNOWN;
+		if (run->cluster.enrol != CLUSTER_ENROL_UNSAID)
+			c->enrol = (enum master_enrol)(run->cluster.enrol - CLUSTER_ENROL_KNOWN);
 	}
 	if (o->address && ip_parse(o->address, &c->address) < 0)
 		return log_err(-EINVAL, "--address '%s': expected an address, like 10.0.0.1 or ::",
 			       o->address);
 	if (o->unknown && strcmp(o->unknown, "accept") && strcmp(o->unknown, "refuse"))
 		return log_err(-EINVAL, "--unknown '%s': expected refuse or accept", o->unknown);
-	c->accept_unknown = o->unknown ? !strcmp(o->unknown, "accept") : accept;
+	if (o->unknown)
+		c->enrol = !strcmp(o->unknown, "accept") ? MASTER_ENROL_FIRST : MASTER_ENROL_KNOWN;
+	if (o->enrol && cluster_enrol_find(o->enrol) == CLUSTER_ENROL_UNSAID)
+		return log_err(-EINVAL, "--enrol '%s': expected known, first or accept", o->enrol);
+	if (o->enrol)
+		c->enrol = (enum master_enrol)(cluster_enrol_find(o->enrol) - CLUSTER_ENROL_KNOWN);
 	c->port = o->port ? (uint16_t)o->port : c->port;
 	c->log_port = o->log_port ? (uint16_t)o->log_port : c->log_port;
 	c->state = o->state ? o->state : c->state;
@@ -328,6 +335,8 @@ static const struct option_row rows[] = {
 	  .call = take_node },
 	{ "unknown", 0, OPTION_STRING, "POLICY",
 	  "machines that are not listed: refuse, or accept with a free number", AT(unknown) },
+	{ "enrol", 0, OPTION_STRING, "POLICY",
+	  "which machines become nodes: known, first, or accept", AT(enrol) },
 	{ "keepalive", 0, OPTION_U64, "SECONDS",
 	  "between two pings; after three without an answer a node is down (5)", AT(keepalive), 1,
 	  3600 },

@@ -16,6 +16,7 @@
 #include "cli/program.h"
 #include "cli/where.h"
 #include "space/caller.h"
+#include "space/cipher.h"
 
 #define SINCE_MAX  32
 #define NAME_SHOWN 33 /* bytes of a user's or group's name, with NUL */
@@ -123,6 +124,32 @@ static int print_long(const struct caller_nodes *known, const struct nodeset *ch
 		if (*n->words)
 			printf("       %s\n", n->words);
 	}
+	return 0;
+}
+
+/* A machine that waits to be accepted, or was refused for its key, and is no node. */
+static int print_stranger(void *owner, struct reader *body)
+{
+	const struct caller_nodes *known = owner;
+	char mac[MAC_STR_MAX], fingerprint[CIPHER_FINGERPRINT];
+	struct message_pin k;
+	int r = message_pin_read(body, &k);
+
+	if (r < 0)
+		return log_err(r, "bpmaster sent something else than a key");
+	for (size_t i = 0; i < known->n; i++) {
+		if (mac_equal(&known->list[i].mac, &k.mac))
+			return 0;
+	}
+	if (k.state == MESSAGE_PIN_PINNED)
+		return 0;
+	mac_format(&k.mac, mac);
+	cipher_fingerprint(k.key, fingerprint);
+	printf("%-6s %-8s %-15s %-17s %s\n", "-", "waits", "-", mac, k.words);
+	if (k.state == MESSAGE_PIN_WAITS)
+		printf("       with key %s: 'bpctl --accept %s' takes it\n", fingerprint, mac);
+	else
+		printf("       refused with key %s: another one is pinned\n", fingerprint);
 	return 0;
 }
 
@@ -338,7 +365,11 @@ static int run(void *options, int argc, char **argv)
 				   &chosen);
 	if (r == 0)
 		r = sort(o, &known, argc > 0 ? argv[0] : "all", &chosen);
-	return r < 0 ? r : print_chosen(o, &known, &chosen);
+	if (r == 0)
+		r = print_chosen(o, &known, &chosen);
+	if (r == 0 && o->longer && argc == 0 && !o->json)
+		r = caller_each(&c, MESSAGE_PINS, MESSAGE_PIN, print_stranger, &known);
+	return r;
 }
 
 #define AT(field) offsetof(struct options, field)

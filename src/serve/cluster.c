@@ -44,6 +44,7 @@ const struct cluster_key cluster_keys[] = {
 	{ "master", "state", KEY_PATH, AT(master_state), "/var/lib/bpboot" },
 	{ "master", "socket", KEY_PATH, AT(master_socket), "/run/bpboot/master.sock" },
 	{ "master", "key", KEY_PATH, AT(master_key), "/etc/bpboot/master.key" },
+	{ "master", "enrol", KEY_ENROL, AT(enrol), NULL },
 	{ "master", "consoles", KEY_PATH, AT(master_consoles), NULL },
 #undef AT
 };
@@ -379,6 +380,11 @@ static int set_value(struct parse *ps, const struct cluster_key *k, const char *
 			return bad(ps, k, value, "refuse or accept");
 		*(enum cluster_unknown *)at = value[0] == 'a' ? CLUSTER_ACCEPT : CLUSTER_REFUSE;
 		return 0;
+	case KEY_ENROL:
+		*(enum cluster_enrol *)at = cluster_enrol_find(value);
+		return *(enum cluster_enrol *)at == CLUSTER_ENROL_UNSAID
+			       ? bad(ps, k, value, "known, first or accept")
+			       : 0;
 	case KEY_LOADER:
 		return set_loader(ps, k, value);
 	case KEY_SERVERS:

@@ -24,13 +24,25 @@
 #define CLUSTER_SERVER_MAX  96	/* with NUL; a server's URL */
 #define CLUSTER_ROOT_MAX    256 /* with NUL; a DHCP option */
 #define CLUSTER_RANGES_MAX  8
-#define CLUSTER_KEYS	    22 /* that the file may have */
+#define CLUSTER_KEYS	    23 /* that the file may have */
 #define CLUSTER_MASTER_PORT 2223
 #define CLUSTER_LOG_PORT    514
 #define CLUSTER_LEASE_MIN_S 120
 #define CLUSTER_LEASE_MAX_S 31536000
 
 enum cluster_unknown { CLUSTER_REFUSE, CLUSTER_ACCEPT, CLUSTER_UNKNOWN_MAX_ };
+
+/* Which machines bpmaster takes as nodes. */
+enum cluster_enrol {
+	CLUSTER_ENROL_UNSAID, /* follows from @unknown: known when those are refused, else first */
+	CLUSTER_ENROL_KNOWN,  /* those of the node table */
+	CLUSTER_ENROL_FIRST,  /* all */
+	CLUSTER_ENROL_ACCEPT, /* those whose key somebody has accepted */
+	CLUSTER_ENROL_MAX_
+};
+/* Return: CLUSTER_ENROL_UNSAID when there is no such policy. */
+enum cluster_enrol cluster_enrol_find(const char *name);
+const char *cluster_enrol_name(enum cluster_enrol e);
 
 enum cluster_loader {
 	CLUSTER_IPXE,
@@ -89,6 +101,7 @@ struct cluster {
 	/* [master] */
 	struct in_addr master_address; /* what bpmaster listens on and nodes connect to; [cluster]
 					  address if not said */
+	enum cluster_enrol enrol;
 	uint32_t master_port;	       /* TCP, process space */
 	uint32_t master_log_port;      /* UDP, boot events */
 	char *master_state;	       /* directory */

@@ -83,6 +83,11 @@ static int format_key(const struct cluster *c, struct buffer *to, const struct c
 	case KEY_UNKNOWN:
 		return buffer_printf(to, "%s=%s\n", k->name,
 				     c->unknown == CLUSTER_ACCEPT ? "accept" : "refuse");
+	case KEY_ENROL:
+		return c->enrol == CLUSTER_ENROL_UNSAID
+			       ? 0
+			       : buffer_printf(to, "%s=%s\n", k->name,
+					       cluster_enrol_name(c->enrol));
 	case KEY_LOADER:
 		return buffer_printf(to, "%s=%s\n", k->name, cluster_loader_name(c->loader));
 	case KEY_SERVERS:

@@ -13,6 +13,7 @@ enum key_type {
 	KEY_PATH,      /* char *: made absolute */
 	KEY_INSIDE,    /* char *: path within the boot directory */
 	KEY_UNKNOWN,   /* enum cluster_unknown */
+	KEY_ENROL,     /* enum cluster_enrol */
 	KEY_LOADER,    /* enum cluster_loader */
 	KEY_SERVERS,   /* servers, n_servers; further lines are appended */
 	KEY_WORDS,     /* char *: text; further lines are appended */

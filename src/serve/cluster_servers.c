@@ -15,6 +15,27 @@
 
 #define PATH_LETTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-+/"
 
+const char *cluster_enrol_name(enum cluster_enrol e)
+{
+	static const char *const names[CLUSTER_ENROL_MAX_] = {
+		[CLUSTER_ENROL_UNSAID] = "",
+		[CLUSTER_ENROL_KNOWN] = "known",
+		[CLUSTER_ENROL_FIRST] = "first",
+		[CLUSTER_ENROL_ACCEPT] = "accept",
+	};
+
+	return names[e];
+}
+
+enum cluster_enrol cluster_enrol_find(const char *name)
+{
+	for (int i = CLUSTER_ENROL_UNSAID + 1; i < CLUSTER_ENROL_MAX_; i++) {
+		if (!strcmp(name, cluster_enrol_name((enum cluster_enrol)i)))
+			return (enum cluster_enrol)i;
+	}
+	return CLUSTER_ENROL_UNSAID;
+}
+
 const char *cluster_loader_name(enum cluster_loader l)
 {
 	static const char *const names[CLUSTER_LOADER_MAX_] = {

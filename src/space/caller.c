@@ -159,6 +159,16 @@ int caller_set(struct caller *c, enum message_set what, uint32_t value, const ch
 	return r < 0 ? r : caller_done(c);
 }
 
+int caller_enrol(struct caller *c, const struct message_enrol *m)
+{
+	struct message_small msg;
+	int r;
+
+	message_enrol_write(message_begin(&msg, MESSAGE_ENROL), m);
+	r = caller_send(c, msg.bytes, msg.w.len);
+	return r < 0 ? r : caller_done(c);
+}
+
 int caller_each(struct caller *c, enum message_type request, enum message_type answer,
 		int (*take)(void *owner, struct reader *body), void *owner)
 {

@@ -42,6 +42,9 @@ _must_check_ int caller_done(struct caller *c);
 _must_check_ int caller_set(struct caller *c, enum message_set what, uint32_t value,
 			    const char *word, const uint32_t *nodes, size_t n);
 
+/* Accept a machine's key, or forget it, and wait for DONE. Return: as caller_done(). */
+_must_check_ int caller_enrol(struct caller *c, const struct message_enrol *m);
+
 /* A name for some of the nodes. */
 struct caller_group {
 	char name[MESSAGE_NAME_MAX];

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "space/blobs.h"
+#include "space/keys.h"
 #include "space/master_internal.h"
 
 int client_answer(struct client *c, int error, const char *words)
@@ -175,7 +176,7 @@ static int set_one(struct member *n, enum message_set what, uint32_t value, cons
 		if (r > 0)
 			snprintf(words, MESSAGE_WORDS_MAX, "node %u: attribute '%.300s': %s",
 				 n->node.number, word,
-				 r == EINVAL ? "expected NAME=VALUE, or NAME of one that it has"
+				 r == EINVAL  ? "expected NAME=VALUE, or NAME of one that it has"
 				 : r == E2BIG ? "at most 32 attributes of together 1 KiB"
 					      : strerror(r));
 		return r;
@@ -319,6 +320,35 @@ static int take_kill(void *owner, struct reader *r)
 	return client_answer(c, -error, words);
 }
 
+static int take_keys(void *owner, struct reader *r)
+{
+	struct client *c = owner;
+	int e = reader_end(r);
+
+	if (e == 0 && stream_queued(&c->stream) > MASTER_CLIENT_HIGH)
+		return client_stall(c, 0); /* it has not read the last ones */
+	if (e == 0)
+		e = keys_send(c->master, &c->stream);
+	return e < 0 ? e : client_answer(c, 0, "");
+}
+
+static int take_enrol(void *owner, struct reader *r)
+{
+	struct client *c = owner;
+	char words[MESSAGE_WORDS_MAX] = "";
+	struct message_enrol m;
+	int e = message_enrol_read(r, &m);
+
+	if (e < 0)
+		return e;
+	if (!client_is_owner(c))
+		return client_answer(c, EPERM,
+				     "only root and the user that bpmaster runs as may do this");
+	e = m.what == MESSAGE_ENROL_ACCEPT ? keys_accept(c->master, &m.mac, m.fingerprint, words)
+					   : keys_forget(c->master, &m.mac, words);
+	return client_answer(c, e, words);
+}
+
 /* Every message that a client may send. */
 const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_OPEN] = { CLIENT_NEW, take_open },
@@ -328,6 +358,8 @@ const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_ATTRIBUTES] = { CLIENT_OPEN, take_attributes },
 	[MESSAGE_GHOSTS] = { CLIENT_OPEN, take_ghosts },
 	[MESSAGE_WATCH] = { CLIENT_OPEN, take_watch },
+	[MESSAGE_PINS] = { CLIENT_OPEN, take_keys },
+	[MESSAGE_ENROL] = { CLIENT_OPEN, take_enrol },
 	[MESSAGE_KILL] = { CLIENT_OPEN, take_kill },
 	[MESSAGE_PROCESSES] = { CLIENT_OPEN, ask_take_processes },
 	[MESSAGE_INPUT] = { CLIENT_OPEN, job_take_input },

@@ -266,8 +266,7 @@ static void on_log(struct ev_loop *loop, struct ev_io *w, int events)
 		union ip_sock from = { .in6 = { 0 } };
 		struct ipaddr host;
 		socklen_t from_n = sizeof(from);
-		ssize_t n = recvfrom(m->log_fd, buf, sizeof(buf), MSG_DONTWAIT,
-				     &from.sa, &from_n);
+		ssize_t n = recvfrom(m->log_fd, buf, sizeof(buf), MSG_DONTWAIT, &from.sa, &from_n);
 		struct member *node;
 		struct report e;
 
@@ -305,9 +304,12 @@ void events_record(struct master *m, struct member *n, const char *text, size_t 
 void events_add(struct master *m, struct member *n, enum report_stage stage,
 		enum report_state state, const char *words)
 {
-	struct report e = { .mac = n->node.mac, .boot = n->boot, .stage = stage, .state = state };
+	struct report e = { .mac = n->node.mac,
+			    .boot = n->slave ? n->boot : n->reported_boot,
+			    .stage = stage,
+			    .state = state };
 
-	if (n->boot == 0)
+	if (e.boot == 0)
 		return;
 	/* The node's own clock, as its hello told it. */
 	e.ms = n->up_ms + (n->slave ? clock_ms() - n->slave->registered_ms : 0);

@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "space/blobs.h"
+#include "space/keys.h"
 #include "space/master_internal.h"
 #include "wire/masterkey.h"
 
@@ -130,6 +131,8 @@ static int open_all(struct master *m)
 	if (r == 0)
 		r = settings_load(m);
 	if (r == 0)
+		r = keys_load(m);
+	if (r == 0)
 		r = members_load(m, &m->config->nodes);
 	if (r == 0)
 		r = groups_load(m, &m->config->nodes);
@@ -153,6 +156,7 @@ static void close_all(struct master *m)
 	groups_close(m);
 	watch_close(m);
 	settings_close(m);
+	keys_close(m);
 	m->spare_fd = fd_close(m->spare_fd);
 	keypair_clear(&m->key);
 }

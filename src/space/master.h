@@ -53,6 +53,14 @@ struct master_group {
 	struct nodeset nodes; /* owned */
 };
 
+/* Which machines become nodes; a machine whose key is another one than was pinned never does. */
+enum master_enrol {
+	MASTER_ENROL_KNOWN,  /* those that are listed */
+	MASTER_ENROL_FIRST,  /* any, with the next free number */
+	MASTER_ENROL_ACCEPT, /* any, once somebody has accepted its key */
+	MASTER_ENROL_MAX_
+};
+
 /* The list of nodes and the groups: owned arrays. */
 struct master_nodes {
 	struct master_node *list;
@@ -68,7 +76,7 @@ struct master_config {
 	const char *state;   /* directory */
 	const char *socket;  /* path of the door */
 	const char *key;     /* path of the secret key */
-	bool accept_unknown; /* give an unknown machine the next free number */
+	enum master_enrol enrol;
 	uint32_t keepalive_ms;
 	struct master_nodes nodes; /* borrowed; copied */
 

@@ -12,6 +12,7 @@
 #include "space/master.h"
 #include "space/stream.h"
 #include "wire/message.h"
+#include "wire/pins.h"
 #include "wire/report.h"
 #include "wire/settings.h"
 
@@ -75,6 +76,28 @@ struct slave {
 	struct ask *asks; /* by clients: what runs there */
 };
 
+#define KEYS_PINS_MAX	 (2 * MASTER_NODES_MAX) /* also of machines that are no nodes now */
+#define KEYS_WAITING_MAX 256			/* machines that were turned away for their key */
+#define KEYS_WAITING_MS	 60000			/* and have not come again since */
+
+/* A machine that was turned away. */
+struct key_waiting {
+	struct mac mac;
+	struct identity who;
+	uint32_t boot;
+	struct ipaddr from;
+	uint8_t state; /* enum message_pin_state */
+	uint64_t seen_ms;
+};
+
+struct keys {
+	struct pin *pins; /* owned */
+	size_t n;
+	struct key_waiting *waiting; /* owned; KEYS_WAITING_MAX of them, or NULL */
+	size_t n_waiting;
+	struct ev_timer saving;
+};
+
 struct master {
 	struct ev_loop *loop;
 	const struct master_config *config;
@@ -89,6 +112,7 @@ struct master {
 	struct ev_io watching;
 	struct ev_timer settling; /* between a change and the reading of it */
 	int listen_fd;
+	struct keys keys;
 	struct settings *settings; /* of machines that are no members now; grows */
 	size_t n_settings;
 	struct ev_io listening;
@@ -147,6 +171,9 @@ void master_reload(struct master *m);
 /* settings.c: what bpctl sets, kept over a restart */
 _must_check_ int settings_load(struct master *m);
 void settings_close(struct master *m);
+/* Nobody else may write the state directory and @path in it, which may be missing. Return: 0 or
+ * negative errno (logged). */
+_must_check_ int settings_check_safe(const struct master *m, const char *path);
 /* Return: 0 or negative errno (logged). */
 _must_check_ int settings_save(const struct master *m);
 /* A member that was just made gets what is kept for its machine; one that goes leaves it here. */

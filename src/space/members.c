@@ -161,7 +161,7 @@ int members_load(struct master *m, const struct master_nodes *nodes)
 
 		if (node && node->number == n->node.number)
 			n->node = *node;
-		else if (n->listed || node || !m->config->accept_unknown)
+		else if (n->listed || node || m->config->enrol == MASTER_ENROL_KNOWN)
 			member_remove(m, i);
 	}
 	for (size_t i = 0; i < nodes->n; i++) {

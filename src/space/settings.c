@@ -63,9 +63,16 @@ static int check_safe(const char *path, mode_t forbidden, int flags)
 	if ((st.st_uid == geteuid() || st.st_uid == 0) && !(st.st_mode & forbidden))
 		return 0;
 	return log_err(-EPERM,
-		       "the nodes' settings are not safe in '%s' (user %u, mode %03o): only the "
-		       "user that bpmaster runs as may write there",
+		       "what bpmaster keeps of the nodes is not safe in '%s' (user %u, mode %03o): "
+		       "only the user that bpmaster runs as may write there",
 		       path, st.st_uid, st.st_mode & 0777u);
+}
+
+int settings_check_safe(const struct master *m, const char *path)
+{
+	int r = check_safe(m->config->state, S_IWOTH, 0);
+
+	return r < 0 ? r : check_safe(path, S_IWGRP | S_IWOTH, AT_SYMLINK_NOFOLLOW);
 }
 
 int settings_load(struct master *m)
@@ -77,9 +84,7 @@ int settings_load(struct master *m)
 
 	if (r < 0 || !l)
 		return -ENOMEM;
-	r = check_safe(m->config->state, S_IWOTH, 0);
-	if (r == 0)
-		r = check_safe(path, S_IWGRP | S_IWOTH, AT_SYMLINK_NOFOLLOW);
+	r = settings_check_safe(m, path);
 	if (r < 0)
 		return r;
 	r = file_read(AT_FDCWD, path, &text);

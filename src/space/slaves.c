@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "space/blobs.h"
+#include "space/keys.h"
 #include "space/master_internal.h"
 
 #define LISTEN_BACKLOG 1024
@@ -133,6 +134,7 @@ static int admit(struct slave *s, struct member *n)
 	s->state = SLAVE_UP;
 	s->member = n;
 	s->registered_ms = clock_ms();
+	keys_pin(s, n);
 	n->slave = s;
 	n->boot = n->reported_boot = s->boot;
 	n->up_ms = s->uptime_ms;
@@ -148,9 +150,10 @@ static int admit(struct slave *s, struct member *n)
 }
 
 /*
- * A MAC is no proof: a machine that claims one whose node is connected gets its place only when
- * that node does not answer. So nobody takes over a node that is up; a node that was reset and
- * comes back waits as long as its old connection may take to answer.
+ * A MAC is no proof, and a key of a boot none of the next boot: a machine that claims the MAC of a
+ * node that is connected, with another key, gets its place only when that node does not answer. So
+ * nobody takes over a node that is up; a node that was reset and comes back waits as long as its
+ * old connection may take to answer.
  */
 static int challenge(struct slave *s, struct slave *holder)
 {
@@ -216,6 +219,16 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int events)
 		stream_fail(&s->stream, -ETIMEDOUT, "it did not register in time");
 }
 
+/* A machine with this node's MAC was refused for its key, or waits to be accepted. */
+static void turn_away(struct member *n, uint32_t boot, const char *words)
+{
+	if (n->reported_boot == 0)
+		n->reported_boot = boot; /* nobody has heard of another one */
+	if (strcmp(n->words, words) != 0 && complaints_allow(&n->changes, "nodes that change"))
+		events_add(n->master, n, REPORT_UP, REPORT_WARN, words);
+	member_set_state(n, n->state, words);
+}
+
 /* Find the node of a machine that says hello. Return: NULL when it was refused (said). */
 static struct member *enrol(struct slave *s, const struct message_hello *h)
 {
@@ -231,8 +244,14 @@ static struct member *enrol(struct slave *s, const struct message_hello *h)
 		(void)refuse(s, words);
 		return NULL;
 	}
-	if (!n && !m->config->accept_unknown) {
+	if (!n && m->config->enrol == MASTER_ENROL_KNOWN) {
 		snprintf(words, sizeof(words), "%s is not in the list of nodes", mac);
+		(void)refuse(s, words);
+		return NULL;
+	}
+	if (!keys_allow(s, &h->mac, words)) {
+		if (n)
+			turn_away(n, h->boot, words);
 		(void)refuse(s, words);
 		return NULL;
 	}
@@ -263,13 +282,15 @@ static int take_hello(void *owner, struct reader *r)
 
 	if (e < 0)
 		return e;
+	s->boot = h.boot;
 	n = enrol(s, &h);
 	if (!n)
 		return -EACCES;
-	s->boot = h.boot;
 	s->uptime_ms = h.uptime_ms;
 	snprintf(s->release, sizeof(s->release), "%s", h.release);
-	return n->slave && !n->slave->stream.over ? challenge(s, n->slave) : admit(s, n);
+	if (n->slave && !n->slave->stream.over && !keys_known(s, &h.mac))
+		return challenge(s, n->slave);
+	return admit(s, n); /* its key proves that it is the machine that was there before */
 }
 
 static int take_record(void *owner, struct reader *r)

@@ -62,6 +62,9 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_RESUME] = { "resume", 69, 69 },
 	[MESSAGE_CLAIM] = { "claim", 61, 61 },
 	[MESSAGE_RESUMED] = { "resumed", 25, 25 },
+	[MESSAGE_PINS] = { "pins", 0, 0 },
+	[MESSAGE_PIN] = { "pin", 45, 44 + MESSAGE_WORDS_MAX },
+	[MESSAGE_ENROL] = { "enrol", 8, 7 + MESSAGE_FINGERPRINT_MAX },
 };
 
 int message_dispatch(const struct message_take *takes, unsigned state, void *owner, const void *p,

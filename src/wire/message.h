@@ -117,6 +117,10 @@ enum message_type {
 	MESSAGE_RESUME,		/* client to master: the job, and how far its streams have come */
 	MESSAGE_CLAIM,		/* master to slave: the same, and for whom */
 	MESSAGE_RESUMED,	/* slave to master to client: how far its input has come */
+	/* keys of nodes */
+	MESSAGE_PINS = 65, /* client to master: answered by PIN... DONE */
+	MESSAGE_PIN,	   /* a machine and its key */
+	MESSAGE_ENROL,	   /* client to master: accept or forget a key; answered by DONE */
 	MESSAGE_TYPE_MAX_,
 };
 
@@ -493,6 +497,34 @@ enum message_going_on { MESSAGE_MORE, MESSAGE_LAST, MESSAGE_NODE_LOST, MESSAGE_G
 void message_proclist_write(struct writer *w, uint32_t number, enum message_going_on how);
 _must_check_ int message_proclist_read(struct reader *r, uint32_t *ret_number,
 				       enum message_going_on *ret_how);
+
+/* A machine's key, and what bpmaster makes of it. */
+enum message_pin_state {
+	MESSAGE_PIN_PINNED,
+	MESSAGE_PIN_WAITS,   /* to be accepted */
+	MESSAGE_PIN_CHANGED, /* refused: another one is pinned */
+	MESSAGE_PIN_STATE_MAX_,
+};
+#define MESSAGE_PIN_BYTES 32u
+#define MESSAGE_FINGERPRINT_MAX	 33u /* characters of it, with NUL */
+struct message_pin {
+	struct mac mac;
+	uint8_t state;	 /* enum message_pin_state */
+	uint8_t lasting; /* it outlives a boot */
+	uint32_t boot;	 /* in which it was shown */
+	uint8_t key[MESSAGE_PIN_BYTES];
+	const char *words; /* where a machine is that waits or was refused, or "" */
+};
+void message_pin_write(struct writer *w, const struct message_pin *m);
+_must_check_ int message_pin_read(struct reader *r, struct message_pin *ret);
+
+struct message_enrol {
+	enum { MESSAGE_ENROL_ACCEPT, MESSAGE_ENROL_FORGET, MESSAGE_ENROL_MAX_ } what;
+	struct mac mac;
+	const char *fingerprint; /* of the key to accept; "": of the only one that waits */
+};
+void message_enrol_write(struct writer *w, const struct message_enrol *m);
+_must_check_ int message_enrol_read(struct reader *r, struct message_enrol *ret);
 
 /* A state's name: 1 to 15 letters, digits, '-', '_', '.'. */
 bool message_state_valid(const char *s);

@@ -37,6 +37,8 @@ TAKE(claim, CLAIM)
 TAKE(resumed, RESUMED)
 TAKE(resize, RESIZE)
 TAKE(fetch, FETCH)
+TAKE(pin, PIN)
+TAKE(enrol, ENROL)
 
 static int take_words(void *owner, struct reader *r)
 {
@@ -332,6 +334,8 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_MISSING] = { 1, take_fetched },
 	[MESSAGE_SERVE] = { 1, take_serve },
 	[MESSAGE_FETCH] = { 1, take_fetch },
+	[MESSAGE_PIN] = { 1, take_pin },
+	[MESSAGE_ENROL] = { 1, take_enrol },
 	[MESSAGE_FETCHED] = { 1, take_fetched },
 };
 

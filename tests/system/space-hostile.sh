@@ -120,18 +120,19 @@ pongs alive the other side closed the connection
 troubles alive the other side closed the connection
 END
 
-# Two machines with one MAC.
+# Two machines with one MAC, the second of which says that it has booted anew (space-keys.sh has the other cases).
+other() { HOSTILE_KEY=other HOSTILE_BOOT=67 "$@"; }
 start_hostile 9 sit first
 sitter=$hostile_pid
 wait_for 5 state_is 9 up
 t_says "a machine that claims the MAC of a node that answers is refused" 0 \
-	"node 9 (52:54:00:00:00:09) is up at 127.0.0.1 and answers: another machine has that MAC" as_slave 9 sit
+	"node 9 (52:54:00:00:00:09) is up at 127.0.0.1 and answers: another machine has that MAC" other as_slave 9 sit
 t "and bpmaster says so" grep -q "refusing a node from 127.0.0.1: node 9 .* answers" "$SCRATCH/master.log"
 t "the node stays up" state_is 9 up
 t_says "bpstat -l shows it" 0 "a machine at 127.0.0.1 claims this node's MAC and was refused" "$bin/bpstat" -l 9
 t "and so does the boot log" grep -q "up warn: a machine at 127.0.0.1 claims" "$SCRATCH/state/boots/9.events"
 kill -STOP "$sitter"
-start_hostile 9 sit second
+other start_hostile 9 sit second
 t "one that does not answer gives way" wait_for 10 grep -qx "sit: up" "$SCRATCH/second"
 t "and bpmaster says so" wait_for 5 grep -q "node 9 registers again, from 127.0.0.1: ending its older connection" "$SCRATCH/master.log"
 kill -CONT "$sitter"

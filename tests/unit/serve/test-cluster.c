@@ -61,7 +61,8 @@ static void every_key_is_read_and_written_back(void **state)
 		" quiet\n\tpanic=5\n"
 		"[dhcp]\nrange=10.2.0.100-10.2.0.200\n\t10.2.0.210-10.2.0.219\nlease=10m\n"
 		"[master]\naddress=10.9.0.1\n"
-		"port=99\nlog_port=5140\nstate=st\nsocket=/run/s\nkey=k\nconsoles=con\n";
+		"port=99\nlog_port=5140\nstate=st\nsocket=/run/s\nkey=k\nenrol=accept\n"
+		"consoles=con\n";
 	_cleanup_cluster_ struct cluster c = { 0 }, d = { 0 };
 	_cleanup_buffer_ struct buffer one = BUFFER(CLUSTER_BYTES_MAX),
 				       two = BUFFER(CLUSTER_BYTES_MAX);
@@ -79,6 +80,7 @@ static void every_key_is_read_and_written_back(void **state)
 	assert_string_equal(c.nodes, "/etc/bpboot/nodes");
 	assert_string_equal(c.cmdline, "console=ttyS0 quiet panic=5");
 	assert_int_equal(c.unknown, CLUSTER_ACCEPT);
+	assert_int_equal(c.enrol, CLUSTER_ENROL_ACCEPT);
 	assert_int_equal(c.n_ranges, 2);
 	assert_int_equal(c.lease_s, 600);
 	assert_int_equal(c.master_log_port, 5140);
@@ -121,6 +123,7 @@ static void faults_are_refused_with_their_line(void **state)
 		{ MINIMAL "interface=br1\n", 5, "given twice; first in line 2" },
 		{ MINIMAL "nonsense\n", 5, "expected KEY=VALUE" },
 		{ MINIMAL "unknown=maybe\n", 5, "refuse or accept" },
+		{ MINIMAL "[master]\nenrol=maybe\n", 6, "known, first or accept" },
 		{ MINIMAL "loader=lilo\n", 5, "ipxe, pxelinux, grub or uki" },
 		{ MINIMAL "servers=boot.example\n", 5, "servers of the boot directory" },
 		{ MINIMAL "servers=10.1.0.1\n ftp://10.1.0.1\n", 6, "servers of the boot" },
