@@ -221,7 +221,7 @@ static void on_later(struct ev_loop *loop, struct ev_timer *w, int events)
 	begin_to_watch(w->data);
 }
 
-/* Until the watcher follows us, or has said that it must not: from then on it gives the terminal back. */
+/* Until the watcher follows us, and would give the terminal back, or has said that it must not. */
 static void until_watched(const struct ghost *g)
 {
 	struct pollfd p = { .fd = g->watcher_fd, .events = POLLIN };

@@ -33,8 +33,9 @@ struct ghost {
 	void *owner;
 };
 
-/* Take every signal from now on, except those that are ignored. With a terminal, return when the watcher
- * follows us, so that there is no time at which nobody would give it back. Return: 0 or negative errno. */
+/* Take every signal from now on, except those that are ignored. With a terminal, return when the
+ * watcher follows us, so that there is no time at which nobody would give it back.
+ * Return: 0 or negative errno. */
 _must_check_ int ghost_open(struct ghost *g, struct ev_loop *loop, const char *door);
 void ghost_close(struct ghost *g);
 
