@@ -17,10 +17,17 @@
 #include "cli/carried.h"
 #include "cli/program.h"
 #include "cli/where.h"
+#include "space/ghosts_wire.h"
 #include "space/shell.h"
+
+
+
 
 #define ENV_NODES "BPROC_NODES"	 /* all nodes of the command */
 #define ENV_RANKS "BPROC_NRANKS" /* how many they are */
+
+#define GHOSTS_EACH "each"
+#define GHOSTS_NONE "none"
 
 struct options {
 	bool all_up, all, no_stdin, no_io, line_buffer, prefix, sequential, divider, time, image;
@@ -28,7 +35,7 @@ struct options {
 	const char *files[2], *input_to;
 	uint64_t start;
 	uint64_t buffer, timeout;
-	const char *io[3], *socket;
+	const char *io[3], *socket, *ghosts;
 };
 
 static void defaults(void *options)
@@ -37,6 +44,7 @@ static void defaults(void *options)
 
 	o->buffer = MESSAGE_WINDOW;
 	o->socket = where_socket();
+	o->ghosts = GHOSTS_EACH;
 }
 
 static void fill_limits(struct message_spec *s)
@@ -140,6 +148,10 @@ static int check(const struct options *o)
 			   "--output --error --stdin-to go with it");
 		return COMMAND_USAGE;
 	}
+	if (strcmp(o->ghosts, GHOSTS_EACH) != 0 && strcmp(o->ghosts, GHOSTS_NONE) != 0) {
+		log_err(0, "--ghosts %s: expected 'each' or 'none'", o->ghosts);
+		return COMMAND_USAGE;
+	}
 	return 0;
 }
 
@@ -187,7 +199,7 @@ static int run(void *options, int argc, char **argv)
 			    *out = o->files[0] ? strdup(o->files[0]) : NULL,
 			    *err = o->files[1] ? strdup(o->files[1]) : NULL;
 	const char *const files[2] = { out, err };
-	const struct shell_options shell = {
+	struct shell_options shell = {
 		.by_line = o->line_buffer || o->prefix,
 		.prefix = o->prefix,
 		.sequential = o->sequential || o->divider,
@@ -208,6 +220,7 @@ static int run(void *options, int argc, char **argv)
 	_cleanup_caller_ struct caller c = CALLER();
 	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
 	_cleanup_nodeset_ struct nodeset nodes = NODESET();
+	_cleanup_free_ char *ghosts = NULL;
 	_cleanup_carried_ struct carried carried = { 0 };
 	char cwd[PATH_MAX];
 	struct message_spec spec;
@@ -238,6 +251,9 @@ static int run(void *options, int argc, char **argv)
 		return r;
 	if (r == 0 && !o->image && carried_find(argv[0], &carried) < 0)
 		return SHELL_NOT_RUN;
+	if (r == 0 && nodes.n > 1 && !strcmp(o->ghosts, GHOSTS_EACH) &&
+	    where_program(GHOSTS_PROGRAM, &ghosts) == 0)
+		shell.ghosts = ghosts;
 	spec.files = carried.files;
 	spec.n_files = carried.n;
 	return r < 0 ? r : shell_run(&c, &nodes, &spec, &shell);
@@ -283,6 +299,8 @@ static const struct option_row rows[] = {
 	  "give up on nodes that have not started it by then", AT(start), 1, 86400 },
 	{ "image", 0, OPTION_FLAG, NULL, "run what the nodes have; no file goes to them",
 	  AT(image) },
+	{ "ghosts", 0, OPTION_STRING, "WHICH",
+	  "of several processes: \"each\" has its own here, or \"none\" (each)", AT(ghosts) },
 	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },
 	{ 0 },
 };

@@ -41,6 +41,7 @@ static void client_free(struct client *c)
 	m->n_stalled -= c->stalled;
 	jobs_client_gone(c);
 	asks_client_gone(c);
+	free(c->pids);
 	stream_deinit(&c->stream);
 	free(c);
 }

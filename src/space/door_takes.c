@@ -101,6 +101,25 @@ static uint32_t ghost_of(const struct client *c, uint32_t claimed)
 	return c->pid != 0 && stat(path, &st) == 0 && st.st_uid == c->who.uid ? claimed : 0;
 }
 
+static int take_pids(void *owner, struct reader *r)
+{
+	struct client *c = owner;
+	_cleanup_free_ uint32_t *pids = NULL;
+	size_t n;
+	int e = message_nodes_read(r, &pids, &n);
+
+	if (e == 0)
+		e = reader_end(r);
+	if (e < 0)
+		return e;
+	for (size_t i = 0; i < n; i++)
+		pids[i] = ghost_of(c, pids[i]);
+	free(c->pids);
+	c->pids = TAKE_PTR(pids);
+	c->n_pids = n;
+	return 0;
+}
+
 static int take_run(void *owner, struct reader *r)
 {
 	struct client *c = owner;
@@ -116,7 +135,7 @@ static int take_run(void *owner, struct reader *r)
 	e = message_nodes_read(r, &nodes, &n);
 	if (e < 0)
 		return e;
-	order.pid = ghost_of(c, pid);
+	order.pid = order.starter = ghost_of(c, pid);
 	order.spec = r->p;
 	order.spec_n = r->left;
 	e = message_spec_read(r, &spec); /* checked here once, so that no slave sees a bad one */
@@ -143,6 +162,8 @@ static int take_run(void *owner, struct reader *r)
 			why = EAGAIN;
 		} else {
 			order.rank = (uint32_t)i;
+			if (i < c->n_pids)
+				order.pid = c->pids[i];
 			order.key.index = f.job;
 			why = job_start(c, f.job, nodes[i], &order, words);
 		}
@@ -157,6 +178,9 @@ static int take_run(void *owner, struct reader *r)
 		if (e < 0)
 			return e;
 	}
+	free(c->pids);
+	c->pids = NULL;
+	c->n_pids = 0;
 	return 0;
 }
 
@@ -361,6 +385,7 @@ const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_PINS] = { CLIENT_OPEN, take_keys },
 	[MESSAGE_ENROL] = { CLIENT_OPEN, take_enrol },
 	[MESSAGE_KILL] = { CLIENT_OPEN, take_kill },
+	[MESSAGE_PIDS] = { CLIENT_OPEN, take_pids },
 	[MESSAGE_PROCESSES] = { CLIENT_OPEN, ask_take_processes },
 	[MESSAGE_INPUT] = { CLIENT_OPEN, job_take_input },
 	[MESSAGE_SIGNAL] = { CLIENT_OPEN, job_take_signal },

@@ -191,6 +191,7 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 	}
 	writer_u8(&w, MESSAGE_START);
 	j->ghost = order->pid;
+	j->starter = order->starter;
 	j->manifest = manifest_ref(order->manifest);
 	for (size_t i = 0; i < 3; i++)
 		writer_be32(&w, (const uint32_t[]){ j->id, j->ghost, order->rank }[i]);
@@ -278,7 +279,7 @@ void jobs_list(struct client *to)
 
 		if (!j || !j->client || !j->slave->member)
 			continue;
-		g = (struct message_ghost){ .pid = (uint32_t)j->client->pid,
+		g = (struct message_ghost){ .pid = j->ghost ? j->ghost : (uint32_t)j->client->pid,
 					    .node = j->slave->member->node.number,
 					    .uid = j->client->who.uid,
 					    .remote = j->pid };

@@ -30,7 +30,7 @@ int jobs_kill(struct client *c, uint32_t pid, uint8_t signal)
 	for (size_t i = c->at; i < m->jobs_cap; i++) {
 		struct job *j = m->jobs[i];
 
-		if (!j || !j->client || j->ghost != pid)
+		if (!j || !j->client || (j->ghost != pid && j->starter != pid))
 			continue;
 		if (!client_is_owner(c) && j->client->who.uid != c->who.uid) {
 			r = r == -ESRCH ? -EPERM : r;

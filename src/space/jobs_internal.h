@@ -9,6 +9,7 @@ struct job {
 	uint32_t id;	       /* on the channel */
 	uint32_t number;       /* of the client */
 	uint32_t ghost;	       /* pid of what stands for it here, or 0 */
+	uint32_t starter;      /* pid of who asked for it, if not the ghost itself; or 0 */
 	struct client *client; /* NULL when it is gone */
 	struct slave *slave;
 	struct job *next, *prev; /* of the slave */

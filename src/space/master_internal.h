@@ -201,6 +201,7 @@ struct job_order {
 	size_t spec_n;
 	uint32_t window; /* of its output */
 	uint32_t pid;	 /* of its ghost here; 0: none */
+	uint32_t starter; /* of who asks for it */
 	struct message_key key;
 	uint32_t rank;	 /* which of the processes of its start it is */
 	struct manifest *manifest; /* its files, or NULL; borrowed */
@@ -245,6 +246,8 @@ struct client {
 	size_t jobs_cap;   /* entries of it */
 	uint32_t n_jobs;
 	size_t at;    /* how much of a message that came again is done */
+	uint32_t *pids; /* ghosts of the jobs of its next run; owned */
+	size_t n_pids;
 	uint32_t n_asks; /* nodes that have yet to answer what runs there */
 	bool watches; /* is told of changes */
 	bool stalled; /* waits for a node, or for its own program, to read */

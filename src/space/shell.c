@@ -18,8 +18,6 @@
 
 #define DIVIDER "---------------------------------------------------------------------"
 
-static const int passed_on[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2 };
-
 static void send_signal(struct shell *s, int signal)
 {
 	struct message_small m;
@@ -40,27 +38,6 @@ static const char *still_running(const struct shell *s, struct buffer *text)
 	return nodeset_format(&set, text) < 0 ? "some nodes" : buffer_str(text);
 }
 
-static void on_signal(struct ev_loop *loop, struct ev_signal *w, int events)
-{
-	struct shell *s = w->data;
-	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
-
-	s->interrupts += w->signum == SIGINT;
-	if (w->signum == SIGINT && s->interrupts == 1 && isatty(STDERR_FILENO)) {
-		log_info("waiting for %zu of %zu nodes: %s; ^C again is passed on to them, a "
-			 "third one ends them",
-			 s->n - s->n_over, s->n, still_running(s, &text));
-		return;
-	}
-	if (s->interrupts >= SHELL_INTERRUPTS) {
-		log_err(0, "interrupted: ending the processes on %s", still_running(s, &text));
-		shell_raise(s, SHELL_ABNORMAL);
-		ev_break(loop, EVBREAK_ALL);
-		return;
-	}
-	send_signal(s, w->signum);
-}
-
 static void send_size(struct shell *s)
 {
 	struct message_resize m = { .job = 0 };
@@ -71,14 +48,44 @@ static void send_size(struct shell *s)
 	(void)stream_send_writer(&s->door, &msg.w); /* a door that fails ends the shell */
 }
 
+/* Sent to us. */
 static void on_ghost_signal(void *owner, int signal)
 {
 	struct shell *s = owner;
+	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
 
-	if (signal == SIGWINCH && s->terminal.fd >= 0)
+	if (signal == SIGWINCH && s->terminal.fd >= 0) {
 		send_size(s);
-	else
-		send_signal(s, signal);
+		return;
+	}
+	s->interrupts += s->n > 1 && signal == SIGINT;
+	if (signal == SIGINT && s->interrupts == 1 && isatty(STDERR_FILENO)) {
+		log_info("waiting for %zu of %zu nodes: %s; ^C again is passed on to them, a "
+			 "third one ends them",
+			 s->n - s->n_over, s->n, still_running(s, &text));
+		return;
+	}
+	if (s->interrupts >= SHELL_INTERRUPTS) {
+		log_err(0, "interrupted: ending the processes on %s", still_running(s, &text));
+		shell_raise(s, SHELL_ABNORMAL);
+		ev_break(s->loop, EVBREAK_ALL);
+		return;
+	}
+	if (signal == SIGCONT)
+		ghosts_sent_continue(&s->ghosts);
+	send_signal(s, signal);
+}
+
+/* Sent to the ghost of one of several. */
+static void on_ghosts_signal(void *owner, uint32_t index, int signal)
+{
+	struct shell *s = owner;
+	struct message_small m;
+
+	if (s->remotes[index].over || s->door.over)
+		return;
+	message_signal_write(message_begin(&m, MESSAGE_SIGNAL), index, 1, (uint8_t)signal);
+	(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
 }
 
 /* We were stopped, and others had the terminal. */
@@ -229,6 +236,34 @@ static const struct stream_calls door_calls = {
 	.close = on_close,
 };
 
+/* One for each of several processes, which are to have their numbers. */
+static int make_ghosts(struct shell *s, const struct nodeset *nodes,
+		       const struct message_spec *spec)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+	_cleanup_free_ uint32_t *pids = NULL;
+	const uint8_t type = MESSAGE_PIDS;
+	int r;
+
+	if (s->n == 1 || !s->options->ghosts)
+		return 0;
+	pids = calloc(s->n, sizeof(*pids));
+	r = !pids ? -ENOMEM
+		  : ghosts_open(&s->ghosts, s->options->ghosts, spec->argv, spec->n_argv,
+				nodes->numbers, s->n, pids);
+	if (r < 0) {
+		log_warn(r, "cannot make %zu ghosts: signals reach the processes by bpsh alone",
+			 s->n);
+		return 0;
+	}
+	s->ghosts.signal = on_ghosts_signal;
+	s->ghosts.owner = s;
+	r = buffer_append(&b, &type, 1);
+	if (r == 0)
+		r = message_nodes_write(&b, pids, s->n);
+	return r < 0 ? r : stream_send(&s->door, b.data, b.len);
+}
+
 static int send_run(struct shell *s, const struct nodeset *nodes, const struct message_spec *spec)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
@@ -313,25 +348,16 @@ static void watch(struct shell *s)
 {
 	if (s->options->agent)
 		return;
-	if (s->n == 1) {
-		s->ghost.signal = on_ghost_signal;
-		if (s->options->terminal) {
-			s->ghost.terminal = &s->terminal;
-			s->ghost.resumed = on_resumed;
-		}
-		s->ghost.owner = s;
-		if (ghost_open(&s->ghost, s->loop, s->options->socket) < 0)
-			log_warn(0, "signals are not passed on");
+	s->ghost.signal = on_ghost_signal;
+	if (s->options->terminal) {
+		s->ghost.terminal = &s->terminal;
+		s->ghost.resumed = on_resumed;
 	}
-	for (size_t i = 0; s->n > 1 && i < ARRAY_SIZE(passed_on); i++) {
-		struct sigaction old;
-
-		if (sigaction(passed_on[i], NULL, &old) == 0 && old.sa_handler == SIG_IGN)
-			continue; /* nohup */
-		ev_signal_init(&s->signals[i], on_signal, passed_on[i]);
-		s->signals[i].data = s;
-		ev_signal_start(s->loop, &s->signals[i]);
-	}
+	s->ghost.owner = s;
+	if (ghost_open(&s->ghost, s->loop, s->options->socket) < 0)
+		log_warn(0, "signals are not passed on");
+	if (s->ghosts.n > 0)
+		ghosts_watch(&s->ghosts, s->loop);
 	after(s, &s->timeout, s->options->timeout_s, on_timeout);
 	after(s, &s->starting, s->options->start_s, on_starting);
 }
@@ -342,6 +368,7 @@ static void shell_deinit(struct shell *s)
 	terminal_close(&s->terminal);
 	shell_say_lacking(s);
 	ghost_close(&s->ghost);
+	ghosts_close(&s->ghosts);
 	shell_input_stop(s);
 	stream_deinit(&s->door);
 	for (int i = 0; i < 2; i++)
@@ -394,7 +421,9 @@ int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec
 		r = fd_set_nonblock(c->fd, 1);
 	if (r == 0) {
 		stream_init(&s.door, s.loop, TAKE_FD(c->fd), &door_calls, &s, MESSAGE_BYTES_MAX);
-		r = send_run(&s, nodes, spec);
+		r = make_ghosts(&s, nodes, spec);
+		if (r == 0)
+			r = send_run(&s, nodes, spec);
 	}
 	if (r < 0) {
 		shell_deinit(&s);

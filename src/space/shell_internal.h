@@ -4,6 +4,7 @@
 #pragma once
 
 #include "space/ghost.h"
+#include "space/ghosts.h"
 #include "space/output.h"
 #include "space/shell.h"
 #include "space/stream.h"
@@ -44,8 +45,9 @@ struct shell {
 	int status;
 	int err; /* the connection broke */
 	int interrupts;
-	struct ghost ghost;	  /* when there is one process: we stand for it */
-	uint8_t signal;		  /* that ended it, or 0 */
+	struct ghost ghost; /* when there is one process, we stand for it; else, for all */
+	struct ghosts ghosts; /* when there are several: one for each */
+	uint8_t signal;	    /* that ended it, or 0 */
 	struct terminal terminal; /* lent to it */
 	bool timed_out;
 
@@ -57,7 +59,6 @@ struct shell {
 	bool folded;
 	bool shows_progress;
 	struct ev_timer timeout, starting;
-	struct ev_signal signals[8];
 };
 
 /* shell_gather.c: output that is not written as it comes */

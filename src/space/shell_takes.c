@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "base/log.h"
 #include "space/shell_internal.h"
@@ -42,6 +43,7 @@ static void remote_settled(struct shell *s, struct remote *r)
 
 void shell_remote_over(struct shell *s, struct remote *r)
 {
+	ghosts_ended(&s->ghosts, (uint32_t)(r - s->remotes), W_EXITCODE(SHELL_ABNORMAL, 0));
 	r->over = true;
 	r->source[0].ended = r->source[1].ended = true;
 	s->n_over++;
@@ -175,7 +177,7 @@ static int take_exit(void *owner, struct reader *r)
 	re = remote_of(s, x.job);
 	if (!re)
 		return gone(s, x.job);
-	if (x.signal && s->ghost.loop) {
+	if (x.signal && s->n == 1 && s->ghost.loop) {
 		s->signal = x.signal;
 		shell_raise(s, SHELL_SIGNAL + x.signal); /* should it not end us */
 	} else if (x.signal) {
@@ -189,6 +191,7 @@ static int take_exit(void *owner, struct reader *r)
 		fprintf(stderr, "node %u: real %.3f s, user %.3f s, sys %.3f s\n", re->node,
 			(double)x.real_us / 1e6, (double)x.user_us / 1e6,
 			(double)x.system_us / 1e6);
+	ghosts_ended(&s->ghosts, x.job, W_EXITCODE(x.status, x.signal));
 	shell_remote_over(s, re);
 	return 0;
 }
@@ -202,7 +205,9 @@ static int take_stopped(void *owner, struct reader *r)
 
 	if (e < 0 || !remote_of(s, job))
 		return e < 0 ? -EPROTO : gone(s, job);
-	if (s->ghost.loop)
+	if (s->n > 1)
+		ghosts_stopped(&s->ghosts, job);
+	else if (s->ghost.loop)
 		ghost_stopped(&s->ghost);
 	return 0;
 }
@@ -216,7 +221,9 @@ static int take_continued(void *owner, struct reader *r)
 
 	if (e < 0 || !remote_of(s, job))
 		return e < 0 ? -EPROTO : gone(s, job);
-	if (asked)
+	if (s->n > 1)
+		ghosts_continued(&s->ghosts, job, asked);
+	else if (asked)
 		ghost_answered(&s->ghost);
 	return 0;
 }

@@ -1,0 +1,50 @@
+/*
+ * ghosts.h - local processes that stand for those of a job on several nodes, one for each
+ *
+ * Each looks like its remote process in ps, takes every signal for it, stops and goes on with it,
+ * and ends as it ends. All are children of ours, and one loop keeps them.
+ */
+#pragma once
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/fd.h"
+#include "base/lang.h"
+
+struct ghosts_one;
+
+struct ghosts {
+	struct ev_loop *loop; /* NULL: there are none */
+	struct ev_io events;
+	struct ev_signal child;
+	int events_fd;
+	struct ghosts_one *list; /* owned, by index */
+	uint32_t *by_pid;	 /* owned: indices, sorted */
+	size_t n;
+	/* A signal for the remote process. */
+	void (*signal)(void *owner, uint32_t index, int signal);
+	void *owner;
+};
+
+/*
+ * Make @n of them, for @nodes, by the program at @program; they show @argv. @ret_pids has room for
+ * @n. Return: 0 or negative errno, and there are none then.
+ */
+_must_check_ int ghosts_open(struct ghosts *g, const char *program, char *const *argv,
+			     size_t n_argv, const uint32_t *nodes, size_t n, uint32_t *ret_pids);
+
+/* From now on, on @loop. */
+void ghosts_watch(struct ghosts *g, struct ev_loop *loop);
+
+/* End all that still are. */
+void ghosts_close(struct ghosts *g);
+
+/* The remote process has stopped; goes on, @asked by a SIGCONT of ours or not; was sent a SIGCONT
+ * by us all the same; has ended, with a status as of wait(). */
+void ghosts_stopped(struct ghosts *g, uint32_t index);
+void ghosts_continued(struct ghosts *g, uint32_t index, bool asked);
+void ghosts_sent_continue(struct ghosts *g);
+void ghosts_ended(struct ghosts *g, uint32_t index, int status);

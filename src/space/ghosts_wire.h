@@ -1,0 +1,25 @@
+/*
+ * ghosts_wire.h - what bpsh and the program that makes its ghosts say to each other: structs over
+ * pipes, within one machine
+ */
+#pragma once
+
+#include <signal.h>
+#include <stdint.h>
+
+#define GHOSTS_PROGRAM	  "bpghosts"
+#define GHOSTS_REQUESTS	  0  /* descriptors of the program: where it is told to make some */
+#define GHOSTS_EVENTS	  1  /* and where it, and they, answer */
+#define GHOSTS_TAG	  14 /* bytes of its last argument, into which goes the node */
+#define GHOSTS_END_SIGNAL SIGRTMAX /* queued by bpsh, with the status with which to end */
+
+struct ghosts_request {
+	uint32_t index, node;
+};
+
+enum { GHOSTS_MADE = 1, GHOSTS_SIGNAL = 2 };
+struct ghosts_event {
+	uint32_t index;
+	uint32_t what;
+	int32_t value; /* pid, or negative errno; number of the signal */
+};

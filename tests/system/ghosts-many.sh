@@ -1,0 +1,161 @@
+#!/bin/bash
+# ghosts-many.sh - a job on several nodes has a ghost for each process: names, numbers, signals, stops, ends, both ways
+# fast
+. tests/system/lib.sh
+
+bin=$(cd "$BUILD/src/cli" && pwd)
+export XDG_RUNTIME_DIR=$SCRATCH
+job=
+finish() {
+	[ -z "$job" ] || kill -KILL "$job" 2>/dev/null
+	"$bin/bpboot" lab down --name many >/dev/null 2>&1
+}
+trap finish EXIT
+"$bin/bpboot" lab up --name many --light 3 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
+BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-many/master.sock)
+export BPBOOT_SOCKET
+
+ghosts() { pgrep -P "$job" -x "${1:-sleep}" | tr '\n' ' '; }
+running() { # of N processes, each in the state that is asked for
+	[ "$("$bin/bpps" --no-headers -o s,pid -p "$list" | grep -c "^$2")" = "$1" ]
+}
+# start NODES COMMAND...: run it; its ghosts are $g0 $g1 $g2, once all processes run
+start() {
+	env --default-signal=INT,QUIT "$bin/bpsh" "$@" </dev/null >"$SCRATCH/out" 2>"$SCRATCH/err" &
+	job=$!
+	wait_for 20 three || not_ok "the ghosts of a job" "$(ps -o pid,ppid,comm,args --ppid $job; "$bin/bpps"; cat "$SCRATCH/err")"
+	wait_for 20 running 3 "[SR]" || not_ok "the processes of a job" "$("$bin/bpps")"
+	wait_for 20 watched
+}
+three() {
+	read -r g0 g1 g2 <<<"$(ghosts "$comm")"
+	list=$g0,$g1,$g2
+	[ -n "$g2" ]
+}
+watched() { [ "$(awk '$1 == "TracerPid:" { print $2 }' "/proc/$job/status")" != 0 ]; }
+here() { # STATE PID: of a ghost
+	[ "$(awk '$1 == "State:" { print $2 }' "/proc/$2/status" 2>/dev/null)" = "$1" ]
+}
+there() { [ "$("$bin/bpps" --no-headers -o s -p "$2" | tr -d ' ')" = "$1" ]; }
+both() { here "$1" "$2" && there "$1" "$2"; }
+no_ghost() { [ ! -e "/proc/$1" ] || here Z "$1"; } # process 1 may be slow to reap, or never do
+gone() { [ -z "$("$bin/bpps" --no-headers -p "$1")" ] && no_ghost "$1"; }
+ended() { # NAME STATUS
+	local got
+	wait $job 2>/dev/null
+	got=$?
+	job=
+	if [ $got = "$2" ]; then ok "$1"; else not_ok "$1" "status $got, expected $2: $(cat "$SCRATCH/err")"; fi
+}
+
+comm=sleep
+start 0-2 sleep 300
+t_says "each shows name, arguments and its node" 0 "sleep 300 [n1]" ps -o args= -p $g1
+t "each process has the number of its ghost" test "$("$bin/bpps" --no-headers -o node,pid -p $list | tr -s ' ' | sed 's/^ //' | tr '\n' ' ')" = \
+	"0 $g0 1 $g1 2 $g2 "
+t "they are a process group of their own" test "$(ps -o pgid= -p $g0 | tr -d ' ')" != "$(ps -o pgid= -p $job | tr -d ' ')"
+
+kill -STOP $g1
+t "SIGSTOP of one stops both" wait_for 20 both T $g1
+t "and no other" both S $g0
+kill -CONT $g1
+t "SIGCONT lets both go on" wait_for 20 both S $g1
+"$bin/bpsh" 2 kill -STOP $g2 </dev/null
+t "a stop on the node stops the ghost" wait_for 20 both T $g2
+kill -CONT $g2
+t "and its SIGCONT goes there" wait_for 20 both S $g2
+"$bin/bpsh" 2 kill -STOP $g2 </dev/null
+wait_for 20 both T $g2
+"$bin/bpsh" 2 kill -CONT $g2 </dev/null
+t "what goes on there lets the ghost go on" wait_for 20 both S $g2
+for i in 1 2 3 4 5 6 7 8; do kill -STOP $g0; kill -CONT $g0; done
+t "many stops in a row end as the last one says" wait_for 20 both S $g0
+
+kill -STOP $job
+t "a stop of bpsh stops all" wait_for 20 running 3 T
+kill -CONT $job
+all_go_on() { both S $g0 && both S $g1 && both S $g2; }
+t "and its SIGCONT lets all go on" wait_for 20 all_go_on
+
+kill -TERM $g1
+t "SIGTERM of one ends both" wait_for 20 gone $g1
+kill -KILL $g0
+t "SIGKILL, too" wait_for 20 gone $g0
+"$bin/bpsh" 2 kill -KILL $g2 </dev/null
+ended "an end by a signal counts as 255" 255
+t "no ghost is left" test ! -e /proc/$g2
+
+comm=sh
+start 0-2 sh -c 'trap "exit 7" USR1; trap "echo win" WINCH; while :; do sleep 0.05; done'
+kill -WINCH $g1
+t "a signal that is taken there" wait_for 20 grep -q win "$SCRATCH/out"
+t "by one process" test "$(wc -l <"$SCRATCH/out")" = 1
+kill -USR1 -- -"$(ps -o pgid= -p $g0 | tr -d ' ')"
+ended "a signal to the ghosts' group reaches all, and their status is the job's" 7
+
+comm=sleep
+start 0-2 sleep 300
+kill -KILL $job
+wait $job 2>/dev/null
+all_gone() { gone $g0 && gone $g1 && gone $g2; }
+t "when bpsh is killed, ghosts and processes go" wait_for 20 all_gone
+start 0-2 sleep 300
+kill -INT $job
+ended "SIGINT of bpsh ends all" 255
+t "and nothing is left" wait_for 20 all_gone
+
+start 0-2 sleep 300
+"$bin/bpctl" -S 1 -P
+lost() { no_ghost $g1; }
+t "the ghost of a node that goes ends" wait_for 30 lost
+t_says "with a message" 0 "node 1: node lost" cat "$SCRATCH/err"
+t "and the others stay" both S $g2
+kill -TERM $job
+ended "the status tells of it" 255
+
+"$bin/bpsh" --ghosts none 0,2 sleep 300 </dev/null 2>/dev/null &
+job=$!
+none() { [ "$("$bin/bpps" --no-headers -p $job | wc -l)" = 2 ]; }
+t "without ghosts, the processes have bpsh's number" wait_for 20 none
+t "and it has no children of that name" test "$(pgrep -P $job -x sleep)" = ""
+kill -TERM $job
+wait $job 2>/dev/null
+job=
+t_says "what else there could be is said" 2 "expected 'each' or 'none'" "$bin/bpsh" --ghosts some 0 true
+
+# Job control in a shell on a terminal, for a job on two nodes.
+cat >"$SCRATCH/shell.py" <<'END'
+import os, pty, re, select, subprocess, sys, time
+pid, fd = pty.fork()
+if pid == 0:
+    os.environ["PS1"] = "ask> "
+    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+heard = b""
+def hear(pattern, seconds=30):
+    global heard
+    end = time.time() + seconds
+    while not re.search(pattern, heard):
+        if time.time() > end:
+            print("waited for", pattern, "in", heard[-600:]); sys.exit(1)
+        if select.select([fd], [], [], 0.1)[0]:
+            heard += os.read(fd, 4096)
+    heard = heard[re.search(pattern, heard).end():]
+def say(text): os.write(fd, text)
+def states(want):
+    end = time.time() + 30
+    while True:
+        got = subprocess.run([sys.argv[2], "--no-headers", "-C", "sleep", "-o", "s"], capture_output=True).stdout.split()
+        if got == [want] * 2: return
+        if time.time() > end:
+            print("states", got, "wanted", want); sys.exit(1)
+        time.sleep(0.1)
+hear(rb"ask> ")
+say(sys.argv[1].encode() + b" 0,2 sleep 3''00\n"); states(b"S"); time.sleep(0.3)
+say(b"\x1a"); hear(rb"Stopped"); hear(rb"ask> "); states(b"T")
+say(b"bg\n"); hear(rb"&"); hear(rb"ask> "); states(b"S")
+say(b"fg\n"); hear(rb"sleep"); time.sleep(0.3)
+say(b"\x03"); hear(rb"waiting for 2 of 2 nodes: 0,2"); say(b"\x03"); hear(rb"ask> "); say(b"echo status $?\n"); hear(rb"status 255")
+say(b"exit\n")
+END
+t "a shell's ^Z, bg, fg and ^C" timeout 150 python3 "$SCRATCH/shell.py" "$bin/bpsh" "$bin/bpps"
+done_testing
