@@ -20,7 +20,7 @@
 #include "net/fetch_check.h"
 #include "net/fetch_hash.h"
 
-/* Four parts are hashed in less time than two: so long the process waits for another. */
+/* Eight parts are hashed in less time than two: so long the process waits for another. */
 #define TOGETHER_NS 300000
 
 struct request {
@@ -47,6 +47,8 @@ struct fetch_check {
 	void *ctx;
 	int fd; /* to the process; FD_NONE: there is none */
 	pid_t pid;
+	cpu_set_t cpus; /* that we may run on */
+	int left_out;	/* of them, for the process; -1: none */
 	uint8_t *memory;
 	size_t n, bytes; /* of buffers, of each */
 	size_t n_waiting;
@@ -98,12 +100,26 @@ static void serve(int fd, const uint8_t *memory, size_t bytes)
 	}
 }
 
-/* Whether this process may run on two processors at once. */
-static bool has_second_processor(void)
+/* Whether this process may run on two processors at once; *ret: on which. */
+static bool has_second_processor(cpu_set_t *ret)
 {
-	cpu_set_t set;
+	return sched_getaffinity(0, sizeof(*ret), ret) == 0 && CPU_COUNT(ret) > 1;
+}
 
-	return sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 1;
+/*
+ * Keep the process off the processor that we are on: where all are busy, the kernel wakes it here,
+ * beside us, and leaves it here while another one falls idle.
+ */
+static void make_way(struct fetch_check *c)
+{
+	int cpu = sched_getcpu();
+	cpu_set_t set = c->cpus;
+
+	if (c->fd < 0 || cpu < 0 || cpu == c->left_out)
+		return;
+	CPU_CLR((unsigned)cpu, &set);
+	(void)sched_setaffinity(c->pid, sizeof(set), &set); /* else it is where it likes */
+	c->left_out = cpu;
 }
 
 static void start_process(struct fetch_check *c)
@@ -203,7 +219,8 @@ int fetch_check_new(struct ev_loop *loop, size_t buffers, size_t bytes, bool asi
 		free(c);
 		return -ENOMEM;
 	}
-	if (aside && has_second_processor())
+	c->left_out = -1;
+	if (aside && has_second_processor(&c->cpus))
 		start_process(c);
 	ev_io_init(&c->io, on_io, c->fd, EV_READ);
 	c->io.data = c;
@@ -257,6 +274,7 @@ void fetch_check_hash(struct fetch_check *c, uint8_t *data, size_t n, size_t par
 	c->buffers[i].server = server;
 	c->buffers[i].waits = true;
 	c->n_waiting++;
+	make_way(c);
 	if (c->fd < 0 || send(c->fd, &q, sizeof(q), MSG_NOSIGNAL | MSG_DONTWAIT) != sizeof(q))
 		hash_here(c, i);
 }

@@ -2,10 +2,10 @@
  * fetch_hash.c - the hashes of several parts at once
  *
  * BLAKE2b (RFC 7693) is one long chain for a message, and a processor that can do four steps of it
- * at a time has nothing else to do: libsodium gets 0.75 GB/s of one message where four messages get
- * 2.1 GB/s together, 2.9 with AVX-512's rotations. The four lanes of a vector of 64-bit numbers
- * carry one message each. Messages end at different blocks; a lane whose message is over computes
- * on without effect.
+ * at a time has nothing else to do: libsodium gets 1.4 GB/s of one message where four messages get
+ * 2.2 GB/s together, 2.9 with AVX-512's rotations, and eight of them 5.1 GB/s in vectors of 512
+ * bits. The lanes of a vector of 64-bit numbers carry one message each. Messages end at different
+ * blocks; a lane whose message is over computes on without effect.
  *
  * A single part, and machines without AVX2, are libsodium's. The unit test holds each way against
  * that. Nothing else in net/ knows a processor.
@@ -21,12 +21,11 @@
 #ifdef __x86_64__
 
 #define LANES	    FETCH_HASH_AT_ONCE
+#define NARROW	    4  /* lanes of the smaller vector */
 #define WORDS	    16 /* of a block */
 #define BLOCK_BYTES 128
 #define ROUNDS	    12
 #define PARAMETERS  (UINT64_C(0x01010000) | INDEX_HASH_BYTES) /* no key, no tree */
-
-typedef uint64_t lanes __attribute__((vector_size(LANES * 8)));
 
 static const uint64_t iv[8] = {
 	UINT64_C(0x6a09e667f3bcc908), UINT64_C(0xbb67ae8584caa73b), UINT64_C(0x3c6ef372fe94f82b),
@@ -71,57 +70,80 @@ struct message {
 		(b) = ROTATE((b) ^ (c), 63); \
 	} while (0)
 
-/* What the four messages add next. */
+/* What the messages add next. */
 struct step {
 	const uint8_t *block[LANES];
-	lanes done; /* bytes, with those of these blocks */
-	lanes last; /* all ones: the block ends the message */
-	lanes live; /* zero: the message ended before */
+	uint64_t done[LANES]; /* bytes, with those of these blocks */
+	uint64_t last[LANES]; /* all ones: the block ends the message */
+	uint64_t live[LANES]; /* zero: the message ended before */
 };
 
-/* The function F of RFC 7693, for all lanes. */
-static inline __attribute__((always_inline)) void compress(lanes h[8], const struct step *step)
-{
-	lanes v[WORDS], m[WORDS];
+#define LOAD(to, from) memcpy(&(to), (from), sizeof(to))
 
-	for (size_t i = 0; i < WORDS; i++) {
-		for (size_t k = 0; k < LANES; k++) {
-			uint64_t word;
-
-			memcpy(&word, step->block[k] + 8 * i, sizeof(word));
-			m[i][k] = le64toh(word);
-		}
+/* The function F of RFC 7693, for as many lanes as a vector has, from @first on. */
+#define DEFINE_COMPRESS(name, processor, lanes_n)                                                  \
+	static __attribute__((target(processor))) void name(uint64_t (*h)[LANES],                  \
+							    const struct step *step, size_t first) \
+	{                                                                                          \
+		typedef uint64_t lanes __attribute__((vector_size((lanes_n) * 8)));                \
+		lanes v[WORDS], m[WORDS], done, last, live;                                        \
+                                                                                                   \
+		for (size_t i = 0; i < WORDS; i++) {                                               \
+			for (size_t k = 0; k < (lanes_n); k++) {                                   \
+				uint64_t word;                                                     \
+                                                                                                   \
+				LOAD(word, step->block[first + k] + 8 * i);                        \
+				m[i][k] = le64toh(word);                                           \
+			}                                                                          \
+		}                                                                                  \
+		for (size_t i = 0; i < 8; i++) {                                                   \
+			LOAD(v[i], h[i] + first);                                                  \
+			v[i + 8] = (lanes){ 0 } + iv[i];                                           \
+		}                                                                                  \
+		LOAD(done, step->done + first);                                                    \
+		LOAD(last, step->last + first);                                                    \
+		LOAD(live, step->live + first);                                                    \
+		v[12] ^= done;                                                                     \
+		v[14] ^= last;                                                                     \
+		for (size_t r = 0; r < ROUNDS; r++) {                                              \
+			const uint8_t *s = sigma[r];                                               \
+                                                                                                   \
+			MIX(v[0], v[4], v[8], v[12], m[s[0]], m[s[1]]);                            \
+			MIX(v[1], v[5], v[9], v[13], m[s[2]], m[s[3]]);                            \
+			MIX(v[2], v[6], v[10], v[14], m[s[4]], m[s[5]]);                           \
+			MIX(v[3], v[7], v[11], v[15], m[s[6]], m[s[7]]);                           \
+			MIX(v[0], v[5], v[10], v[15], m[s[8]], m[s[9]]);                           \
+			MIX(v[1], v[6], v[11], v[12], m[s[10]], m[s[11]]);                         \
+			MIX(v[2], v[7], v[8], v[13], m[s[12]], m[s[13]]);                          \
+			MIX(v[3], v[4], v[9], v[14], m[s[14]], m[s[15]]);                          \
+		}                                                                                  \
+		for (size_t i = 0; i < 8; i++) {                                                   \
+			lanes was;                                                                 \
+                                                                                                   \
+			LOAD(was, h[i] + first);                                                   \
+			was ^= (v[i] ^ v[i + 8]) & live;                                           \
+			memcpy(h[i] + first, &was, sizeof(was));                                   \
+		}                                                                                  \
 	}
-	for (size_t i = 0; i < 8; i++) {
-		v[i] = h[i];
-		v[i + 8] = (lanes){ 0 } + iv[i];
-	}
-	v[12] ^= step->done;
-	v[14] ^= step->last;
-	for (size_t r = 0; r < ROUNDS; r++) {
-		const uint8_t *s = sigma[r];
 
-		MIX(v[0], v[4], v[8], v[12], m[s[0]], m[s[1]]);
-		MIX(v[1], v[5], v[9], v[13], m[s[2]], m[s[3]]);
-		MIX(v[2], v[6], v[10], v[14], m[s[4]], m[s[5]]);
-		MIX(v[3], v[7], v[11], v[15], m[s[6]], m[s[7]]);
-		MIX(v[0], v[5], v[10], v[15], m[s[8]], m[s[9]]);
-		MIX(v[1], v[6], v[11], v[12], m[s[10]], m[s[11]]);
-		MIX(v[2], v[7], v[8], v[13], m[s[12]], m[s[13]]);
-		MIX(v[3], v[4], v[9], v[14], m[s[14]], m[s[15]]);
-	}
-	for (size_t i = 0; i < 8; i++)
-		h[i] ^= (v[i] ^ v[i + 8]) & step->live;
-}
+DEFINE_COMPRESS(compress_avx2, "avx2", NARROW)
+DEFINE_COMPRESS(compress_avx512, "avx512vl", NARROW)
+DEFINE_COMPRESS(compress_wide, "avx512f", LANES)
 
-static __attribute__((target("avx2"))) void compress_avx2(lanes h[8], const struct step *step)
+/* The next blocks of @n messages. */
+static void compress(enum fetch_hash_way way, uint64_t (*h)[LANES], const struct step *step,
+		     size_t n)
 {
-	compress(h, step);
-}
-
-static __attribute__((target("avx512vl"))) void compress_avx512(lanes h[8], const struct step *step)
-{
-	compress(h, step);
+	if (way == FETCH_HASH_WIDE) {
+		compress_wide(h, step, 0);
+		return;
+	}
+	for (size_t first = 0; first < n; first += NARROW) {
+		if (way == FETCH_HASH_AVX512)
+			compress_avx512(h, step, first);
+		else
+			compress_avx2(h, step, first);
+	}
 }
 
 /* The next block of @m. Return: where it is; *ret_last: it ends the message. */
@@ -144,12 +166,12 @@ static const uint8_t *next_block(struct message *m, bool *ret_last)
 static void hash_lanes(enum fetch_hash_way way, struct fetch_hash *parts, size_t n)
 {
 	struct message messages[LANES] = { 0 };
-	lanes h[8];
+	uint64_t h[8][LANES];
 	size_t left = n;
 
-	for (size_t i = 0; i < 8; i++)
-		h[i] = (lanes){ 0 } + (i ? iv[i] : iv[i] ^ PARAMETERS);
 	for (size_t k = 0; k < LANES; k++) {
+		for (size_t i = 0; i < 8; i++)
+			h[i][k] = i ? iv[i] : iv[i] ^ PARAMETERS;
 		messages[k].over = k >= n;
 		if (k < n) {
 			messages[k].at = parts[k].data;
@@ -173,10 +195,7 @@ static void hash_lanes(enum fetch_hash_way way, struct fetch_hash *parts, size_t
 			m->over = ends;
 			left -= ends;
 		}
-		if (way == FETCH_HASH_AVX512)
-			compress_avx512(h, &step);
-		else
-			compress_avx2(h, &step);
+		compress(way, h, &step, n);
 	}
 	for (size_t k = 0; k < n; k++) {
 		for (size_t i = 0; i < INDEX_HASH_BYTES / 8; i++) {
@@ -190,6 +209,8 @@ static void hash_lanes(enum fetch_hash_way way, struct fetch_hash *parts, size_t
 bool fetch_hash_knows(enum fetch_hash_way way)
 {
 	switch (way) {
+	case FETCH_HASH_WIDE:
+		return __builtin_cpu_supports("avx512f");
 	case FETCH_HASH_AVX512:
 		return __builtin_cpu_supports("avx512vl");
 	case FETCH_HASH_AVX2:
@@ -226,7 +247,9 @@ void fetch_hash_by(enum fetch_hash_way way, struct fetch_hash *parts, size_t n)
 
 void fetch_hash(struct fetch_hash *parts, size_t n)
 {
-	enum fetch_hash_way way = n > 1 ? FETCH_HASH_AVX512 : FETCH_HASH_SODIUM;
+	enum fetch_hash_way way = n > FETCH_HASH_AT_ONCE / 2 ? FETCH_HASH_WIDE
+				  : n > 1		     ? FETCH_HASH_AVX512
+							     : FETCH_HASH_SODIUM;
 
 	while (!fetch_hash_knows(way))
 		way--;

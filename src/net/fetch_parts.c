@@ -37,8 +37,8 @@
 #define TICK_S	       0.2
 #define SLOTS_MAX      (2 * FETCH_SESSIONS_MAX)
 /* Parts fetched and hashed at a time: as many as sessions, or these while they are so small. */
-#define FLIGHT	     8
-#define FLIGHT_BYTES (2u << 20)
+#define FLIGHT	     12
+#define FLIGHT_BYTES (3u << 20)
 #define PARTS_DIR    "parts/"
 #define NO_PART	     SIZE_MAX
 

@@ -8,7 +8,7 @@
 #include "net/fetch_hash.h"
 #include "net/file_hash.h"
 
-_Static_assert(FILE_HASH_GROUP == FETCH_HASH_AT_ONCE * FILE_HASH_CHUNK, "a lane for each chunk");
+_Static_assert(FILE_HASH_GROUP % FILE_HASH_CHUNK == 0, "groups end with chunks");
 
 void file_hash_init(struct file_hash *h)
 {

@@ -27,8 +27,10 @@
 #include "wire/http.h"
 
 #define STALL_MS      10000
-#define LATE_MS	      80 /* TCP repeats a single packet that was lost after 200 ms */
-#define TICK_MS	      20
+#define LATE_MIN_S    0.02 /* by then TCP has repeated what it repeats by round trips; the rest */
+#define LATE_MAX_S    0.08 /* it repeats after 200 ms */
+#define LATE_TIMES    4	   /* as long as an answer takes */
+#define TICK_MS	      5
 #define BREAKS_MAX    3 /* in a row, without a new byte of the body */
 #define REDIRECTS_MAX 3
 #define READ_BYTES    (64u << 10) /* at once; holds a whole head */
@@ -60,6 +62,8 @@ struct http_client {
 	uint64_t left;		  /* of this body, with what is to be skipped */
 	bool keep;		  /* this connection, after the body */
 	char etag[HTTP_ETAG_MAX]; /* of the first answer */
+	struct tftp_rtt *rtt;	  /* borrowed, or NULL */
+	ev_tstamp asked_at;	  /* when the request left */
 	ev_tstamp new_at;	  /* when something new came last */
 	double stall;		  /* seconds */
 	int expected;		  /* bytes that the socket waits for before it wakes us */
@@ -370,22 +374,10 @@ static size_t receive(struct http_client *c)
 		return 0;
 	}
 	c->new_at = ev_now(c->loop);
+	if (c->state == STATE_HEAD && c->n == 0 && !c->late && c->rtt)
+		tftp_rtt_sample(c->rtt, c->new_at - c->asked_at);
 	c->late = false;
 	return (straight ? on_more(c, to, (size_t)n) : on_bytes(c, (size_t)n)) ? (size_t)n : 0;
-}
-
-/*
- * A request in two packets: of two, TCP repeats one that is lost after two round trips, and only a
- * single one after the 200 ms for which its acknowledgement may be held back. A new connection has
- * room for both; what does not go is a break, seen when nothing can be read.
- */
-static bool send_pieces(int fd, const char *buf, size_t n)
-{
-	const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
-	size_t first = n / 2;
-
-	return send(fd, buf, first, flags) == (ssize_t)first &&
-	       send(fd, buf + first, n - first, flags) == (ssize_t)(n - first);
 }
 
 static void send_request(struct http_client *c)
@@ -408,7 +400,9 @@ static void send_request(struct http_client *c)
 	ev_io_stop(c->loop, &c->io);
 	ev_io_set(&c->io, c->fd, EV_READ);
 	ev_io_start(c->loop, &c->io);
-	if (!send_pieces(c->fd, buf, n))
+	c->asked_at = ev_now(c->loop);
+	/* a new connection has room for it; what does not go is a break, seen when we read */
+	if (send(c->fd, buf, n, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)n)
 		(void)shutdown(c->fd, SHUT_RDWR);
 }
 
@@ -445,6 +439,14 @@ static void on_io(struct ev_loop *loop, struct ev_io *io, int revents)
 
 /* --- setting up --- */
 
+/* Silence after which a packet is likely to be lost, by how soon the server answers. */
+static double late_after(const struct http_client *c)
+{
+	double s = c->rtt && c->rtt->srtt > 0 ? c->rtt->srtt + 4 * c->rtt->rttvar : LATE_MAX_S;
+
+	return MIN(MAX(LATE_TIMES * s, LATE_MIN_S), LATE_MAX_S);
+}
+
 static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 {
 	struct http_client *c = w->data;
@@ -472,7 +474,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 			     c->url.path, c->bytes);
 		return;
 	}
-	if (silent >= LATE_MS / 1e3 && !c->late && c->ops->late) {
+	if (silent >= late_after(c) && !c->late && c->ops->late) {
 		c->late = true;
 		c->ops->late(c->ctx);
 	}
@@ -531,6 +533,7 @@ int http_client_new(struct ev_loop *loop, const struct http_client_config *confi
 	c->ops = ops;
 	c->ctx = ctx;
 	c->pool = config->pool;
+	c->rtt = config->rtt;
 	c->fd = FD_NONE;
 	c->max_bytes = config->max_bytes;
 	c->stall = (config->stall_ms ? config->stall_ms : STALL_MS) / 1e3;

@@ -30,6 +30,8 @@ struct http_client_config {
 	uint64_t max_bytes; /* a longer file fails with -E2BIG; 0: no limit */
 	uint32_t stall_ms;  /* fail with -ETIMEDOUT when nothing new came for so long; 0: 10000 */
 	struct http_pool *pool; /* borrowed; NULL: connections are not kept */
+	struct tftp_rtt *rtt;	/* borrowed: how soon this server answers, as all transfers from it
+				   saw; may be NULL */
 };
 
 /*

@@ -167,7 +167,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 		c->ops->late(c->ctx);
 }
 
-static void rtt_sample(struct tftp_rtt *t, double rtt)
+void tftp_rtt_sample(struct tftp_rtt *t, double rtt)
 {
 	double off = rtt > t->srtt ? rtt - t->srtt : t->srtt - rtt;
 
@@ -182,9 +182,9 @@ static void progressed(struct tftp_client *c, bool answers)
 	double rto;
 
 	if (answers && !c->sent_twice) {
-		rtt_sample(&c->rtt, now - c->asked_at);
+		tftp_rtt_sample(&c->rtt, now - c->asked_at);
 		if (c->shared_rtt)
-			rtt_sample(c->shared_rtt, now - c->asked_at);
+			tftp_rtt_sample(c->shared_rtt, now - c->asked_at);
 	}
 	c->new_at = c->active_at = now;
 	rto = c->rtt.srtt > 0 ? c->rtt.srtt + 4 * c->rtt.rttvar : RETRY_FIRST_MS / 1e3;

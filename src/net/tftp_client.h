@@ -26,6 +26,9 @@ struct tftp_rtt {
 	double srtt, rttvar;
 };
 
+/* One more round trip, of @rtt seconds, was seen. */
+void tftp_rtt_sample(struct tftp_rtt *t, double rtt);
+
 struct tftp_client_config {
 	struct ipaddr server;
 	uint16_t port;	       /* host order; 0: 69 */

@@ -30,7 +30,8 @@ static int begin(struct ev_loop *loop, const struct fetch_url *url, const struct
 					   .path = url->path,
 					   .max_bytes = c->max_bytes,
 					   .stall_ms = c->stall_ms,
-					   .pool = c->pool };
+					   .pool = c->pool,
+					   .rtt = c->rtt };
 
 	switch (url->scheme) {
 	case FETCH_TFTP:

@@ -51,8 +51,10 @@ static void check_all(const size_t *of, size_t n)
 static void same_lengths(void **state)
 {
 	for (size_t i = 0; i < N_LENGTHS; i++) {
-		size_t of[FETCH_HASH_AT_ONCE] = { lengths[i], lengths[i], lengths[i], lengths[i] };
+		size_t of[FETCH_HASH_AT_ONCE];
 
+		for (size_t k = 0; k < FETCH_HASH_AT_ONCE; k++)
+			of[k] = lengths[i];
 		for (size_t n = 1; n <= FETCH_HASH_AT_ONCE; n++)
 			check_all(of, n);
 	}
