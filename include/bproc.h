@@ -155,9 +155,9 @@ int bproc_nodepwroff(int node);
 int bproc_nodereboot_async(int node);
 int bproc_nodehalt_async(int node);
 int bproc_nodepwroff_async(int node);
-int bproc_nodechroot(int node, char *path); /* ENOSYS */
+int bproc_nodechroot(int node, char *path);
 int bproc_nodereconnect(int node, struct sockaddr *remote, int remote_size, struct sockaddr *local,
-			int local_size); /* ENOSYS */
+			int local_size);
 int bproc_version(struct bproc_version_t *version);
 const char *bproc_strerror(int err);
 

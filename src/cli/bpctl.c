@@ -16,8 +16,11 @@
 
 struct options {
 	const char *nodes, *state, *mode, *user, *group, *attribute, *accept, *forget, *socket;
-	bool reboot, halt, poweroff, keys;
+	const char *reconnect, *root;
+	bool master, reboot, halt, poweroff, keys;
 };
+
+#define CHANGES_MAX 8
 
 /* One change: what, and to which value. */
 struct change {
@@ -74,7 +77,7 @@ static int run_keys(const struct options *o)
 }
 
 /* The changes that the options ask for. Return: number of them, or negative errno (logged). */
-static int changes_of(const struct options *o, struct change ret[static 6])
+static int changes_of(const struct options *o, struct change ret[static CHANGES_MAX])
 {
 	int n = 0, r = 0;
 
@@ -106,6 +109,13 @@ static int changes_of(const struct options *o, struct change ret[static 6])
 				       o->attribute);
 		ret[n++] = (struct change){ .what = MESSAGE_SET_ATTRIBUTE, .word = o->attribute };
 	}
+	if ((o->root && strlen(o->root) >= MESSAGE_WORD_MAX) ||
+	    (o->reconnect && strlen(o->reconnect) >= MESSAGE_WORD_MAX))
+		return log_err(-ENAMETOOLONG, "at most %u characters", MESSAGE_WORD_MAX - 1);
+	if (o->root)
+		ret[n++] = (struct change){ .what = MESSAGE_SET_CHROOT, .word = o->root };
+	if (o->reconnect)
+		ret[n++] = (struct change){ .what = MESSAGE_SET_RECONNECT, .word = o->reconnect };
 	if (o->reboot || o->halt || o->poweroff)
 		ret[n++] = (struct change){ .what = MESSAGE_SET_POWER,
 					    .value = o->reboot ? MESSAGE_REBOOT
@@ -120,13 +130,18 @@ static int run(void *options, int argc, char **argv)
 	_cleanup_caller_ struct caller c = CALLER();
 	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
 	_cleanup_nodeset_ struct nodeset nodes = NODESET();
-	struct change changes[6];
+	struct change changes[CHANGES_MAX];
 	int n = changes_of(o, changes), r;
 
 	if (o->accept || o->forget || o->keys)
 		return run_keys(o);
 	if (n < 0)
 		return n;
+	if (o->master) {
+		log_err(0, "the front end is always up, runs nothing as a node, and is rebooted as "
+			   "any machine: there is nothing to set with -M");
+		return COMMAND_USAGE;
+	}
 	if (!o->nodes || n == 0 || o->reboot + o->halt + o->poweroff > 1) {
 		log_err(0, "%s",
 			!o->nodes ? "which nodes? -S NODES"
@@ -150,6 +165,8 @@ static int run(void *options, int argc, char **argv)
 #define AT(field) offsetof(struct options, field)
 static const struct option_row rows[] = {
 	{ "nodes", 'S', OPTION_STRING, "NODES", "which nodes", AT(nodes) },
+	{ "master", 'M', OPTION_FLAG, NULL, "the front end, of which nothing can be set",
+	  AT(master) },
 	{ "state", 's', OPTION_STRING, "STATE", "set the state: any word of up to 15 characters",
 	  AT(state) },
 	{ "mode", 'm', OPTION_STRING, "MODE",
@@ -158,6 +175,10 @@ static const struct option_row rows[] = {
 	{ "group", 'g', OPTION_STRING, "GROUP", "set the group of the nodes", AT(group) },
 	{ "attribute", 'a', OPTION_STRING, "NAME=VALUE",
 	  "note something about the nodes; NAME alone takes it away", AT(attribute) },
+	{ "root", 'r', OPTION_STRING, "DIR", "folder that is / for what is started there",
+	  AT(root) },
+	{ "reconnect", 0, OPTION_STRING, "MASTER[:PORT]", "connect to another bpmaster",
+	  AT(reconnect) },
 	{ "reboot", 'R', OPTION_FLAG, NULL, "reboot", AT(reboot) },
 	{ "halt", 'H', OPTION_FLAG, NULL, "halt", AT(halt) },
 	{ "poweroff", 'P', OPTION_FLAG, NULL, "power off", AT(poweroff) },

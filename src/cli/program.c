@@ -13,7 +13,8 @@ int program_main(const struct command *c, char version_letter, int argc, char **
 	log_setup(c->name, getenv("BPBOOT_DEBUG") ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
 	if (argc > 1 && !strcmp(argv[1], "-h"))
 		argv[1] = help;
-	if (argc > 1 && argv[1][0] == '-' && argv[1][1] == version_letter && !argv[1][2])
+	if (argc > 1 && argv[1][0] == '-' && (argv[1][1] == version_letter || argv[1][1] == 'V') &&
+	    !argv[1][2])
 		argv[1] = version;
 	return command_run(c, "", argc - 1, argv + 1);
 }

@@ -47,6 +47,31 @@ static int in_group(gid_t group)
 	return n < 0 ? -errno : 0;
 }
 
+int bproc_nodechroot(int node, char *path)
+{
+	if (!path || strlen(path) >= MESSAGE_WORD_MAX)
+		return lib_result(path ? -ENAMETOOLONG : -EINVAL);
+	return lib_result(lib_set(node, MESSAGE_SET_CHROOT, 0, path));
+}
+
+int bproc_nodereconnect(int node, struct sockaddr *remote, int remote_size, struct sockaddr *local,
+			int local_size)
+{
+	union ip_sock to = { 0 };
+	char address[IP_STR_MAX], text[IP_STR_MAX + 16];
+	struct ipaddr host;
+
+	if (!remote || remote_size < (int)sizeof(to.in) || remote_size > (int)sizeof(to) || local)
+		return lib_result(-EINVAL); /* which address a node speaks from is its own affair */
+	memcpy(&to, remote, (size_t)remote_size);
+	host = ip_sock_host(&to);
+	if (!ip_is_set(&host))
+		return lib_result(-EINVAL);
+	snprintf(text, sizeof(text), to.sa.sa_family == AF_INET6 ? "[%s]:%u" : "%s:%u",
+		 ip_format(&host, address), ip_sock_port(&to));
+	return lib_result(lib_set(node, MESSAGE_SET_RECONNECT, 0, text));
+}
+
 int bproc_access(int node, int mode)
 {
 	struct bproc_node_info_t info;

@@ -36,14 +36,3 @@ int bproc_vrfork_io(int nnodes, int *nodes, int *pids, struct bproc_io_t *io, in
 {
 	return lib_result(-ENOSYS);
 }
-
-int bproc_nodechroot(int node, char *path)
-{
-	return lib_result(-ENOSYS);
-}
-
-int bproc_nodereconnect(int node, struct sockaddr *remote, int remote_size, struct sockaddr *local,
-			int local_size)
-{
-	return lib_result(-ENOSYS);
-}

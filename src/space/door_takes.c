@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "space/blobs.h"
+#include "space/handover.h"
 #include "space/keys.h"
 #include "space/master_internal.h"
 
@@ -220,6 +221,16 @@ static int set_one(struct member *n, enum message_set what, uint32_t value, cons
 		snprintf(words, MESSAGE_WORDS_MAX, "node %u is %s", n->node.number, n->state);
 		return EHOSTDOWN;
 	}
+	if (what != MESSAGE_SET_POWER) {
+		log_info("node %u is told to %s %s", n->node.number,
+			 what == MESSAGE_SET_CHROOT ? "start in" : "connect to", word);
+		message_word_write(message_begin(&msg, what == MESSAGE_SET_CHROOT
+							       ? MESSAGE_CHROOT
+							       : MESSAGE_RECONNECT),
+				   word);
+		(void)stream_send_writer(&n->slave->stream, &msg.w);
+		return 0;
+	}
 	log_info("node %u is told to %s", n->node.number,
 		 value == MESSAGE_REBOOT ? "reboot"
 		 : value == MESSAGE_HALT ? "halt"
@@ -227,6 +238,23 @@ static int set_one(struct member *n, enum message_set what, uint32_t value, cons
 	writer_u8(message_begin(&msg, MESSAGE_POWER), (uint8_t)value);
 	(void)stream_send_writer(&n->slave->stream, &msg.w);
 	return 0;
+}
+
+/* What a node would not understand is not sent there. */
+static bool word_valid(enum message_set what, const char *word)
+{
+	struct ipaddr address;
+	uint16_t port;
+
+	if (what == MESSAGE_SET_RECONNECT)
+		return handover_endpoint(word, &address, &port) == 0;
+	if (what != MESSAGE_SET_CHROOT)
+		return true;
+	for (const char *p = word; *p; p++) {
+		if (*p < ' ' || *p > '~')
+			return false;
+	}
+	return *word == '/';
 }
 
 static int take_set(void *owner, struct reader *r)
@@ -254,6 +282,11 @@ static int take_set(void *owner, struct reader *r)
 	if (!client_is_owner(c))
 		return client_answer(c, EPERM,
 				     "only root and the user that bpmaster runs as may do this");
+	if (!word_valid(what, word))
+		return client_answer(c, EINVAL,
+				     what == MESSAGE_SET_CHROOT
+					     ? "expected an absolute path of printable ASCII"
+					     : "expected the other master as ADDRESS[:PORT]");
 	for (size_t i = 0; i < n; i++) {
 		struct member *node = member_by_number(c->master, nodes[i]);
 		int one = ENODEV;
@@ -264,7 +297,8 @@ static int take_set(void *owner, struct reader *r)
 			snprintf(words, sizeof(words), "there is no node %u", nodes[i]);
 		error = error ? error : one;
 	}
-	if (what != MESSAGE_SET_POWER) {
+	if (what != MESSAGE_SET_POWER && what != MESSAGE_SET_RECONNECT &&
+	    what != MESSAGE_SET_CHROOT) {
 		clients_changed(c->master);
 		e = settings_save(c->master);
 		if (e < 0 && error == 0) {

@@ -199,10 +199,7 @@ static void attempt(struct node *n)
 		try_later(n, "this node does not know its MAC");
 		return;
 	}
-	if (ip_is_set(&n->config->master)) {
-		n->boot.master = n->config->master;
-		n->boot.port = n->config->port;
-	}
+	node_choose_master(n);
 	if (!ip_is_set(&n->boot.master)) {
 		try_later(n, "this node does not know its master: no MASTER in its boot file");
 		return;

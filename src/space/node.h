@@ -14,6 +14,7 @@
 #define NODE_RETRY_MAX_MS 10000
 #define NODE_KEY_RETRY_S  2 /* between two looks for a key that is missing, as PID 1 */
 #define NODE_SILENCE	  4 /* keepalives without a byte until the master is given up */
+#define NODE_OTHER	  3 /* so many of these until one that was named has to have taken us */
 
 struct node_config {
 	const char *boot_file; /* docs/handover.md */

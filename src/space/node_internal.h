@@ -44,6 +44,9 @@ struct node {
 	struct renewal *renewal;   /* or NULL */
 	struct renewal6 *renewal6; /* or NULL */
 	uint32_t silence_ms;
+	struct ipaddr other; /* the master that bpctl has named, or not set */
+	uint16_t other_port;
+	uint64_t other_until_ms; /* it has to take us by then; 0: it has */
 	char trouble[MESSAGE_WORDS_MAX]; /* of our own start; told to the master */
 	char refusal[256];		 /* the master's words */
 	char complaint[256];		 /* last one, so that it is not said again and again */
@@ -53,6 +56,12 @@ struct node {
 void node_say(struct node *n, const struct message_small *m);
 /* Set the one timer. */
 void node_timer_set(struct node *n, uint32_t ms);
+
+/* node_orders.c */
+int node_take_reconnect(void *owner, struct reader *r);
+int node_take_chroot(void *owner, struct reader *r);
+/* Whom to connect to: in n->boot. */
+void node_choose_master(struct node *n);
 
 /* node_takes.c: every message that the master may send */
 extern const struct message_take node_takes[MESSAGE_TYPE_MAX_];

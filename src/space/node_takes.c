@@ -74,6 +74,7 @@ static int take_welcome(void *owner, struct reader *r)
 	stream_frame_max(&n->stream, MESSAGE_BYTES_MAX);
 	backoff_reset(&n->backoff);
 	n->complaint[0] = 0;
+	n->other_until_ms = 0;
 	node_timer_set(n, n->silence_ms);
 	log_info("up as node %u", w.number);
 	say_record(n);
@@ -212,6 +213,8 @@ const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_ABANDON] = { NODE_UP, take_abandon },
 	[MESSAGE_PIECE] = { NODE_UP, take_piece },
 	[MESSAGE_MISSING] = { NODE_UP, take_missing },
+	[MESSAGE_RECONNECT] = { NODE_UP, node_take_reconnect },
+	[MESSAGE_CHROOT] = { NODE_UP, node_take_chroot },
 	[MESSAGE_RESIZE] = { NODE_UP, take_resize },
 	[MESSAGE_SERVE] = { NODE_UP, take_serve },
 	[MESSAGE_FETCH] = { NODE_UP, take_fetch },

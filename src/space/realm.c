@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -137,7 +138,7 @@ void realm_open(struct realm *realm, bool may_grow)
 {
 	int r;
 
-	*realm = REALM();
+	realm->init = 0;
 	realm->may_grow = may_grow;
 	if (may_grow) /* else what is mounted in the realm would stay there */
 		(void)mount(NULL, "/", NULL, MS_REC | MS_SHARED, NULL);
@@ -196,6 +197,25 @@ pid_t realm_fork(const struct realm *realm, pid_t pid)
 	return r < 0 ? -errno : r;
 }
 
+int realm_chroot(struct realm *realm, const char *path)
+{
+	const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+				      .resolve = RESOLVE_IN_ROOT };
+	_cleanup_close_ int root = FD_NONE, fd = FD_NONE;
+
+	if (*path != '/' || strlen(path) >= sizeof(realm->base))
+		return -EINVAL;
+	root = realm->init != 0 ? fcntl(realm->root, F_DUPFD_CLOEXEC, 0)
+				: open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return -errno;
+	fd = (int)syscall(SYS_openat2, root, path, &how, sizeof(how));
+	if (fd < 0)
+		return -errno;
+	snprintf(realm->base, sizeof(realm->base), "%s", strcmp(path, "/") != 0 ? path : "");
+	return 0;
+}
+
 pid_t realm_number(pid_t pid)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(STATUS_MAX);
@@ -215,9 +235,8 @@ pid_t realm_number(pid_t pid)
 
 int realm_enter(const struct realm *realm)
 {
-	if (realm->init == 0)
-		return 0;
-	if (setns(realm->mounts, CLONE_NEWNS) < 0 || fchdir(realm->root) < 0 || chroot(".") < 0)
+	if (realm->init != 0 &&
+	    (setns(realm->mounts, CLONE_NEWNS) < 0 || fchdir(realm->root) < 0 || chroot(".") < 0))
 		return -errno;
-	return 0;
+	return *realm->base && (chdir(realm->base) < 0 || chroot(".") < 0) ? -errno : 0;
 }

@@ -9,10 +9,13 @@
 #include "base/fd.h"
 #include "base/lang.h"
 
+#define REALM_BASE_MAX 320 /* bytes of a path, with NUL */
+
 struct realm {
 	pid_t init;    /* its process 1, as we see it; 0: there is no realm */
 	int mounts;    /* the namespace with its /proc */
 	int root;      /* what is / there: not the namespace's own where we are chrooted */
+	char base[REALM_BASE_MAX]; /* what is / for what is started, in there; "": all of it */
 	bool may_grow; /* pid_max may be raised for a ghost's number */
 };
 
@@ -36,6 +39,9 @@ _must_check_ pid_t realm_fork(const struct realm *realm, pid_t pid);
 
 /* The number that a child of ours has in the realm, or ours for it where there is none. */
 pid_t realm_number(pid_t pid);
+
+/* What is started from now on has @path as its root. Return: 0 or negative errno. */
+_must_check_ int realm_chroot(struct realm *realm, const char *path);
 
 /* In the child: see the realm's /proc. Return: 0 or negative errno. */
 _must_check_ int realm_enter(const struct realm *realm);

@@ -43,6 +43,7 @@
 #define MESSAGE_LIMITS_MAX  16u	   /* resource limits */
 #define MESSAGE_STRINGS_MAX 65535u /* arguments, or variables */
 #define MESSAGE_ATTRIBUTE_MAX 320u /* "name=value", with NUL (wire/attributes.h) */
+#define MESSAGE_WORD_MAX    MESSAGE_ATTRIBUTE_MAX
 #define MESSAGE_SMALL_MAX   2048u  /* any message whose size does not depend on what a user gave */
 #define MESSAGE_HASH_BYTES  32u	   /* of a file's bytes (net/file_hash.h) */
 #define MESSAGE_FILES_MAX   1024u  /* that travel with one program */
@@ -112,6 +113,9 @@ enum message_type {
 	MESSAGE_FETCHED,   /* slave to master: it is here, or errno */
 	/* terminals */
 	MESSAGE_RESIZE = 50, /* towards the process: job, rows, columns of its terminal */
+	/* what bpctl says to nodes */
+	MESSAGE_RECONNECT, /* master to slave: endpoint of another master */
+	MESSAGE_CHROOT,	   /* master to slave: the folder that is / for what is started */
 	/* a job goes on over a new connection (wire/resume.c) */
 	MESSAGE_SUSPENDED = 55, /* master to client: the job's node is cut off, ask for it again */
 	MESSAGE_RESUME,		/* client to master: the job, and how far its streams have come */
@@ -273,6 +277,8 @@ enum message_set {
 	MESSAGE_SET_GROUP,
 	MESSAGE_SET_POWER,
 	MESSAGE_SET_ATTRIBUTE, /* word: "name=value", or "name" to take it away */
+	MESSAGE_SET_RECONNECT, /* word: endpoint of another master */
+	MESSAGE_SET_CHROOT,    /* word: a folder on the nodes */
 	MESSAGE_SET_MAX_
 };
 
@@ -346,6 +352,10 @@ struct message_resize {
 };
 void message_resize_write(struct writer *w, const struct message_resize *m);
 _must_check_ int message_resize_read(struct reader *r, struct message_resize *ret);
+
+/* RECONNECT and CHROOT: a string of MESSAGE_WORD_MAX bytes at most, with NUL. */
+void message_word_write(struct writer *w, const char *word);
+_must_check_ int message_word_read(struct reader *r, const char **ret);
 
 /* Heads of OUTPUT (job, stream 1 or 2) and INPUT (first job, count); the bytes follow: all that is
  * left. */

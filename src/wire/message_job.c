@@ -228,3 +228,18 @@ int message_resize_read(struct reader *r, struct message_resize *ret)
 		*ret = m;
 	return e;
 }
+
+void message_word_write(struct writer *w, const char *word)
+{
+	message_string_write(w, word, MESSAGE_WORD_MAX);
+}
+
+int message_word_read(struct reader *r, const char **ret)
+{
+	const char *word = message_string_read(r, MESSAGE_WORD_MAX, true);
+	int e = reader_end(r);
+
+	if (e == 0)
+		*ret = word;
+	return e;
+}

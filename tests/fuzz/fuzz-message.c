@@ -50,6 +50,17 @@ static int take_words(void *owner, struct reader *r)
 	return e;
 }
 
+/* RECONNECT and CHROOT. */
+static int take_word(void *owner, struct reader *r)
+{
+	const char *word;
+	int e = message_word_read(r, &word);
+
+	if (e == 0)
+		message_word_write(&w, word);
+	return e;
+}
+
 static int take_done(void *owner, struct reader *r)
 {
 	const char *words;
@@ -324,6 +335,8 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_PROCESSES] = { 1, take_nodes },
 	[MESSAGE_PROCLIST] = { 1, take_proclist },
 	[MESSAGE_RESIZE] = { 1, take_resize },
+	[MESSAGE_RECONNECT] = { 1, take_word },
+	[MESSAGE_CHROOT] = { 1, take_word },
 	[MESSAGE_START] = { 1, take_start },
 	[MESSAGE_RUN] = { 1, take_run },
 	[MESSAGE_GROUP] = { 1, take_group },

@@ -528,8 +528,10 @@ static void moves(void)
 	FAILS(bproc_rfork_io(1, NULL, 0), ENOSYS);
 	FAILS(bproc_vrfork(NODES, all, pids), ENOSYS);
 	FAILS(bproc_vrfork_io(NODES, all, pids, NULL, 0), ENOSYS);
-	FAILS(bproc_nodechroot(1, (char *)"/"), ENOSYS);
-	FAILS(bproc_nodereconnect(1, NULL, 0, NULL, 0), ENOSYS);
+	FAILS(bproc_nodechroot(1, NULL), EINVAL);
+	FAILS(bproc_nodechroot(1, (char *)"relative"), EINVAL);
+	CHECK(bproc_nodechroot(1, (char *)"/") == 0);
+	FAILS(bproc_nodereconnect(1, NULL, 0, NULL, 0), EINVAL);
 }
 
 static void nodesetstatus(void)
