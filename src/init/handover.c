@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/parse.h"
 #include "init/boot.h"
+#include "wire/dhcp6.h"
 #include "wire/leasefile.h"
 
 #define FILE_MAX     8192
@@ -95,6 +96,22 @@ static int lease_text(const struct boot *b, struct buffer *to)
 }
 
 /*
+ * What asks for the same IPv6 address again: by default networkd has a DUID and a number of its own,
+ * and asks by DHCPv6 only when a router says so, which init may have been told not to wait for.
+ */
+static int networkd_lease6(const struct boot *b, struct buffer *to)
+{
+	bool leased = b->lease6.by_dhcp;
+
+	return buffer_printf(to,
+			     "%sIPv6AcceptRA=yes\n\n%s[DHCPv6]\nDUIDType=link-layer\nIAID=%" PRIu32
+			     "\n%s",
+			     leased ? "DHCP=ipv6\n" : "",
+			     leased ? "[IPv6AcceptRA]\nDHCPv6Client=always\n\n" : "",
+			     dhcp6_iaid(&b->link.mac), leased ? "WithoutRA=solicit\n" : "");
+}
+
+/*
  * For a root with systemd-networkd: renew the lease, with the client id that leased it, and never
  * let go of the address that the root itself may have come over. The root's own file for this
  * interface comes before it, by its name.
@@ -121,9 +138,8 @@ static int networkd_text(const struct boot *b, struct buffer *to)
 	for (size_t i = 0; i < b->n_dns && r == 0 && stays; i++)
 		r = buffer_printf(to, "DNS=%s\n", ip_format(&b->dns[i], address));
 	if (r == 0 && !stays)
-		r = buffer_printf(to, b->have_lease6 ? "IPv6AcceptRA=yes\n\n[DHCPv6]\n"
-						       "DUIDType=link-layer\n"
-						     : "DHCP=ipv4\n\n[DHCPv4]\n"
+		r = b->have_lease6 ? networkd_lease6(b, to)
+				   : buffer_printf(to, "DHCP=ipv4\n\n[DHCPv4]\n"
 						       "ClientIdentifier=mac\n");
 	return r;
 }

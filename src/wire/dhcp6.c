@@ -34,8 +34,7 @@ enum {
 	OPT_CLIENT_ARCH = 61,
 };
 
-/* The number of our one address, which stays the same for a card. */
-static uint32_t iaid(const struct mac *m)
+uint32_t dhcp6_iaid(const struct mac *m)
 {
 	return (uint32_t)m->b[2] << 24 | (uint32_t)m->b[3] << 16 | (uint32_t)m->b[4] << 8 | m->b[5];
 }
@@ -187,7 +186,7 @@ int dhcp6_reply_parse(const void *buf, size_t n, const struct mac *mac, struct d
 		uint16_t code;
 		struct reader v = next_option(&r, &code);
 
-		if (v.err || take_option(code, v, iaid(mac), &p) < 0)
+		if (v.err || take_option(code, v, dhcp6_iaid(mac), &p) < 0)
 			return -EBADMSG;
 	}
 	*ret = p;
@@ -210,7 +209,7 @@ static void put_ia(struct writer *w, const struct mac *mac, const struct in6_add
 
 	writer_be16(w, OPT_IA_NA);
 	writer_be16(w, IA_BYTES + (address ? 4 + ADDRESS_BYTES : 0));
-	writer_be32(w, iaid(mac));
+	writer_be32(w, dhcp6_iaid(mac));
 	writer_be32(w, p ? p->renew_s : 0);
 	writer_be32(w, p ? p->rebind_s : 0);
 	if (!address)

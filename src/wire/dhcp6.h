@@ -71,6 +71,9 @@ struct dhcp6_reply {
 /* The DUID of a machine: type 3 (link-layer), Ethernet, its MAC. */
 void dhcp6_duid(const struct mac *mac, struct dhcp6_duid *ret);
 
+/* The number of a machine's one address (IAID): the last four bytes of its MAC. */
+uint32_t dhcp6_iaid(const struct mac *mac);
+
 _must_check_ int dhcp6_request_format(const struct dhcp6_request *q, void *buf, size_t n,
 				      size_t *ret_n);
 

@@ -493,7 +493,10 @@ part_both6() {
 
 # --- from init to who renews: the files that init leaves, read by those they are for ---
 node_renewals() { [ "$(grep -c '^REQUEST .*ciaddr=10.7.0.50 .* unicast' "$said.server")" -ge "$1" ]; }
-part_handover() {
+# handover_boots NAME ADDRESS CMDLINE...: a light node boots from http://ADDRESS; what init leaves in its /run is in $SCRATCH/left.*
+handover_boots() {
+	local f
+
 	printf '#!/bin/busybox sh\nfor f in /run/bpboot/lease /run/bpboot/boot /run/systemd/network/90-bpboot.network; do
 		echo "file $f"; /bin/busybox cat $f; echo end; done >>/dev/console\nexec /bin/busybox sleep 1000\n' >"$SCRATCH/init"
 	mkdir -p "$SCRATCH/boot" && "$bpboot" keygen --dir "$SCRATCH/keys" >/dev/null
@@ -501,42 +504,88 @@ part_handover() {
 		"$(command -v busybox)" >"$SCRATCH/small.image"
 	"$bpboot" image --quiet --format cpio --key "$SCRATCH/keys/sign.key" --output "$SCRATCH/boot" "$SCRATCH/small.image" \
 		>"$SCRATCH/image.out" || not_ok "an image is built" "$(cat "$SCRATCH/image.out")"
-	our_server 10.7.0.1 10.7.0.50 lease=4 t1=1 t2=3 file=small.index
-	(cd "$SCRATCH/boot" && exec nsenter -t "$server" -n python3 -m http.server --bind 10.7.0.1 80) >/dev/null 2>&1 &
+	(cd "$SCRATCH/boot" && exec nsenter -t "$server" -n python3 -m http.server --bind "$2" 80) >/dev/null 2>&1 &
 	pids+=($!)
 	wait_for 10 at "$server" bash -c 'ss -Hltn "sport = :80" | grep -q .'
-	boots "a light node boots to its root" '^file /run/systemd/network/90-bpboot.network' root=http://10.7.0.1/small.index
+	boots "$1" '^file /run/systemd/network/90-bpboot.network' "${@:3}"
 	wait_for 5 bash -c "[ \$(grep -c ^end '$SCRATCH/node/console') = 3 ]"
 	for f in lease boot 90-bpboot.network; do
 		sed -n "/^file .*\/$f\$/,/^end\$/p" "$SCRATCH/node/console" | sed '1d;$d' >"$SCRATCH/left.$f"
 	done
 	cp "$SCRATCH/left.lease" "$SCRATCH/lease" && cp "$SCRATCH/left.boot" "$SCRATCH/boot-file"
-	t "init leaves the lease with its times and client id" bash -c "grep -qx LEASE_SECONDS=4 '$SCRATCH/lease' &&
-		grep -qx RENEW_SECONDS=1 '$SCRATCH/lease' && grep -qx CLIENT_ID=01${mac//:/} '$SCRATCH/lease'"
-	slave
-	t "bpslave goes on with the lease as init left it" wait_for 20 node_renewals 10
-	t "and the node still has its address" has_address 10.7.0.50
-	stop $slave_pid
-	part_networkd
 }
-part_networkd() {
-	local seen=$(($(grep -c '^REQUEST' "$said.server") + 6))
+# systemd-networkd in the node's network, with the file that init left
+networkd() {
 	[ -x /lib/systemd/systemd-networkd ] || {
 		echo "skip systemd-networkd renews the lease - it is not installed"
-		return
+		return 1
 	}
 	nsenter -t "$node" -n unshare --mount bash -c "mount -t sysfs -o ro sysfs /sys && mount -t tmpfs tmpfs /run &&
 		mkdir -p /run/systemd/network /run/systemd/netif/links && cp '$SCRATCH/left.90-bpboot.network' /run/systemd/network/90-bpboot.network &&
 		exec /lib/systemd/systemd-networkd" >"$SCRATCH/networkd.log" 2>&1 &
 	pids+=($!)
-	t "systemd-networkd goes on with the lease by the file that init left" wait_for 25 networkd_renews $seen
+}
+part_handover() {
+	our_server 10.7.0.1 10.7.0.50 lease=4 t1=1 t2=3 file=small.index
+	handover_boots "a light node boots to its root" 10.7.0.1 root=http://10.7.0.1/small.index
+	t "init leaves the lease with its times and client id" bash -c "grep -qx LEASE_SECONDS=4 '$SCRATCH/lease' &&
+		grep -qx RENEW_SECONDS=1 '$SCRATCH/lease' && grep -qx CLIENT_ID=01${mac//:/} '$SCRATCH/lease'"
+	slave
+	t "bpslave goes on with the lease as init left it, for three lease times" wait_for 40 node_renewals 12
+	t "and the node still has its address" has_address 10.7.0.50
+	stop $slave_pid
+	seen=$(grep -c '^REQUEST' "$said.server")
+	networkd || return
+	t "systemd-networkd goes on with the lease for three lease times, by the file that init left" wait_for 60 networkd_renews 13
 	t "by the same client id, for the same address" bash -c \
 		"! grep '^REQUEST' '$said.server' | grep -v 'id=01${mac//:/}' && ! grep -q '^REQUEST .*requested=10.7.0.5[1-9]' '$said.server'"
 	t "and the node still has its address then" has_address 10.7.0.50
 	stop ${pids[-1]}
 	t "also when networkd has ended" has_address 10.7.0.50
 }
-networkd_renews() { [ "$(grep -c '^REQUEST' "$said.server")" -ge "$1" ]; }
+networkd_renews() { [ "$(grep -c '^REQUEST' "$said.server")" -ge $((seen + $1)) ]; }
+
+# The same with a lease of DHCPv6, from ISC's dhcpd; no router says that there is such a server.
+replies6() { [ "$(grep -c 'Sending Reply' "$said.server")" -ge $((seen + $1)) ]; }
+has_address6() { at "$node" ip -o -6 address show dev eth0 to "$address6" | grep . >/dev/null; }
+leased6() { sed -n 's/^Reply NA: address \(.*\) valid for .*/\1/p' "$said.server" | sort -u; }
+lease6_is_left() { # SECONDS RENEW REBIND
+	printf '%s\n' "default-lease-time $1; preferred-lifetime $1; option dhcp-renewal-time $2; option dhcp-rebinding-time $3;" \
+		'subnet6 fd77::/64 { range6 fd77::100 fd77::1ff; }' >"$SCRATCH/dhcpd6.conf"
+	: >"$SCRATCH/dhcpd6.leases"
+	at "$server" ip address add fd77::1/64 dev s0 nodad
+	# it wants a link-local address that has been checked, and thus a link
+	at "$node" ip link set eth0 up
+	wait_for 10 bash -c "nsenter -t $server -n ip -o -6 address show dev s0 scope link -tentative | grep -q fe80"
+	nsenter -t "$server" -n dhcpd -6 -f -d --no-pid -cf "$SCRATCH/dhcpd6.conf" -lf "$SCRATCH/dhcpd6.leases" s0 >"$said.server" 2>&1 &
+	pids+=($!)
+	wait_for 10 at "$server" bash -c 'ss -Hlun "sport = :547" | grep -q .'
+	handover_boots "a light node boots to its root with a lease of DHCPv6 of $1 s" fd77::1 ip=dhcp6 'root=http://[fd77::1]/small.index'
+	t "init leaves the lease with its times" bash -c "grep -qx LEASE6_SECONDS=$1 '$SCRATCH/lease' &&
+		grep -qx RENEW6_SECONDS=$2 '$SCRATCH/lease'"
+	address6=$(sed -n 's/^ADDRESS6=\(.*\)\/.*/\1/p' "$SCRATCH/lease")
+	seen=$(grep -c 'Sending Reply' "$said.server")
+}
+lease6_was_kept() { # WHO
+	t "$1: the node still has its address of DHCPv6" has_address6
+	t "$1: it asks as the client that init was" test "$(leased6 | wc -l)" = 1
+	stop ${pids[-1]}
+	t "$1: the address is still there when it has ended" has_address6
+}
+part_handover6() {
+	lease6_is_left 6 2 4
+	slave
+	t "bpslave goes on with it for three lease times" wait_for 60 replies6 9
+	lease6_was_kept bpslave
+}
+# networkd may let ten seconds pass when it is to renew, so this lease is no shorter.
+part_networkd6() {
+	lease6_is_left 20 4 16
+	networkd || return
+	sleep 60 # three lease times
+	t "systemd-networkd goes on with it for three lease times, by the file that init left" replies6 4
+	lease6_was_kept systemd-networkd
+}
 
 # --- links made of others: in a machine, as not every kernel has them ---
 part_links() {
@@ -593,7 +642,7 @@ get_dhcp_stock 2>"$SCRATCH/stock.log" || {
 	echo "skip network - no DHCP servers are to be had: $(tail -n 1 "$SCRATCH/stock.log")"
 	exit 0
 }
-parts=${*:-dhcp isc nics renewal init ip6 dhcp6 handover links}
+parts=${*:-dhcp isc nics renewal init ip6 dhcp6 handover handover6 networkd6 links}
 for part in $parts; do
 	NETWORK_NS= bash "$0" --part "$part" >"$SCRATCH/$part.tap" 2>&1 &
 done
