@@ -96,19 +96,18 @@ static int lease_text(const struct boot *b, struct buffer *to)
 }
 
 /*
- * What asks for the same IPv6 address again: by default networkd has a DUID and a number of its own,
+ * What asks for the same IPv6 address again: by default networkd has a DUID and number of its own,
  * and asks by DHCPv6 only when a router says so, which init may have been told not to wait for.
  */
 static int networkd_lease6(const struct boot *b, struct buffer *to)
 {
 	bool leased = b->lease6.by_dhcp;
 
-	return buffer_printf(to,
-			     "%sIPv6AcceptRA=yes\n\n%s[DHCPv6]\nDUIDType=link-layer\nIAID=%" PRIu32
-			     "\n%s",
-			     leased ? "DHCP=ipv6\n" : "",
-			     leased ? "[IPv6AcceptRA]\nDHCPv6Client=always\n\n" : "",
-			     dhcp6_iaid(&b->link.mac), leased ? "WithoutRA=solicit\n" : "");
+	return buffer_printf(
+		to, "%sIPv6AcceptRA=yes\n\n%s[DHCPv6]\nDUIDType=link-layer\nIAID=%" PRIu32 "\n%s",
+		leased ? "DHCP=ipv6\n" : "",
+		leased ? "[IPv6AcceptRA]\nDHCPv6Client=always\n\n" : "", dhcp6_iaid(&b->link.mac),
+		leased ? "WithoutRA=solicit\n" : "");
 }
 
 /*

@@ -162,7 +162,7 @@ static void on_timer(struct ev_loop *loop, struct ev_timer *w, int revents)
 		if (n->probes < PROBES && ev_now(loop) < n->probed_until - 0.001) {
 			dhcp_probe_send(n);
 			dhcp_nic_timer(n, MAX(n->probed_until - ev_now(loop), 0.));
-		} else {
+		} else if (!dhcp_probe_failed(n)) {
 			nic_bound(n);
 		}
 		break;
@@ -265,13 +265,17 @@ static bool on_ack(struct nic *n, const struct dhcp_reply *p)
 		return true;
 	}
 	n->ack = *p;
-	if (left <= 0 || p->lease.address.s_addr != n->offer.lease.address.s_addr) {
-		nic_bound(n);
-		return false;
+	if (p->lease.address.s_addr == n->offer.lease.address.s_addr) {
+		n->state = NIC_PROBING;
+		if (dhcp_probe_failed(n))
+			return true;
+		if (left > 0) {
+			dhcp_nic_timer(n, left / 2);
+			return true;
+		}
 	}
-	n->state = NIC_PROBING;
-	dhcp_nic_timer(n, left / 2);
-	return true;
+	nic_bound(n);
+	return false;
 }
 
 static void on_nak(struct nic *n, const struct dhcp_reply *p)

@@ -26,6 +26,7 @@ struct nic {
 	bool requested; /* what was offered may be leased to us */
 	ev_tstamp probed_until;
 	unsigned probes;
+	bool conflict; /* somebody has what was offered last: the holder */
 	const int *up_err; /* of setting up, or NULL */
 	int err;	   /* of sending or of setting up, for the summary; 0 or the last */
 	struct in_addr silent; /* a server that offered and then did not acknowledge */
@@ -60,6 +61,7 @@ struct dhcp_client {
 };
 
 #define PACKETS_PER_WAKE 32
+#define ARP_PER_LOOK	 256
 #define PROBES		 2
 
 /* --- dhcp_client.c --- */
@@ -74,3 +76,9 @@ void dhcp_nic_send(struct nic *n, enum dhcp_type type);
 void dhcp_probe_begin(struct nic *n);
 void dhcp_probe_send(struct nic *n);
 void dhcp_on_arp(struct ev_loop *loop, struct ev_io *io, int revents);
+
+/*
+ * Whether somebody has the address that @n was given and is probing, by all that was heard since
+ * dhcp_probe_begin(); then it is declined, and another one asked for after a while.
+ */
+bool dhcp_probe_failed(struct nic *n);

@@ -31,6 +31,7 @@ void dhcp_probe_begin(struct nic *n)
 	uint32_t ms = c->config.probe_ms;
 
 	n->probes = 0;
+	n->conflict = false;
 	n->probed_until = ev_now(n->c->loop);
 	if (ms == DHCP_CLIENT_NO_PROBE)
 		return;
@@ -47,45 +48,55 @@ void dhcp_probe_begin(struct nic *n)
 	dhcp_probe_send(n);
 }
 
-/* Somebody has the address: say so to the server, and begin anew after a while. */
-static void on_conflict(struct nic *n, const struct mac *holder)
+/* Hear what has come, of whoever is asking for an address now, before its ACK, too. */
+static void hear(struct dhcp_client *c)
 {
-	char address[INET_ADDRSTRLEN], mac[MAC_STR_MAX];
-
-	n->declines++;
-	n->holder = *holder;
-	log_warn(0, "%s: the address %s that DHCP offers is in use by %s, declining it",
-		 n->link.name, ipv4_format(n->offer.lease.address, address),
-		 mac_format(holder, mac));
-	if (n->state == NIC_PROBING) /* before its ACK it is not ours to decline */
-		dhcp_nic_send(n, DHCP_DECLINE);
-	if (n->c->requesting == n)
-		n->c->requesting = NULL;
-	n->requested = false;
-	n->have_offer = false;
-	n->state = NIC_HEAD_START;
-	dhcp_nic_timer(n, backoff_next(&n->declined) / 1e3);
-}
-
-void dhcp_on_arp(struct ev_loop *loop, struct ev_io *io, int revents)
-{
-	struct dhcp_client *c = io->data;
+	struct nic *n = c->requesting;
 	struct arp p;
 
-	for (int i = 0; i < PACKETS_PER_WAKE; i++) {
-		struct nic *n = c->requesting;
+	for (int i = 0; i < ARP_PER_LOOK; i++) {
 		int ifindex = 0, r = packet_receive_arp(c->arp, &ifindex, &p);
 
 		if (r == -EBADMSG || r == -ENETDOWN)
 			continue;
 		if (r < 0)
 			return;
-		if (n && n->state == NIC_PROBING && n->link.ifindex == ifindex &&
+		if (n && n->link.ifindex == ifindex &&
 		    arp_conflicts(&p, &n->link.mac, n->offer.lease.address)) {
-			on_conflict(n, &p.sender_mac);
-			return;
+			n->conflict = true;
+			n->holder = p.sender_mac;
 		}
-		/* the ACK is still to come: what answered the first probe answers the second, too
-		 */
 	}
+}
+
+bool dhcp_probe_failed(struct nic *n)
+{
+	char address[INET_ADDRSTRLEN], mac[MAC_STR_MAX];
+
+	if (n->c->arp >= 0) /* a busy machine may have been told, and not have looked yet */
+		hear(n->c);
+	if (!n->conflict)
+		return false;
+	n->conflict = false;
+	n->declines++;
+	log_warn(0, "%s: the address %s that DHCP offers is in use by %s, declining it",
+		 n->link.name, ipv4_format(n->offer.lease.address, address),
+		 mac_format(&n->holder, mac));
+	dhcp_nic_send(n, DHCP_DECLINE);
+	if (n->c->requesting == n)
+		n->c->requesting = NULL;
+	n->requested = false;
+	n->have_offer = false;
+	n->state = NIC_HEAD_START;
+	dhcp_nic_timer(n, backoff_next(&n->declined) / 1e3);
+	return true;
+}
+
+void dhcp_on_arp(struct ev_loop *loop, struct ev_io *io, int revents)
+{
+	struct dhcp_client *c = io->data;
+
+	hear(c);
+	if (c->requesting && c->requesting->state == NIC_PROBING)
+		(void)dhcp_probe_failed(c->requesting); /* its timer goes on else */
 }

@@ -13,6 +13,7 @@ Answers clients on INTERFACE as the server ADDRESS with OFFER. Prints "ready", t
   deaf=S             answer nothing in the first S seconds
   deaf-after=S       answer nothing S seconds after the first lease
   deaf-unicast=1     answer no unicast
+  ack-late=S         acknowledge only S seconds after it was asked
   no-ack=1           offer, and acknowledge nothing
   garbage=N          answer the first N messages' worth of asking with N packets of rubbish, then behave
   seed=N             of the rubbish
@@ -169,6 +170,8 @@ class Server:
             return
         if kind == 3 and self.leased is None:
             self.leased = time.monotonic()
+        if kind == 3:
+            time.sleep(self.number("ack-late") or 0)
         self.send(self.answer(request, 2 if kind == 1 else 5), request, ciaddr)
 
     def run(self):
