@@ -46,6 +46,7 @@ struct nic {
 	struct ip6_client *c;
 	struct link link;
 	bool was_up;
+	bool heard; /* a router, since there is carrier */
 	struct link6 look;
 	ev_tstamp since;    /* carrier */
 	ev_tstamp ready_at; /* there was an address first; 0: not yet */
@@ -148,8 +149,7 @@ static void take_reply(struct nic *n, const struct dhcp6_reply *p)
 	if (p->type != DHCP6_REPLY || (n->talk == TALK_SOLICIT && !p->rapid))
 		return;
 	n->reply = *p;
-	n->prefix =
-		n->look.advertised ? 128 : 64; /* who else is on the link is the router's to say */
+	n->prefix = n->heard ? 128 : 64; /* who else is on the link is the router's to say */
 	n->err = p->have_address ? link6_add_address(n->link.ifindex, &p->address, n->prefix) : 0;
 	n->talk = TALK_DONE;
 	n->talk_at = ev_now(n->c->loop);
@@ -314,8 +314,8 @@ static void nic_summary(const struct nic *n, double now, char *buf, size_t size)
 			 n->malformed);
 	else if (n->asked)
 		snprintf(buf, size, "no DHCPv6 answer on %s (%u tries in %.0f s)%s", name, n->asked,
-			 now - n->since, n->look.advertised ? "" : ", and no router");
-	else if (!n->look.advertised)
+			 now - n->since, n->heard ? "" : ", and no router");
+	else if (!n->heard)
 		snprintf(buf, size, "no router advertises itself on %s (link up for %.0f s)", name,
 			 now - n->since);
 	else
@@ -400,10 +400,12 @@ static bool nic_tick(struct nic *n)
 	}
 	if (n->look.asked_conflict)
 		decline(n);
+	/* the kernel does not count one that came before it asked for one, and uses it */
+	n->heard |= n->look.advertised || (n->look.have_global && !is_leased(n));
 	stateful = c->config.mode == IP6_DHCP || n->look.managed ||
-		   (c->config.mode == IP6_EITHER && !n->look.advertised &&
+		   (c->config.mode == IP6_EITHER && !n->heard &&
 		    ev_now(c->loop) - n->since > NO_ROUTER_S);
-	inform = n->look.advertised && n->look.other && !stateful;
+	inform = n->heard && n->look.other && !stateful;
 	talk_tick(n, stateful, inform);
 	if (!is_ready(n, stateful, inform))
 		return false;
@@ -427,6 +429,7 @@ static void nic_carrier(struct nic *n)
 
 	n->since = ev_now(c->loop);
 	n->ready_at = 0;
+	n->heard = false;
 	ev_timer_stop(c->loop, &c->no_carrier);
 	if (c->ops->link)
 		c->ops->link(c->ctx, &n->link);

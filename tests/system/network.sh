@@ -598,7 +598,12 @@ part_networkd6() {
 	lease6_is_left 20 4 16
 	networkd || return
 	sleep 60 # three lease times
-	t "systemd-networkd goes on with it for three lease times, by the file that init left" replies6 4
+	if wait_for 60 replies6 5; then
+		ok "systemd-networkd goes on with it for three lease times, by the file that init left"
+	else
+		not_ok "systemd-networkd goes on with it for three lease times, by the file that init left" \
+			"$(tail -n 4 "$said.server") $(grep -v state "$SCRATCH/networkd.log")"
+	fi
 	lease6_was_kept systemd-networkd
 }
 
