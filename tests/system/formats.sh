@@ -55,6 +55,21 @@ for f in squashfs erofs cpio; do
 	t "$f: an image of a tree of all kinds is built" "$bpboot" image -q -f $f all.image --raw all.$f
 done
 
+# Each writer once more, compiled with sanitizers, which end it at the first fault.
+sanitized() { # FORMAT
+	UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 "$san" image -q -f "$1" all.image --raw "san.$1" || return 1
+	[ "$1" != ext2 ] || "$bpboot" image -q -f ext2 all.image --raw all.ext2 || return 1
+	cmp "san.$1" "all.$1" && rm "san.$1"
+}
+san=${BUILD_SAN-}/src/cli/bpboot
+if [ -x "$san" ]; then
+	for f in ext2 squashfs erofs cpio; do
+		t "$f: its writer makes the same bytes under AddressSanitizer and UBSan" sanitized $f
+	done
+else
+	echo "skip the writers under sanitizers - BUILD_SAN is not built"
+fi
+
 t "squashfs: unsquashfs unpacks the same files with the same attributes" eval 'unsquashfs -q -n -d squashfs all.squashfs >/dev/null &&
 	bash report.sh squashfs >got && diff want got && diff want.attributes <(bash attributes.sh squashfs)'
 t "erofs: fsck.erofs finds nothing" eval 'fsck.erofs all.erofs >fsck 2>&1 && ! grep -iE "fail|error|corrupt|<[EW]>" fsck'
