@@ -4,7 +4,8 @@
 # Both are built by the real generators for a kernel that is not installed, in a mount namespace in which the packages
 # and the kernel's modules lie over /usr. Each is booted once, in a network namespace of its own, and has to say three
 # things: that the server is silent, that the index is signed by another key, and that it is up. Between them a person
-# repairs the server and leaves the distribution's shell. One image is ext2, the other squashfs.
+# repairs the server and leaves the distribution's shell. One image is ext2, the other squashfs. A third initramfs is one of
+# dracut that systemd runs; its shell wants a password that nobody has, so it has to come up only.
 . tests/system/lib.sh
 PATH=$PATH:/usr/sbin:/sbin
 BUILD=$(readlink -f "$BUILD")
@@ -41,7 +42,7 @@ get_dracut() {
 	[ ! -d "$BUILD/dracut/sbin" ] || { cp -a "$BUILD/dracut/sbin/." "$BUILD/dracut/usr/sbin/" && rm -r "$BUILD/dracut/sbin"; }
 }
 
-# --- the two initramfs ---
+# --- the initramfs ---
 
 prepare() {
 	mkdir -p "$set/usr" "$set/etc/bpboot" "$set/conf/conf.d" "$set/upper" "$set/foreign" "$set/empty" &&
@@ -50,6 +51,8 @@ prepare() {
 		cp "$set/keys/sign.pub" "$set/etc/bpboot/" &&
 		"$bpboot" image --quiet --format ext2 --output "$set/dracut" examples/compute.image &&
 		"$bpboot" image --quiet --format squashfs --output "$set/initramfs-tools" examples/compute.image &&
+		{ cat examples/compute.image && echo "file /usr/lib/os-release /etc/os-release"; } >"$set/compute.image" &&
+		"$bpboot" image --quiet --output "$set/dracut-systemd" "$set/compute.image" &&
 		"$bpboot" image --quiet --key "$set/other/sign.key" --output "$set/foreign" examples/compute.image || return 1
 	cp -r /etc/initramfs-tools/. "$set/conf/" && echo MODULES=list >>"$set/conf/initramfs.conf" &&
 		printf '%s\n' virtio_pci virtio_net >"$set/conf/modules" || return 1
@@ -70,12 +73,12 @@ inside() { unshare --mount -- bash "$set/inside" "$@"; }
 make_initramfs_tools() {
 	inside mkinitramfs -d "$set/conf" -c zstd -o "$set/initramfs-tools.img" "$version"
 }
-make_dracut() {
+make_dracut() { # NAME MODULES
 	inside dracut --quiet --force --no-hostonly --no-hostonly-cmdline --kver "$version" --compress "zstd -3" \
-		--modules "base network-legacy bpboot" --drivers "virtio_pci virtio_net" "$set/dracut.img"
+		--modules "base $2 network-legacy bpboot" --drivers "virtio_pci virtio_net" "$set/$1.img"
 }
 
-initramfs_of() { { [ -f "$set/inside" ] || { get_dracut && prepare; }; } && "$1"; }
+initramfs_of() { { [ -f "$set/inside" ] || { get_dracut && prepare; }; } && "$@"; }
 
 # --- one boot; $VM is its directory ---
 
@@ -93,8 +96,8 @@ leave_shell() {
 	wait_for 30 shells "$1"
 	echo exit >"$VM/serial.in"
 }
-serve_late() {
-	mkdir -p "$VM/boot" && cp -r "$set/foreign/." "$VM/boot/" && ip address add $late/24 dev tap0 || return 1
+serve() { # IMAGE
+	mkdir -p "$VM/boot" && cp -r "$set/$1/." "$VM/boot/" && ip address add $late/24 dev tap0 || return 1
 	dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --listen-address=$late --bind-interfaces \
 		--user=root --pid-file= --enable-tftp --tftp-root="$VM/boot" </dev/null >"$VM/late.log" 2>&1 &
 	vm_pids+=($!)
@@ -102,6 +105,20 @@ serve_late() {
 }
 on_node() { BPBOOT_SOCKET=$VM/master.sock "$BUILD/src/cli/bpsh" -a "$@"; }
 node_runs() { [ "$(on_node uname -r)" = "$version" ]; }
+
+# What goes wrong first, and how a person repairs it.
+repair() { # NAME
+	local name=$1
+
+	console "$name: a silent server is named where the distribution gives up" \
+		"bpboot: ([a-z0-9]+: )?index: cannot fetch tftp://$late/compute.index: no answer"
+	serve foreign
+	leave_shell 1
+	console "$name: an image signed by another key is refused, with both keys" \
+		'bpboot: ([a-z0-9]+: )?index: compute.index: signed by another key: [0-9A-F]+; this initrd trusts [0-9A-F]+'
+	cp -r "$set/$name/." "$VM/boot/"
+	leave_shell 2
+}
 
 boot_case() { # NAME ROOT
 	local name=$1 append=$2 prompt
@@ -117,18 +134,12 @@ boot_case() { # NAME ROOT
 	"$BUILD/src/cli/bpmaster" --foreground --address $VM_SERVER --state "$VM/state" --socket "$VM/master.sock" \
 		--key "$set/keys/master.key" --unknown accept </dev/null >"$VM/master.log" 2>&1 &
 	vm_pids+=($!)
+	[ "$name" != dracut-systemd ] || serve "$name" || return 1
 	# shellcheck disable=SC2046
-	vm_start "$set/$name.img" "$append bpboot.fetch=2 bpboot.master=$VM_SERVER" -m 384 $(vm_nic virtio-net-pci) \
+	vm_start "$set/$name.img" "$append bpboot.fetch=2 bpboot.master=$VM_SERVER" -m 512 $(vm_nic virtio-net-pci) \
 		-chardev "pipe,id=c,path=$VM/serial,logfile=$VM/consoles/$VM_MAC.log" -serial chardev:c
 	vm_monitor cont
-	console "$name: a silent server is named where the distribution gives up" \
-		"bpboot: ([a-z0-9]+: )?index: cannot fetch tftp://$late/compute.index: no answer"
-	serve_late
-	leave_shell 1
-	console "$name: an image signed by another key is refused, with both keys" \
-		'bpboot: ([a-z0-9]+: )?index: compute.index: signed by another key: [0-9A-F]+; this initrd trusts [0-9A-F]+'
-	cp -r "$set/$name/." "$VM/boot/"
-	leave_shell 2
+	[ "$name" = dracut-systemd ] || repair "$name"
 	console "$name: the root is mounted" 'bpboot: .*root ok: mounted for /usr/sbin/bpslave'
 	t "$name: a command runs on the node" wait_for 60 node_runs
 	on_node cat /run/bpboot/boot /run/bpboot/lease >"$VM/handover" 2>"$VM/bpsh.log"
@@ -174,13 +185,18 @@ if command -v shellcheck >/dev/null; then
 	t "shellcheck finds nothing in the hooks" shellcheck hooks/initramfs-tools/*/bpboot hooks/dracut/90bpboot/*.sh scripts/package-deb
 fi
 t "mkinitramfs makes an initramfs with bpboot-root" initramfs_of make_initramfs_tools
-t "dracut makes an initramfs with bpboot-root" initramfs_of make_dracut
-if [ ! -f "$set/initramfs-tools.img" ] || [ ! -f "$set/dracut.img" ]; then
-	done_testing
-fi
-lib_unshare bash "$0" --case initramfs-tools "boot=bpboot root=tftp://$late/compute.index ip=dhcp" >"$SCRATCH/it.tap" 2>&1 &
+t "dracut makes an initramfs with bpboot-root" initramfs_of make_dracut dracut ""
+t "dracut makes one that systemd runs" initramfs_of make_dracut dracut-systemd systemd-initrd
+for name in initramfs-tools dracut dracut-systemd; do
+	[ -f "$set/$name.img" ] || done_testing
+done
+{
+	lib_unshare bash "$0" --case initramfs-tools "boot=bpboot root=tftp://$late/compute.index ip=dhcp" >"$SCRATCH/it.tap" 2>&1
+	first=$?
+	lib_unshare bash "$0" --case dracut-systemd "root=bpboot:tftp://$late/compute.index" >"$SCRATCH/systemd.tap" 2>&1 && exit $first
+} &
 lib_unshare bash "$0" --case dracut "root=bpboot:tftp://$late/compute.index" >"$SCRATCH/dracut.tap" 2>&1
 [ $? = 0 ] || lib_failed=1
 wait $! || lib_failed=1
-cat "$SCRATCH/it.tap" "$SCRATCH/dracut.tap"
+cat "$SCRATCH/it.tap" "$SCRATCH/dracut.tap" "$SCRATCH/systemd.tap"
 done_testing
