@@ -29,7 +29,7 @@
 
 struct options {
 	const char *config, *address, *state, *socket, *key, *unknown, *enrol;
-	uint64_t port, log_port, keepalive;
+	uint64_t port, log_port, keepalive, orphan_limit;
 	bool foreground;
 	struct master_nodes nodes; /* of --node */
 };
@@ -266,6 +266,8 @@ static int configure(struct running *run, struct master_config *c)
 	c->state = o->state ? o->state : c->state;
 	c->socket = o->socket ? o->socket : c->socket;
 	c->key = o->key ? o->key : c->key;
+	if (o->orphan_limit)
+		c->orphan_s = (uint32_t)o->orphan_limit;
 	if (o->keepalive)
 		c->keepalive_ms = (uint32_t)o->keepalive * 1000;
 	return 0;
@@ -294,6 +296,7 @@ static int run_master(void *options, int argc, char **argv)
 		.socket = where_socket(),
 		.key = KEY_DEFAULT,
 		.keepalive_ms = MASTER_KEEPALIVE_MS,
+		.orphan_s = MASTER_ORPHAN_S,
 		.reload = reload,
 		.ready = ready,
 		.owner = &run,
@@ -340,6 +343,9 @@ static const struct option_row rows[] = {
 	{ "keepalive", 0, OPTION_U64, "SECONDS",
 	  "between two pings; after three without an answer a node is down (5)", AT(keepalive), 1,
 	  3600 },
+	{ "orphan-limit", 0, OPTION_U64, "SECONDS",
+	  "a node that is cut off for longer has lost its processes (60)", AT(orphan_limit), 1,
+	  86400 },
 	{ 0 },
 };
 

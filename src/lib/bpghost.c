@@ -43,39 +43,40 @@ static void report(int fd, int index, int err)
 	(void)!write(fd, words, sizeof(words)); /* whoever waits sees our end as well */
 }
 
-/* Take the order at @fd and have it done. Return: 0 with the process running, or negative errno. */
-static int begin(int fd, struct caller *c, bool *ret_input)
+/* Read the order at @fd into @text, where it stays. Return: 0 or negative errno. */
+static int read_order(int fd, struct buffer *text, struct job_order *ret)
 {
-	_cleanup_buffer_ struct buffer text = BUFFER(JOB_ORDER_MAX);
-	struct job_order o;
 	struct reader r;
 	char path[32];
-	int fds[3], e;
+	int e;
 
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	e = file_read(AT_FDCWD, path, &text);
+	e = file_read(AT_FDCWD, path, text);
 	fd_close(fd);
 	if (e < 0)
 		return e;
-	r = READER(text.data, text.len);
-	e = job_order_read(&r, &o);
-	if (e == 0)
-		e = job_streams_open(o.streams, fds);
+	r = READER(text->data, text->len);
+	return job_order_read(&r, ret);
+}
+
+/* Have the order done. Return: 0 with the process running, or negative errno. */
+static int begin(const struct job_order *o, struct caller *c)
+{
+	int fds[3], e = job_streams_open(o->streams, fds);
+
 	if (e == 0)
 		e = job_streams_place(fds);
 	if (e == 0)
-		e = caller_open(c, o.socket);
-	if (e == 0)
-		e = job_begin(c, &o);
-	*ret_input = o.streams[0].kind != JOB_ELSEWHERE;
-	return e;
+		e = caller_open(c, o->socket);
+	return e < 0 ? e : job_begin(c, o);
 }
 
 int main(int argc, char **argv)
 {
+	struct buffer order = BUFFER(JOB_ORDER_MAX); /* as long as we live */
 	struct caller c = CALLER();
+	struct job_order o;
 	char *text = getenv(JOB_VARIABLE), *what = text ? strsep(&text, ":") : NULL;
-	bool input = true;
 	int fd = FD_NONE, other = FD_NONE, index = 0, r = -EINVAL;
 
 	log_set_sink(silent);
@@ -83,16 +84,21 @@ int main(int argc, char **argv)
 		(void)prctl(PR_SET_NAME, basename(argv[0]), 0, 0, 0); /* as ps shows it */
 	if (what && !strcmp(what, "started") && number(&text, &fd) == 0 &&
 	    number(&text, &other) == 0) {
+		r = read_order(other, &order, &o);
 		c.fd = fd;
-		ghost_run(&c, other);
+		if (r == 0 && number(&text, &index) == 0)
+			ghost_run(&c, &o, index);
+		return 255;
 	}
 	if (what && !strcmp(what, "run") && number(&text, &fd) == 0 && number(&text, &other) == 0 &&
 	    number(&text, &index) == 0) {
-		r = begin(fd, &c, &input);
+		r = read_order(fd, &order, &o);
+		if (r == 0)
+			r = begin(&o, &c);
 		report(other, index, -lib_errno(r));
 		fd_close(other);
 		if (r == 0)
-			ghost_run(&c, input);
+			ghost_run(&c, &o, o.streams[0].kind != JOB_ELSEWHERE);
 		return 255;
 	}
 	fputs(USAGE, stderr);

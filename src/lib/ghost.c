@@ -7,6 +7,9 @@
  * 255 and a line on standard error when its node was lost. Not passed on: SIGSTOP, which nobody can
  * catch.
  *
+ * When bpmaster goes, or the node is cut off, the process goes on and so do we, as bpsh does
+ * (space/shell_resume.c): we ask for it again by its key. Signals wait in the kernel until then.
+ *
  * A loop around poll(): one process, three streams. Bytes are bounded by their credit.
  */
 #include <errno.h>
@@ -19,18 +22,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "lib/job.h"
+#include "space/journal.h"
 
 #define STATUS_LOST   255
 #define PIPE_BYTES    4096 /* PIPE_BUF: a pipe that poll() says takes some takes so many */
 #define FILE_BYTES    65536
+#define AWAY_MS	      600000 /* bpmaster may be away */
+#define KNOCK_MS      200    /* between two looks whether it is there */
 #define BACKGROUND_MS 500 /* between two looks at a terminal that is not ours */
 
 struct ghost {
 	struct caller *c;
+	const struct job_order *order;
+	struct message_progress at; /* its key, and how far its output is */
+	uint32_t node;
+	struct journal sent; /* input that it may not have read */
+	uint64_t eaten;	     /* of it, by its grants */
+	bool here;	     /* its node has it */
+	uint64_t lost_ms;    /* clock_ms() since which bpmaster is away; 0: it is there */
 	int signal_fd;
 	bool input; /* there may be more */
+	bool input_sent; /* all of it */
 	bool terminal;
 	uint32_t input_credit;
 	struct {
@@ -49,10 +64,62 @@ static _noreturn_ void give_up(const char *words)
 	_exit(STATUS_LOST);
 }
 
+static void lost(struct ghost *g)
+{
+	caller_close(g->c);
+	g->here = false;
+	if (g->lost_ms == 0)
+		g->lost_ms = clock_ms();
+}
+
+static void send_bytes(struct ghost *g, const void *p, size_t n)
+{
+	if (g->lost_ms == 0 && caller_send(g->c, p, n) < 0)
+		lost(g);
+}
+
 static void send_message(struct ghost *g, const struct writer *w)
 {
-	if (w->err < 0 || caller_send(g->c, w->buf, w->len) < 0)
+	send_bytes(g, w->buf, w->len);
+}
+
+static void ask_again(struct ghost *g)
+{
+	struct message_small m;
+	struct message_resume x = { .node = g->node,
+				    .pid = (uint32_t)getpid(),
+				    .window = MESSAGE_WINDOW,
+				    .at = g->at };
+
+	g->here = false;
+	x.at.flags = (uint8_t)((g->out[0].ended ? MESSAGE_OUTPUT_ENDED : 0) |
+			       (g->out[1].ended ? MESSAGE_ERROR_ENDED : 0));
+	message_resume_write(message_begin(&m, MESSAGE_RESUME), &x);
+	send_message(g, &m.w);
+}
+
+/* Is bpmaster there again? */
+static void knock(struct ghost *g)
+{
+	if (clock_ms() - g->lost_ms > AWAY_MS)
 		give_up("lost bpmaster");
+	if (caller_open(g->c, g->order->socket) < 0) {
+		caller_close(g->c);
+		return;
+	}
+	g->lost_ms = 0;
+	ask_again(g);
+}
+
+static void send_input(struct ghost *g, const uint8_t *p, size_t n)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_DATA_MAX + MESSAGE_SMALL_MAX);
+	struct message_small head;
+
+	message_input_write(message_begin(&head, MESSAGE_INPUT), 0, 1);
+	if (buffer_append(&b, head.bytes, head.w.len) < 0 || buffer_append(&b, p, n) < 0)
+		give_up("out of memory");
+	send_bytes(g, b.data, b.len);
 }
 
 static void pass_signal(struct ghost *g, int signal)
@@ -106,8 +173,6 @@ static void on_signal(struct ghost *g)
 static void on_input(struct ghost *g)
 {
 	uint8_t data[MESSAGE_DATA_MAX];
-	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_DATA_MAX + MESSAGE_SMALL_MAX);
-	struct message_small head;
 	ssize_t n = read(STDIN_FILENO, data, MIN(g->input_credit, MESSAGE_DATA_MAX));
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -115,10 +180,10 @@ static void on_input(struct ghost *g)
 	n = MAX(n, (ssize_t)0); /* an error is taken as the end */
 	g->input = n > 0;
 	g->input_credit -= (uint32_t)n;
-	message_input_write(message_begin(&head, MESSAGE_INPUT), 0, 1);
-	if (buffer_append(&b, head.bytes, head.w.len) < 0 ||
-	    buffer_append(&b, data, (size_t)n) < 0 || caller_send(g->c, b.data, b.len) < 0)
-		give_up("lost bpmaster");
+	if (journal_append(&g->sent, data, (size_t)n) < 0)
+		give_up("out of memory");
+	g->input_sent = n == 0;
+	send_input(g, data, (size_t)n);
 }
 
 static void grant(struct ghost *g, int i)
@@ -127,10 +192,11 @@ static void grant(struct ghost *g, int i)
 
 	if (g->out[i].written < MESSAGE_WINDOW / 4 && g->out[i].text.len > 0)
 		return;
-	if (g->out[i].written == 0 || g->out[i].ended || g->over)
+	if (g->out[i].written == 0 || g->out[i].ended || g->over || !g->here)
 		return;
 	message_credit_write(message_begin(&m, MESSAGE_OUTPUT_CREDIT), 0, (uint8_t)(i + 1),
 			     g->out[i].written);
+	g->at.granted[i] += g->out[i].written;
 	g->out[i].written = 0;
 	send_message(g, &m.w);
 }
@@ -167,6 +233,7 @@ static int take_output(void *owner, struct reader *r)
 	if (e < 0)
 		return e;
 	n = r->left;
+	g->at.received[stream - 1] += n;
 	g->out[stream - 1].ended = n == 0;
 	return buffer_append(&g->out[stream - 1].text, reader_bytes(r, n), n);
 }
@@ -180,6 +247,8 @@ static int take_input_credit(void *owner, struct reader *r)
 	if (e < 0 || bytes > MESSAGE_WINDOW - g->input_credit)
 		return e < 0 ? e : -EPROTO;
 	g->input_credit += bytes;
+	g->eaten += bytes;
+	journal_forget(&g->sent, g->eaten);
 	return 0;
 }
 
@@ -209,6 +278,46 @@ static int take_failed(void *owner, struct reader *r)
 	return e;
 }
 
+static int take_suspended(void *owner, struct reader *r)
+{
+	(void)reader_be32(r); /* there is one job */
+	ask_again(owner);
+	return reader_end(r);
+}
+
+static int take_resumed(void *owner, struct reader *r)
+{
+	struct ghost *g = owner;
+	struct message_resumed x;
+	const uint8_t *bytes;
+	uint64_t place;
+	ssize_t n;
+	int e = message_resumed_read(r, &x);
+
+	if (e < 0 || g->here)
+		return e < 0 ? e : -EPROTO;
+	g->here = true;
+	g->eaten = x.granted;
+	if (x.flags & MESSAGE_INPUT_SHUT) {
+		g->input = false;
+	} else {
+		for (place = x.received;
+		     (n = journal_at(&g->sent, place, MESSAGE_DATA_MAX, &bytes)) > 0;
+		     place += (uint64_t)n)
+			send_input(g, bytes, (size_t)n);
+		if (n < 0)
+			return -EPROTO;
+		if (g->input_sent && !(x.flags & MESSAGE_INPUT_ENDED))
+			send_input(g, NULL, 0);
+		journal_forget(&g->sent, g->eaten);
+		g->input_credit =
+			(uint32_t)(g->eaten + MESSAGE_WINDOW - journal_end(&g->sent));
+	}
+	for (int i = 0; i < 2; i++)
+		grant(g, i);
+	return 0;
+}
+
 /* A stop that the node made stays there; what we are told to do, it does. */
 static int take_change(void *owner, struct reader *r)
 {
@@ -222,6 +331,8 @@ static const struct message_take ghost_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
 	[MESSAGE_INPUT_CLOSED] = { 1, take_input_closed },
 	[MESSAGE_EXIT] = { 1, take_exit },
+	[MESSAGE_SUSPENDED] = { 1, take_suspended },
+	[MESSAGE_RESUMED] = { 1, take_resumed },
 	[MESSAGE_STOPPED] = { 1, take_change },
 	[MESSAGE_CONTINUED] = { 1, take_change },
 };
@@ -230,8 +341,10 @@ static void on_door(struct ghost *g)
 {
 	const char *why;
 
-	if (caller_receive(g->c) < 0)
-		give_up("lost bpmaster");
+	if (caller_receive(g->c) < 0) {
+		lost(g);
+		return;
+	}
 	if (message_dispatch(ghost_takes, 1, g, g->c->in.data, g->c->in.len, &why) < 0)
 		give_up(why);
 }
@@ -251,16 +364,20 @@ static void close_ended(struct ghost *g)
 static void turn(struct ghost *g)
 {
 	bool mine = !g->terminal || tcgetpgrp(STDIN_FILENO) == getpgrp();
-	bool input = g->input && g->input_credit > 0 && !g->over;
+	bool input = g->input && g->input_credit > 0 && !g->over && g->here;
+	int n, wait_ms = g->lost_ms ? KNOCK_MS : input && !mine ? BACKGROUND_MS : -1;
 	struct pollfd p[5] = {
-		{ .fd = g->over ? -1 : g->c->fd, .events = POLLIN },
-		{ .fd = g->signal_fd, .events = POLLIN },
+		{ .fd = g->over || g->lost_ms ? -1 : g->c->fd, .events = POLLIN },
+		{ .fd = g->here ? g->signal_fd : -1, .events = POLLIN },
 		{ .fd = input && mine ? STDIN_FILENO : -1, .events = POLLIN },
 		{ .fd = g->out[0].text.len > 0 ? STDOUT_FILENO : -1, .events = POLLOUT },
 		{ .fd = g->out[1].text.len > 0 ? STDERR_FILENO : -1, .events = POLLOUT },
 	};
 
-	if (poll(p, ARRAY_SIZE(p), input && !mine ? BACKGROUND_MS : -1) <= 0)
+	n = poll(p, ARRAY_SIZE(p), wait_ms);
+	if (n == 0 && g->lost_ms && !g->over)
+		knock(g);
+	if (n <= 0)
 		return;
 	if (p[1].revents)
 		on_signal(g);
@@ -274,12 +391,19 @@ static void turn(struct ghost *g)
 		on_door(g);
 }
 
-_noreturn_ void ghost_run(struct caller *c, bool input)
+_noreturn_ void ghost_run(struct caller *c, const struct job_order *o, bool input)
 {
-	struct ghost g = { .c = c, .input = input, .input_credit = MESSAGE_WINDOW };
+	struct ghost g = { .c = c,
+			   .order = o,
+			   .here = true,
+			   .sent = JOURNAL(MESSAGE_WINDOW + MESSAGE_DATA_MAX),
+			   .input = input,
+			   .input_credit = MESSAGE_WINDOW };
 	struct stat st;
 	sigset_t all;
 
+	if (job_order_key(o, &g.at.key, &g.node) < 0)
+		give_up("it was not told what it stands for");
 	sigfillset(&all);
 	for (int fault = 0; fault < 5; fault++) /* of our own: they are not blocked */
 		sigdelset(&all, (const int[]){ SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS }[fault]);

@@ -54,6 +54,23 @@ int job_order_read(struct reader *r, struct job_order *ret)
 	return 0;
 }
 
+int job_order_key(const struct job_order *o, struct message_key *ret, uint32_t *ret_node)
+{
+	struct reader r = READER(o->run, o->run_n);
+	struct message_key k = { .index = 0 };
+	uint32_t node;
+
+	reader_skip(&r, GHOST_AT + 4);
+	reader_copy(&r, k.random, sizeof(k.random));
+	reader_skip(&r, 2); /* one node */
+	node = reader_be32(&r);
+	if (r.err)
+		return r.err;
+	*ret = k;
+	*ret_node = node;
+	return 0;
+}
+
 /* Where a program on the node would have connected to; the front end is where we are. */
 static int stream_connect(const struct job_stream *s, int number)
 {

@@ -6,8 +6,9 @@
  * (bproc_rexec()) is replaced as by execve(). bpghost gets what it needs by one variable of its
  * environment and descriptors that it names:
  *
- *   started:FD:INPUT      the connection to bpmaster, on which the process runs already; INPUT 0:
- *                         nothing of standard input is sent
+ *   started:FD:ORDER:INPUT
+ *                         the connection to bpmaster, on which the process runs already, and a file
+ *                         with its order; INPUT 0: nothing of standard input is sent
  *   run:FD:REPORT:INDEX   a file with an order (job_order_write()), and a pipe to which the
  *                         outcome is written: two numbers of four bytes, INDEX and an errno
  */
@@ -48,6 +49,10 @@ struct job_order {
 _must_check_ int job_order_write(struct buffer *to, const struct job_order *o);
 _must_check_ int job_order_read(struct reader *r, struct job_order *ret);
 
+/* What knows the process that is ordered, and its node. Return: 0 or -EBADMSG. */
+_must_check_ int job_order_key(const struct job_order *o, struct message_key *ret,
+			       uint32_t *ret_node);
+
 /* Make the connections; FD_NONE where there is none. Return: 0 or negative errno. */
 _must_check_ int job_streams_open(const struct job_stream streams[static 3], int ret[static 3]);
 
@@ -58,4 +63,4 @@ _must_check_ int job_streams_place(int fds[static 3]);
 _must_check_ int job_begin(struct caller *c, const struct job_order *o);
 
 /* Stand for the process until it has ended, and end as it did. */
-_noreturn_ void ghost_run(struct caller *c, bool input);
+_noreturn_ void ghost_run(struct caller *c, const struct job_order *o, bool input);

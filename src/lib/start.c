@@ -182,22 +182,49 @@ static int run_message(const struct start *s, uint32_t node, const char *rank, s
 	return r < 0 ? r : message_spec_write(to, &spec);
 }
 
-/* Become what stands for the process that runs. Return: only negative errno. */
-static int become_ghost(const struct start *s, const char *ghost, struct caller *c,
-			int fds[static 3])
+/* A file without a name that holds the order. Return: descriptor above 2, or -errno. */
+static int order_file(const struct job_order *o)
 {
-	char variable[64], *env[] = { variable, NULL };
-	int fd = fcntl(c->fd, F_DUPFD, STDERR_FILENO + 1), r;
+	_cleanup_buffer_ struct buffer text = BUFFER(JOB_ORDER_MAX);
+	_cleanup_close_ int fd = FD_NONE;
+	int r = job_order_write(&text, o), high;
 
+	if (r < 0)
+		return r;
+	fd = memfd_create("bproc-order", MFD_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	snprintf(variable, sizeof(variable), JOB_VARIABLE "=started:%d:%d", fd,
+	r = fd_write_all(fd, text.data, text.len);
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = -errno;
+	if (r < 0 || fd > STDERR_FILENO)
+		return r < 0 ? r : TAKE_FD(fd);
+	high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	return high < 0 ? -errno : high;
+}
+
+/* Become what stands for the process that runs. Return: only negative errno. */
+static int become_ghost(const struct start *s, const char *ghost, struct caller *c,
+			const struct job_order *o, int fds[static 3])
+{
+	char variable[64], *env[] = { variable, NULL };
+	int fd = fcntl(c->fd, F_DUPFD, STDERR_FILENO + 1), order = order_file(o), r;
+
+	if (fd < 0 || order < 0) {
+		r = fd < 0 ? -errno : order;
+		fd_close(fd);
+		return r;
+	}
+	snprintf(variable, sizeof(variable), JOB_VARIABLE "=started:%d:%d:%d", fd, order,
 		 s->streams[0].kind != JOB_ELSEWHERE);
-	r = job_streams_place(fds);
+	r = order <= STDERR_FILENO || fcntl(order, F_SETFD, 0) < 0 ? -EBADF : 0;
+	if (r == 0)
+		r = job_streams_place(fds);
 	if (r == 0) {
 		execve(ghost, s->argv, env);
 		r = -errno;
 	}
+	fd_close(order);
 	fd_close(fd); /* with it goes the remote process */
 	return r;
 }
@@ -228,7 +255,7 @@ static int replace(int node, struct start *s, struct bproc_io_t *io, int iolen)
 	o.run_n = run.len;
 	r = job_begin(&c, &o);
 	if (r == 0)
-		r = become_ghost(s, ghost, &c, fds);
+		r = become_ghost(s, ghost, &c, &o, fds);
 	for (int i = 0; i < 3; i++)
 		fd_close(fds[i]);
 	return r;
@@ -263,29 +290,17 @@ int bproc_execmove(int node, const char *cmd, char *const argv[], char *const en
 	return bproc_rexec_io(node, NULL, -1, cmd, argv, envp);
 }
 
-/* A file without a name that holds the order, to be inherited. Return: descriptor or -errno. */
-static int order_file(const struct start *s, int node, const char *rank)
+/* The order of one process of a vector, to be inherited. Return: descriptor or -errno. */
+static int order_of(const struct start *s, int node, const char *rank)
 {
-	_cleanup_buffer_ struct buffer run = BUFFER(MESSAGE_BYTES_MAX),
-				       text = BUFFER(JOB_ORDER_MAX);
-	_cleanup_close_ int fd = FD_NONE;
+	_cleanup_buffer_ struct buffer run = BUFFER(MESSAGE_BYTES_MAX);
 	struct job_order o = { .socket = lib_socket() };
 	int r = run_message(s, (uint32_t)node, rank, &run);
 
 	memcpy(o.streams, s->streams, sizeof(o.streams));
 	o.run = run.data;
 	o.run_n = run.len;
-	if (r == 0)
-		r = job_order_write(&text, &o);
-	if (r < 0)
-		return r;
-	fd = memfd_create("bproc-order", MFD_CLOEXEC);
-	if (fd < 0)
-		return -errno;
-	r = fd_write_all(fd, text.data, text.len);
-	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
-		r = -errno;
-	return r < 0 ? r : TAKE_FD(fd);
+	return r < 0 ? r : order_file(&o);
 }
 
 /* Start bpghost for the @index-th node. Return: its pid or -errno. */
@@ -300,7 +315,7 @@ static int spawn_ghost(const struct start *s, const char *ghost, int node, int i
 	if (node < 0)
 		return -BE_INVALIDNODE;
 	snprintf(rank, sizeof(rank), LIB_RANK "=%d", index);
-	order = order_file(s, node, rank);
+	order = order_of(s, node, rank);
 	if (order < 0)
 		return order;
 	snprintf(variable, sizeof(variable), JOB_VARIABLE "=run:%d:%d:%d", order, report, index);

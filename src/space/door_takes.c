@@ -59,7 +59,7 @@ static int take_list(void *owner, struct reader *r)
 			.uid = n->uid,
 			.gid = n->gid,
 			.boot = n->boot,
-			.jobs = n->slave ? n->slave->n_jobs : 0,
+			.jobs = (n->slave ? n->slave->n_jobs : 0) + n->n_waiting,
 			.connected = n->slave != NULL,
 			.since_ms = n->since_ms,
 			.state = n->state,
@@ -89,7 +89,7 @@ static size_t jobs_of_user(const struct client *c)
  * Who a process is started for here: the caller itself, or a process of the same user. A caller in
  * another PID namespace has no number that we know; the master's own user and root are believed.
  */
-static uint32_t ghost_of(const struct client *c, uint32_t claimed)
+uint32_t client_ghost(const struct client *c, uint32_t claimed)
 {
 	char path[32];
 	struct stat st;
@@ -114,11 +114,16 @@ static int take_pids(void *owner, struct reader *r)
 	if (e < 0)
 		return e;
 	for (size_t i = 0; i < n; i++)
-		pids[i] = ghost_of(c, pids[i]);
+		pids[i] = client_ghost(c, pids[i]);
 	free(c->pids);
 	c->pids = TAKE_PTR(pids);
 	c->n_pids = n;
 	return 0;
+}
+
+bool client_full(const struct client *c)
+{
+	return c->who.uid != 0 && jobs_of_user(c) >= MASTER_JOBS_USER;
 }
 
 static int take_run(void *owner, struct reader *r)
@@ -136,7 +141,7 @@ static int take_run(void *owner, struct reader *r)
 	e = message_nodes_read(r, &nodes, &n);
 	if (e < 0)
 		return e;
-	order.pid = order.starter = ghost_of(c, pid);
+	order.pid = order.starter = client_ghost(c, pid);
 	order.spec = r->p;
 	order.spec_n = r->left;
 	e = message_spec_read(r, &spec); /* checked here once, so that no slave sees a bad one */
@@ -162,7 +167,7 @@ static int take_run(void *owner, struct reader *r)
 				 MASTER_JOBS_USER);
 			why = EAGAIN;
 		} else {
-			order.rank = (uint32_t)i;
+			order.rank = f.job;
 			if (i < c->n_pids)
 				order.pid = c->pids[i];
 			order.key.index = f.job;
@@ -237,6 +242,7 @@ static int set_one(struct member *n, enum message_set what, uint32_t value, cons
 					 : "power off");
 	writer_u8(message_begin(&msg, MESSAGE_POWER), (uint8_t)value);
 	(void)stream_send_writer(&n->slave->stream, &msg.w);
+	n->slave->going = true;
 	return 0;
 }
 
@@ -427,4 +433,5 @@ const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_ABANDON] = { CLIENT_OPEN, job_take_abandon },
 	[MESSAGE_BLOB] = { CLIENT_OPEN, blobs_take_blob },
 	[MESSAGE_RESIZE] = { CLIENT_OPEN, job_take_resize },
+	[MESSAGE_RESUME] = { CLIENT_OPEN, job_take_resume },
 };

@@ -318,3 +318,14 @@ void ghosts_ended(struct ghosts *g, uint32_t index, int status)
 		(void)kill(one->pid, SIGKILL); /* too many signals wait */
 	(void)kill(one->pid, SIGCONT);
 }
+
+void ghosts_left(struct ghosts *g, uint32_t index)
+{
+	if (g->loop && index < g->n)
+		g->list[index].continued = 0;
+}
+
+uint32_t ghosts_pid(const struct ghosts *g, uint32_t index)
+{
+	return g->loop && index < g->n ? (uint32_t)g->list[index].pid : 0;
+}

@@ -45,6 +45,10 @@ void ghosts_close(struct ghosts *g);
 /* The remote process has stopped; goes on, @asked by a SIGCONT of ours or not; was sent a SIGCONT
  * by us all the same; has ended, with a status as of wait(). */
 void ghosts_stopped(struct ghosts *g, uint32_t index);
+/* No answer to a SIGCONT will come any more. */
+void ghosts_left(struct ghosts *g, uint32_t index);
+/* Its pid, or 0. */
+uint32_t ghosts_pid(const struct ghosts *g, uint32_t index);
 void ghosts_continued(struct ghosts *g, uint32_t index, bool asked);
 void ghosts_sent_continue(struct ghosts *g);
 void ghosts_ended(struct ghosts *g, uint32_t index, int status);

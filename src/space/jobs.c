@@ -29,6 +29,11 @@ struct job *job_by_id(const struct slave *s, uint32_t id)
 	return j && j->id == id && j->slave == s ? j : NULL;
 }
 
+struct job *job_by_number(const struct client *c, uint32_t number)
+{
+	return number < c->jobs_cap ? c->jobs[number] : NULL;
+}
+
 /* A free slot of the table. Return: slot, or -EAGAIN when there are too many jobs, -ENOMEM. */
 static int slot_find(struct master *m)
 {
@@ -52,8 +57,7 @@ static int slot_find(struct master *m)
 	}
 }
 
-/* The client's entry for its job @number. Return: 0, -EEXIST, -E2BIG, -ENOMEM. */
-static int client_entry(struct client *c, uint32_t number)
+int job_entry(struct client *c, uint32_t number)
 {
 	if (number >= MASTER_JOBS_MAX)
 		return -E2BIG;
@@ -73,23 +77,48 @@ static int client_entry(struct client *c, uint32_t number)
 	return c->jobs[number] ? -EEXIST : 0;
 }
 
-void job_free(struct job *j)
+/* In and out of the list of its connection, or of its node. */
+static void job_link(struct job *j)
 {
-	struct slave *s = j->slave;
+	struct job **list = j->slave ? &j->slave->jobs : &j->member->waiting;
 
-	s->master->jobs[j->id & SLOT_MASK] = NULL;
-	s->master->n_jobs--;
-	if (j->client) {
-		j->client->jobs[j->number] = NULL;
-		j->client->n_jobs--;
-	}
+	*(j->slave ? &j->slave->n_jobs : &j->member->n_waiting) += 1;
+	j->prev = NULL;
+	j->next = *list;
+	if (j->next)
+		j->next->prev = j;
+	*list = j;
+}
+
+static void job_unlink(struct job *j)
+{
+	*(j->slave ? &j->slave->n_jobs : &j->member->n_waiting) -= 1;
 	if (j->next)
 		j->next->prev = j->prev;
 	if (j->prev)
 		j->prev->next = j->next;
 	else
-		s->jobs = j->next;
-	s->n_jobs--;
+		*(j->slave ? &j->slave->jobs : &j->member->waiting) = j->next;
+}
+
+void job_move(struct job *j, struct slave *s)
+{
+	job_unlink(j);
+	j->slave = s;
+	job_link(j);
+}
+
+void job_free(struct job *j)
+{
+	struct master *m = j->member->master;
+
+	m->jobs[j->id & SLOT_MASK] = NULL;
+	m->n_jobs--;
+	if (j->client) {
+		j->client->jobs[j->number] = NULL;
+		j->client->n_jobs--;
+	}
+	job_unlink(j);
 	manifest_put(j->manifest);
 	free(j);
 }
@@ -109,9 +138,9 @@ static bool may_run(const struct client *c, const struct member *n)
 	return n->mode & 0001;
 }
 
-static struct job *job_new(struct client *c, uint32_t number, struct slave *s, uint32_t window)
+struct job *job_new(struct client *c, uint32_t number, struct member *n, uint32_t window)
 {
-	int slot = slot_find(s->master);
+	int slot = slot_find(n->master);
 	struct job *j = slot < 0 ? NULL : calloc(1, sizeof(*j));
 	static uint32_t generation;
 
@@ -121,16 +150,12 @@ static struct job *job_new(struct client *c, uint32_t number, struct slave *s, u
 	j->id = generation << SLOT_BITS | (uint32_t)slot;
 	j->number = number;
 	j->client = c;
-	j->slave = s;
+	j->member = n;
 	j->window = j->output_credit[0] = j->output_credit[1] = window;
 	j->input_credit = MESSAGE_WINDOW;
-	j->next = s->jobs;
-	if (s->jobs)
-		s->jobs->prev = j;
-	s->jobs = j;
-	s->n_jobs++;
-	s->master->jobs[slot] = j;
-	s->master->n_jobs++;
+	job_link(j);
+	n->master->jobs[slot] = j;
+	n->master->n_jobs++;
 	c->jobs[number] = j;
 	c->n_jobs++;
 	return j;
@@ -140,7 +165,7 @@ static struct job *job_new(struct client *c, uint32_t number, struct slave *s, u
 static int refusal(const struct client *c, const struct member *n, uint32_t number, uint32_t node,
 		   char *words)
 {
-	int r = client_entry((struct client *)c, number);
+	int r = job_entry((struct client *)c, number);
 
 	if (r < 0) {
 		snprintf(words, MESSAGE_WORDS_MAX, "job number %u cannot be used", number);
@@ -183,12 +208,14 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 		return r;
 	if (!slave_room(n->slave, sizeof(head) + order->spec_n, MASTER_START_HIGH))
 		return -EAGAIN;
-	j = job_new(c, number, n->slave, order->window);
+	j = job_new(c, number, n, order->window);
 	if (!j) {
 		snprintf(ret_words, MESSAGE_WORDS_MAX,
 			 "bpmaster has no room for another job (at most %u)", MASTER_JOBS_MAX);
 		return EAGAIN;
 	}
+	job_move(j, n->slave);
+	j->at.key = order->key;
 	writer_u8(&w, MESSAGE_START);
 	j->ghost = order->pid;
 	j->starter = order->starter;
@@ -214,11 +241,28 @@ void job_abandon(struct job *j)
 	struct message_small msg;
 
 	j->abandoned = true;
+	j->at.flags |= MESSAGE_UNWANTED;
+	if (j->state == JOB_SUSPENDED)
+		j->state = JOB_WAITING;
+	if (!j->slave) { /* its node is told when it is there */
+		if (j->member->slave)
+			job_claim(j);
+		return;
+	}
 	message_input_write(message_begin(&msg, MESSAGE_ABANDON), j->id, 1);
 	(void)stream_send_writer(&j->slave->stream, &msg.w);
+	if (j->over)
+		job_free(j);
 }
 
-static void job_lost(struct job *j, const char *why)
+void job_over(struct job *j)
+{
+	j->over = true;
+	if (j->abandoned)
+		job_free(j);
+}
+
+void job_lost(struct job *j, const char *why)
 {
 	struct message_small msg;
 	char words[MESSAGE_WORDS_MAX];
@@ -228,15 +272,9 @@ static void job_lost(struct job *j, const char *why)
 
 	snprintf(words, sizeof(words), "node lost: %s", why);
 	message_failed_write(message_begin(&msg, MESSAGE_FAILED), &f);
-	job_to_client(j, &msg);
+	if (!j->over)
+		job_to_client(j, &msg);
 	job_free(j);
-}
-
-void jobs_slave_lost(struct slave *s, const char *why)
-{
-	while (s->jobs)
-		job_lost(s->jobs, why);
-	blobs_slave_lost(s);
 }
 
 void jobs_client_gone(struct client *c)
@@ -277,10 +315,10 @@ void jobs_list(struct client *to)
 		struct message_small msg;
 		struct message_ghost g;
 
-		if (!j || !j->client || !j->slave->member)
+		if (!j || !j->client || j->over)
 			continue;
 		g = (struct message_ghost){ .pid = j->ghost ? j->ghost : (uint32_t)j->client->pid,
-					    .node = j->slave->member->node.number,
+					    .node = j->member->node.number,
 					    .uid = j->client->who.uid,
 					    .remote = j->pid };
 		message_ghost_write(message_begin(&msg, MESSAGE_GHOST), &g);

@@ -8,15 +8,14 @@
 
 #include "space/jobs_internal.h"
 
-static struct job *job_by_number(const struct client *c, uint32_t number)
-{
-	return number < c->jobs_cap ? c->jobs[number] : NULL;
-}
-
-static void pass_signal(struct job *j, uint8_t signal)
+void job_signal(struct job *j, uint8_t signal)
 {
 	struct message_small msg;
 
+	if (j->state != JOB_RUNNING) {
+		j->signals |= 1ull << (signal - 1);
+		return;
+	}
 	j->continued += signal == SIGCONT;
 	message_signal_write(message_begin(&msg, MESSAGE_SIGNAL), j->id, 1, signal);
 	(void)stream_send_writer(&j->slave->stream, &msg.w);
@@ -30,15 +29,15 @@ int jobs_kill(struct client *c, uint32_t pid, uint8_t signal)
 	for (size_t i = c->at; i < m->jobs_cap; i++) {
 		struct job *j = m->jobs[i];
 
-		if (!j || !j->client || (j->ghost != pid && j->starter != pid))
+		if (!j || !j->client || j->over || (j->ghost != pid && j->starter != pid))
 			continue;
 		if (!client_is_owner(c) && j->client->who.uid != c->who.uid) {
 			r = r == -ESRCH ? -EPERM : r;
 			continue;
 		}
-		if (!slave_room(j->slave, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
+		if (j->slave && !slave_room(j->slave, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
 			return client_stall(c, i);
-		pass_signal(j, signal);
+		job_signal(j, signal);
 		r = 0;
 	}
 	return c->at > 0 && r == -ESRCH ? 0 : r; /* it went on where it had waited */
@@ -55,8 +54,8 @@ static int give_input(struct job *j, const void *what)
 	const struct bytes *b = what;
 	struct message_small head;
 
-	if (j->input_ended)
-		return 0;
+	if (j->input_ended || j->state != JOB_RUNNING)
+		return 0; /* it comes again where it is missing */
 	if (b->n > j->input_credit)
 		return -EPROTO;
 	j->input_credit -= (uint32_t)b->n;
@@ -68,7 +67,7 @@ static int give_input(struct job *j, const void *what)
 
 static int give_signal(struct job *j, const void *what)
 {
-	pass_signal(j, *(const uint8_t *)what);
+	job_signal(j, *(const uint8_t *)what);
 	return 0;
 }
 
@@ -89,7 +88,9 @@ static int each_job(struct client *c, uint32_t first, uint32_t count, size_t n,
 
 		if (!j)
 			continue;
-		if (!slave_room(j->slave, n, MASTER_NODE_HIGH))
+		if (j->over && give != give_up)
+			continue;
+		if (j->slave && !slave_room(j->slave, n, MASTER_NODE_HIGH))
 			return client_stall(c, i);
 		e = give(j, what);
 		if (e < 0)
@@ -133,7 +134,7 @@ int job_take_output_credit(void *client, struct reader *r)
 	if (e < 0)
 		return e;
 	j = job_by_number(c, number);
-	if (!j)
+	if (!j || j->over || j->state != JOB_RUNNING)
 		return 0;
 	if (!slave_room(j->slave, sizeof(msg), MASTER_NODE_HIGH))
 		return client_stall(c, 0);
@@ -163,7 +164,7 @@ int job_take_resize(void *client, struct reader *r)
 	int e = message_resize_read(r, &m);
 
 	j = e < 0 ? NULL : job_by_number(client, m.job);
-	if (!j)
+	if (!j || j->over || j->state != JOB_RUNNING)
 		return e;
 	if (!slave_room(j->slave, sizeof(msg), MASTER_NODE_HIGH))
 		return client_stall(client, 0);

@@ -11,7 +11,9 @@
 /* The job of which a slave has told, when its message was well-formed (@e is 0). */
 static struct job *job_told(const struct slave *s, int e, uint32_t id)
 {
-	return e < 0 ? NULL : job_by_id(s, id);
+	struct job *j = e < 0 ? NULL : job_by_id(s, id);
+
+	return j && j->state == JOB_RUNNING && !j->over ? j : NULL;
 }
 
 int job_take_started(void *slave, struct reader *r)
@@ -41,17 +43,20 @@ int job_take_failed(void *slave, struct reader *r)
 	struct job *j;
 	int e = message_failed_read(r, &f);
 
-	if (e == 0 && f.how != MESSAGE_NOT_RUN && f.how != MESSAGE_NO_COMMAND)
+	if (e == 0 && f.how == MESSAGE_REFUSED_BY_MASTER)
 		e = -EBADMSG;
-	j = job_told(slave, e, f.job);
-	if (!j)
+	j = e < 0 ? NULL : job_by_id(slave, f.job);
+	if (!j || j->over)
 		return e;
-	if (j->started)
+	if (j->state == JOB_CLAIMED ? f.how != MESSAGE_LOST : j->started || f.how == MESSAGE_LOST)
 		return -EPROTO;
 	f.job = j->number;
 	message_failed_write(message_begin(&msg, MESSAGE_FAILED), &f);
 	job_to_client(j, &msg);
-	job_free(j);
+	if (f.how == MESSAGE_LOST)
+		job_free(j);
+	else
+		job_over(j);
 	return 0;
 }
 
@@ -130,7 +135,7 @@ int job_take_exit(void *slave, struct reader *r)
 	x.job = j->number;
 	message_exit_write(message_begin(&msg, MESSAGE_EXIT), &x);
 	job_to_client(j, &msg);
-	job_free(j);
+	job_over(j);
 	return 0;
 }
 

@@ -139,6 +139,8 @@ static int open_all(struct master *m)
 	if (r == 0)
 		r = slaves_open(m);
 	if (r == 0)
+		jobs_open(m);
+	if (r == 0)
 		watch_open(m);
 	if (r == 0 && m->config->ready)
 		r = m->config->ready(m->config->owner);

@@ -24,6 +24,7 @@
 #define MASTER_NUMBER_MAX   99999u	 /* of a node */
 #define MASTER_KEEPALIVE_MS 5000	 /* between two pings */
 #define MASTER_ORPHAN_S	    60		 /* a node that is cut off for longer has lost its jobs */
+#define MASTER_CLOSED_MS    5000	 /* the same of one whose kernel ended the connection */
 #define MASTER_SILENCE	    3		 /* keepalives without a byte until a node is down */
 #define MASTER_PENDING_MAX  256		 /* connections that are not registered yet */
 #define MASTER_PENDING_HOST 64		 /* of them from one address */
@@ -78,6 +79,7 @@ struct master_config {
 	const char *key;     /* path of the secret key */
 	enum master_enrol enrol;
 	uint32_t keepalive_ms;
+	uint32_t orphan_s; /* a node may be cut off so long without losing its jobs */
 	struct master_nodes nodes; /* borrowed; copied */
 
 	/* Files that the list comes from, absolute, or NULL; a change of one makes us read it anew.

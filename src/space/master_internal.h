@@ -42,6 +42,9 @@ struct member {
 	uint32_t reported_boot; /* of the last boot event that moved its state */
 	struct ipaddr seen;	/* address of its last connection or event */
 	struct slave *slave;	/* its connection, or NULL */
+	struct job *waiting;	/* jobs for which it has to come back */
+	uint32_t n_waiting;
+	uint64_t patience_ms; /* clock_ms() until which they wait; 0: it was not lost yet */
 	struct complaints changes;
 };
 
@@ -71,6 +74,7 @@ struct slave {
 	uint32_t boot; /* what its hello says */
 	uint64_t uptime_ms;
 	char release[MESSAGE_NAME_MAX];
+	bool going; /* it was told to go down */
 	struct job *jobs;
 	uint32_t n_jobs;
 	struct ask *asks; /* by clients: what runs there */
@@ -128,6 +132,7 @@ struct master {
 	struct client *clients;
 	size_t n_clients, n_stalled;
 
+	struct ev_timer patience;
 	struct job **jobs; /* by slot; grows */
 	size_t jobs_cap, n_jobs;
 	uint32_t jobs_hint;
@@ -210,7 +215,13 @@ struct job_order {
  * with words for the client, or -EAGAIN while the node has no room. */
 int job_start(struct client *c, uint32_t number, uint32_t node, const struct job_order *order,
 	      char *ret_words);
-void jobs_slave_lost(struct slave *s, const char *why);
+void jobs_open(struct master *m);
+/* The connection ended: as a break that the node may survive (@err says how), or for good. */
+void jobs_slave_lost(struct slave *s, int err, const char *why);
+/* The node has registered: ask it for what was waiting. */
+void jobs_slave_back(struct slave *s);
+/* The node is not listed any more. */
+void jobs_member_gone(struct member *n, const char *why);
 void jobs_client_gone(struct client *c);
 void jobs_close(struct master *m);
 /* Tell a client of every process. */
@@ -224,12 +235,14 @@ int job_take_input_closed(void *slave, struct reader *r);
 int job_take_exit(void *slave, struct reader *r);
 int job_take_stopped(void *slave, struct reader *r);
 int job_take_continued(void *slave, struct reader *r);
+int job_take_resumed(void *slave, struct reader *r);
 /* What a client may say of its jobs. */
 int job_take_input(void *client, struct reader *r);
 int job_take_signal(void *client, struct reader *r);
 int job_take_output_credit(void *client, struct reader *r);
 int job_take_abandon(void *client, struct reader *r);
 int job_take_resize(void *client, struct reader *r);
+int job_take_resume(void *client, struct reader *r);
 /* Send a signal to the processes that a ghost stands for. Return: 0, STREAM_AGAIN, -ESRCH
  * when there is none, -EPERM when all are another user's. */
 int jobs_kill(struct client *c, uint32_t pid, uint8_t signal);
@@ -278,6 +291,10 @@ void clients_resume(struct master *m);
 void clients_changed(struct master *m);
 /* What its user may still let wait. */
 bool client_room(const struct client *c, size_t n);
+/* The number of a process here for which the client may start something. */
+uint32_t client_ghost(const struct client *c, uint32_t claimed);
+/* Whether its user has as many jobs as one may have. */
+bool client_full(const struct client *c);
 
 /* events.c */
 _must_check_ int events_open(struct master *m);

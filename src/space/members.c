@@ -111,6 +111,7 @@ static void member_remove(struct master *m, size_t at)
 {
 	struct member *n = m->members[at];
 
+	jobs_member_gone(n, "its node is not listed any more");
 	if (n->slave) {
 		n->slave->member = NULL;
 		stream_fail(&n->slave->stream, 0, "its node is not listed any more");

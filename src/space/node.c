@@ -143,7 +143,7 @@ static void on_close(struct stream *st, int err, const char *why)
 		why = err < 0 ? strerror(-err) : "closed";
 	if (n->state == NODE_GREETING && (err == 0 || err == -ECONNRESET))
 		why = "it ended the handshake: is this node's master.pub the one of its key?";
-	processes_abandon(&n->processes);
+	processes_orphan(&n->processes);
 	stream_deinit(&n->stream);
 	try_later(n, why);
 }

@@ -70,7 +70,8 @@ static int take_welcome(void *owner, struct reader *r)
 		return -ENOMEM;
 	n->state = NODE_UP;
 	n->silence_ms = MIN(MAX(w.keepalive_ms, 1000u), 3600000u) * NODE_SILENCE;
-	n->processes.channel = n->processes.carries.channel = &n->stream;
+	processes_join(&n->processes, &n->stream, w.orphan_s);
+	n->processes.carries.channel = &n->stream;
 	stream_frame_max(&n->stream, MESSAGE_BYTES_MAX);
 	backoff_reset(&n->backoff);
 	n->complaint[0] = 0;
@@ -199,6 +200,11 @@ static int take_fetch(void *owner, struct reader *r)
 	return e < 0 ? e : peers_fetch(&((struct node *)owner)->processes.carries.peers, &f);
 }
 
+static int take_claim(void *owner, struct reader *r)
+{
+	return processes_take_claim(&((struct node *)owner)->processes, r);
+}
+
 /* Every message that the master may send. */
 const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_WELCOME] = { NODE_NEW, take_welcome },
@@ -218,4 +224,5 @@ const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_RESIZE] = { NODE_UP, take_resize },
 	[MESSAGE_SERVE] = { NODE_UP, take_serve },
 	[MESSAGE_FETCH] = { NODE_UP, take_fetch },
+	[MESSAGE_CLAIM] = { NODE_UP, take_claim },
 };

@@ -24,7 +24,23 @@ void process_say(struct processes *ps, const struct message_small *m)
 {
 	if (ps->channel)
 		(void)stream_send_writer(ps->channel,
-					 &m->w); /* a channel that fails ends all processes */
+					 &m->w); /* a channel that fails is closed */
+}
+
+void process_tell(const struct process *p, const struct message_small *m)
+{
+	if (p->job != 0)
+		process_say(p->all, m);
+}
+
+/* The last word of a process: kept until somebody has heard it. */
+static void finish(struct process *p, const struct message_small *m)
+{
+	process_tell(p, m);
+	p->last = malloc(m->w.len);
+	p->last_n = p->last ? m->w.len : 0;
+	if (p->last)
+		memcpy(p->last, m->bytes, m->w.len);
 }
 
 static void process_free(struct process *p)
@@ -45,22 +61,32 @@ static void process_free(struct process *p)
 	p->report_fd = fd_close(p->report_fd);
 	buffer_clear(&p->report_text);
 	carry_free(p->carry);
+	journal_clear(&p->sent[0]);
+	journal_clear(&p->sent[1]);
+	free(p->last);
 	free(p);
+}
+
+void process_failed(struct message_small *m, uint32_t job, enum message_how how, int error,
+		    const char *words)
+{
+	struct message_failed f = {
+		.job = job, .error = (uint32_t)error, .how = (uint8_t)how, .words = words
+	};
+
+	message_failed_write(message_begin(m, MESSAGE_FAILED), &f);
 }
 
 static void say_failed(struct processes *ps, uint32_t job, enum message_how how, int error,
 		       const char *words)
 {
-	struct message_failed f = {
-		.job = job, .error = (uint32_t)error, .how = (uint8_t)how, .words = words
-	};
 	struct message_small m;
 
-	message_failed_write(message_begin(&m, MESSAGE_FAILED), &f);
+	process_failed(&m, job, how, error, words);
 	process_say(ps, &m);
 }
 
-static void say_exit(const struct process *p)
+static void say_exit(struct process *p)
 {
 	struct message_small m;
 	struct message_exit x = {
@@ -77,7 +103,7 @@ static void say_exit(const struct process *p)
 	};
 
 	message_exit_write(message_begin(&m, MESSAGE_EXIT), &x);
-	process_say(p->all, &m);
+	finish(p, &m);
 }
 
 void process_settle(struct process *p)
@@ -86,15 +112,17 @@ void process_settle(struct process *p)
 		return;
 	if (!p->abandoned && (p->output_fd[0] >= 0 || p->output_fd[1] >= 0))
 		return;
-	if (p->job != 0)
+	if (!p->last)
 		say_exit(p); /* the master keeps an abandoned job until then */
-	process_free(p);
+	if (p->abandoned || !p->last)
+		process_free(p);
 }
 
-static void abandon(struct process *p)
+void process_abandon(struct process *p)
 {
 	p->abandoned = true;
-	process_signal(p, SIGKILL);
+	if (!p->last) /* what it has left behind stays */
+		process_signal(p, SIGKILL);
 	process_close_input(p);
 	process_close_output(p, 0);
 	process_close_output(p, 1);
@@ -114,23 +142,21 @@ void process_report_take(struct process *p)
 		rep = (struct spawn_report){ .error = EIO,
 					     .words = "its start failed in an unknown way" };
 	if (rep.error != 0) {
-		if (p->job != 0)
-			say_failed(p->all, p->job,
-				   rep.no_command ? MESSAGE_NO_COMMAND : MESSAGE_NOT_RUN,
-				   (int)rep.error, rep.words);
-		p->abandoned = true; /* it is only to be reaped now */
-		p->job = 0;
+		process_failed(&m, p->job, rep.no_command ? MESSAGE_NO_COMMAND : MESSAGE_NOT_RUN,
+			       (int)rep.error, rep.words);
+		finish(p, &m);
 		process_close_input(p);
 		process_close_output(p, 0);
 		process_close_output(p, 1);
-		if (p->ended)
-			process_free(p);
+		process_settle(p);
 		return;
 	}
+	p->started = true;
+	p->cwd_missing = rep.cwd_missing;
 	if (!p->abandoned) {
 		st.cwd_missing = rep.cwd_missing;
 		message_started_write(message_begin(&m, MESSAGE_STARTED), &st);
-		process_say(p->all, &m);
+		process_tell(p, &m);
 		for (; p->continued > 0; p->continued--)
 			process_continued(p, true);
 		for (int i = 0; i < 2; i++) {
@@ -193,9 +219,10 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	struct carry *carry = NULL;
 	char words[MESSAGE_WORDS_MAX] = "the node cannot start a process";
 	uint32_t job = reader_be32(r), number = reader_be32(r), rank = reader_be32(r);
+	struct message_key key;
 	int e;
 
-	reader_skip(r, MESSAGE_KEY_BYTES + 4);
+	message_key_read(r, &key);
 	e = message_credentials_read(r, &who);
 	if (e == 0)
 		e = message_spec_read(r, &spec);
@@ -221,6 +248,8 @@ int processes_take_start(struct processes *ps, struct reader *r)
 		carry_spawned(carry);
 	p->carry = carry;
 	p->job = job;
+	p->key = key;
+	p->uid = who.uid;
 	p->number = realm_number(sp.pid);
 	process_adopt(ps, p, &sp, spec.window);
 out:
@@ -249,29 +278,18 @@ int processes_take_abandon(struct processes *ps, struct reader *r)
 		return e;
 	p = process_find(ps, job);
 	if (p) {
-		abandon(p);
+		process_abandon(p);
 		process_settle(p);
 	}
 	return 0;
 }
 
-void processes_abandon(struct processes *ps)
-{
-	struct process *next;
-
-	ps->channel = NULL;
-	carries_lost(&ps->carries);
-	for (struct process *p = ps->list; p; p = next) {
-		next = p->next;
-		abandon(p);
-		p->job = 0;
-		process_settle(p);
-	}
-}
-
 void processes_close(struct processes *ps)
 {
-	processes_abandon(ps);
+	ps->channel = NULL;
+	ev_timer_stop(ps->loop, &ps->orphans);
+	for (struct process *p = ps->list; p; p = p->next)
+		process_abandon(p);
 	while (ps->list)
 		process_free(ps->list);
 	carries_close(&ps->carries);

@@ -3,7 +3,8 @@
  *
  * Each runs in a session of its own, as the caller's user, with pipes to the slave. What they write
  * goes out as far as there is credit; what comes in is kept as far as we granted. When nobody waits
- * for a process any more its whole process group is killed.
+ * for a process any more its whole process group is killed. Processes outlive the connection for a
+ * while (orphans.c).
  */
 #pragma once
 
@@ -17,6 +18,9 @@
 #include "space/stream.h"
 
 #define PROCESSES_MAX 4096 /* at once */
+#define PROCESSES_ORPHAN_S 60 /* while no master has said otherwise */
+#define PROCESSES_AWAY 10 /* times as long a master that is away is waited for */
+#define PROCESSES_STOPPED_S 86400 /* and one who asks for a stopped process */
 #define PROCESS_CHANNEL_HIGH \
 	(8u << 20) /* bytes waiting for the master above which no output is read */
 
@@ -30,6 +34,9 @@ struct processes {
 	struct process *list;
 	size_t n;
 	bool held; /* output waits until the channel has drained */
+	struct ev_timer orphans;
+	uint64_t orphans_end_ms; /* clock_ms() when those that nobody has asked for end */
+	uint32_t orphan_s;	 /* how long a master that is there is waited for */
 };
 
 void processes_init(struct processes *ps, struct ev_loop *loop);
@@ -37,8 +44,11 @@ void processes_init(struct processes *ps, struct ev_loop *loop);
 /* Where they run from now on; before the first one. @alone: nothing else runs on this node. */
 void processes_open(struct processes *ps, bool alone);
 
-/* The master is gone: end every process. They are forgotten as they are reaped. */
-void processes_abandon(struct processes *ps);
+/* The connection is lost: processes go on, and wait until they are asked for on another one. */
+void processes_orphan(struct processes *ps);
+
+/* There is a connection again. Who asks for a process has @orphan_s seconds to do so. */
+void processes_join(struct processes *ps, struct stream *channel, uint32_t orphan_s);
 
 /* End every process and forget it. */
 void processes_close(struct processes *ps);
@@ -58,3 +68,4 @@ int processes_take_credit(struct processes *ps, struct reader *r);
 int processes_take_look(struct processes *ps, struct reader *r); /* process_list.c */
 int processes_take_abandon(struct processes *ps, struct reader *r);
 int processes_take_resize(struct processes *ps, struct reader *r);
+int processes_take_claim(struct processes *ps, struct reader *r);

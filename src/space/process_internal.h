@@ -5,15 +5,22 @@
 
 #include <sys/resource.h>
 
+#include "space/journal.h"
 #include "space/process.h"
 #include "wire/message.h"
 
 struct process {
 	struct process *next;
 	struct processes *all;
-	uint32_t job;	    /* 0 once its master is gone */
+	uint32_t job;	    /* 0 while nobody has asked for it on this connection */
+	struct message_key key; /* what knows it over all connections */
+	uint32_t uid;
 	bool abandoned;	    /* nobody waits for it */
 	bool starting;	    /* not known yet whether it runs */
+	bool started, cwd_missing;
+	bool stopped;
+	uint8_t *last; /* owned: the last message, until it is abandoned */
+	size_t last_n;
 	uint32_t continued; /* SIGCONTs to be answered when it does */
 	pid_t pid;	    /* as we see it */
 	pid_t number;	    /* as it and its ghost see it */
@@ -31,15 +38,26 @@ struct process {
 	struct ev_io input;
 	struct buffer waiting; /* input that did not fit in the pipe */
 	bool input_ended;
+	uint64_t got;	/* bytes of input that came */
 	uint32_t eaten; /* input written since the last grant */
 
 	int output_fd[2];
 	struct ev_io output[2];
-	uint32_t credit[2]; /* bytes that may be sent */
+	bool carried[2]; /* an output that comes over the channel */
+	uint32_t window;
+	uint32_t credit[2];	/* bytes that may be read and sent */
+	struct journal sent[2]; /* what was, and has not been granted again */
 };
 
 /* process.c */
 void process_say(struct processes *ps, const struct message_small *m);
+/* Of a process, when somebody has asked for it on this connection. */
+void process_tell(const struct process *p, const struct message_small *m);
+/* A FAILED. */
+void process_failed(struct message_small *m, uint32_t job, enum message_how how, int error,
+		    const char *words);
+/* Kill it and close its streams. */
+void process_abandon(struct process *p);
 /* Say and forget a process of which nothing more can come. */
 void process_settle(struct process *p);
 /* By the job's number on the channel, or NULL. */
@@ -53,6 +71,9 @@ struct spawned;
 void process_io_init(struct process *p, const struct spawned *sp, uint32_t window);
 void process_close_input(struct process *p);
 void process_close_output(struct process *p, int i);
+/* Send output @i again from @place on, and its end unless that is known. */
+void process_send_again(struct process *p, int i, uint64_t place, bool end_known);
+void process_watch_output(struct process *p, int i);
 
 /* process_signals.c */
 /* Send a signal to its process group. */

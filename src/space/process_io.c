@@ -28,32 +28,59 @@ void process_close_output(struct process *p, int i)
 	p->output_fd[i] = fd_close(p->output_fd[i]);
 }
 
+static void send_output(const struct process *p, int i, const uint8_t *bytes, size_t n)
+{
+	struct message_small head;
+
+	message_output_write(message_begin(&head, MESSAGE_OUTPUT), p->job, (uint8_t)(i + 1));
+	if (p->job != 0 && p->all->channel)
+		(void)stream_send2(p->all->channel, head.bytes, head.w.len, bytes, n);
+}
+
+void process_send_again(struct process *p, int i, uint64_t place, bool end_known)
+{
+	const uint8_t *bytes;
+	ssize_t n;
+
+	for (; (n = journal_at(&p->sent[i], place, MESSAGE_DATA_MAX, &bytes)) > 0;
+	     place += (uint64_t)n)
+		send_output(p, i, bytes, (size_t)n);
+	if (p->carried[i] && p->output_fd[i] < 0 && !end_known)
+		send_output(p, i, NULL, 0);
+}
+
+void process_watch_output(struct process *p, int i)
+{
+	if (p->output_fd[i] >= 0 && p->credit[i] > 0 && !p->starting)
+		ev_io_start(p->all->loop, &p->output[i]);
+}
+
 static void on_output(struct ev_loop *loop, struct ev_io *w, int events)
 {
 	struct process *p = w->data;
 	struct processes *ps = p->all;
 	int i = w == &p->output[1];
-	uint8_t data[MESSAGE_DATA_MAX];
-	struct message_small head;
+	struct buffer *kept = &p->sent[i].bytes;
+	size_t want = MIN((size_t)p->credit[i], (size_t)MESSAGE_DATA_MAX);
 	ssize_t n;
 
 	if (p->credit[i] == 0 || p->starting) {
 		ev_io_stop(loop, w);
 		return;
 	}
-	if (ps->channel && stream_queued(ps->channel) > PROCESS_CHANNEL_HIGH) {
+	if ((ps->channel && stream_queued(ps->channel) > PROCESS_CHANNEL_HIGH) ||
+	    buffer_reserve(kept, want) < 0) {
 		ps->held = true;
 		ev_io_stop(loop, w);
 		return;
 	}
-	n = read(p->output_fd[i], data, MIN((size_t)p->credit[i], sizeof(data)));
+	n = read(p->output_fd[i], kept->data + kept->len, want);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	n = MAX(n, (ssize_t)0); /* an error of a pipe is its end */
 	p->credit[i] -= (uint32_t)n;
-	message_output_write(message_begin(&head, MESSAGE_OUTPUT), p->job, (uint8_t)(i + 1));
-	if (ps->channel)
-		(void)stream_send2(ps->channel, head.bytes, head.w.len, data, (size_t)n);
+	send_output(p, i, kept->data + kept->len, (size_t)n);
+	kept->len += (size_t)n;
 	if (n == 0) {
 		process_close_output(p, i);
 		process_settle(p);
@@ -65,10 +92,10 @@ static void grant_input(struct process *p)
 {
 	struct message_small m;
 
-	if (p->eaten < CREDIT_BYTES)
+	if (p->eaten < CREDIT_BYTES || p->job == 0)
 		return;
 	message_credit_write(message_begin(&m, MESSAGE_INPUT_CREDIT), p->job, 0, p->eaten);
-	process_say(p->all, &m);
+	process_tell(p, &m);
 	p->eaten = 0;
 }
 
@@ -93,7 +120,7 @@ static void on_input(struct ev_loop *loop, struct ev_io *w, int events)
 		if (p->abandoned)
 			return;
 		writer_be32(message_begin(&m, MESSAGE_INPUT_CLOSED), p->job);
-		process_say(p->all, &m);
+		process_tell(p, &m);
 		return;
 	}
 	grant_input(p);
@@ -106,13 +133,16 @@ static void on_input(struct ev_loop *loop, struct ev_io *w, int events)
 
 void process_io_init(struct process *p, const struct spawned *sp, uint32_t window)
 {
+	p->window = window;
 	p->input_fd = sp->input;
 	p->waiting = BUFFER(MESSAGE_WINDOW);
 	ev_io_init(&p->input, on_input, p->input_fd, EV_WRITE);
 	p->input.data = p;
 	for (int i = 0; i < 2; i++) {
 		p->output_fd[i] = sp->output[i];
+		p->carried[i] = p->output_fd[i] >= 0;
 		p->credit[i] = window;
+		p->sent[i] = JOURNAL(MESSAGE_WINDOW + MESSAGE_DATA_MAX);
 		ev_io_init(&p->output[i], on_output, p->output_fd[i], EV_READ);
 		p->output[i].data = p;
 	}
@@ -136,6 +166,7 @@ int processes_take_input(struct processes *ps, struct reader *r)
 	e = buffer_append(&p->waiting, reader_bytes(r, n), n);
 	if (e < 0)
 		return e;
+	p->got += n;
 	p->input_ended = n == 0;
 	on_input(ps->loop, &p->input, EV_WRITE);
 	if (p->input_fd >= 0 && p->waiting.len > 0)
@@ -156,11 +187,11 @@ int processes_take_credit(struct processes *ps, struct reader *r)
 	if (!p)
 		return 0;
 	i = stream - 1;
-	if (bytes > MESSAGE_WINDOW - MIN(p->credit[i], MESSAGE_WINDOW))
+	if (bytes > p->window - MIN(p->credit[i], p->window))
 		return -EPROTO;
 	p->credit[i] += bytes;
-	if (p->output_fd[i] >= 0 && !p->starting)
-		ev_io_start(ps->loop, &p->output[i]);
+	journal_forget(&p->sent[i], journal_end(&p->sent[i]) + p->credit[i] - p->window);
+	process_watch_output(p, i);
 	return 0;
 }
 
@@ -170,10 +201,8 @@ void processes_resume(struct processes *ps)
 		return;
 	ps->held = false;
 	for (struct process *p = ps->list; p; p = p->next) {
-		for (int i = 0; i < 2; i++) {
-			if (p->output_fd[i] >= 0 && p->credit[i] > 0 && !p->starting)
-				ev_io_start(ps->loop, &p->output[i]);
-		}
+		process_watch_output(p, 0);
+		process_watch_output(p, 1);
 	}
 }
 

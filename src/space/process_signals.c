@@ -55,7 +55,7 @@ void process_continued(const struct process *p, bool asked)
 	struct message_small m;
 
 	message_continued_write(message_begin(&m, MESSAGE_CONTINUED), p->job, asked);
-	process_say(p->all, &m);
+	process_tell(p, &m);
 }
 
 int processes_take_signal(struct processes *ps, struct reader *r)
@@ -85,11 +85,12 @@ void process_changed(struct processes *ps, pid_t pid, int status)
 
 	for (p = ps->list; p && (p->pid != pid || p->ended); p = p->next)
 		;
-	if (!p || p->abandoned || p->job == 0)
+	if (!p || p->abandoned)
 		return;
+	p->stopped = WIFSTOPPED(status);
 	if (p->starting && process_report_read(p))
 		process_report_take(p); /* it runs: that comes first */
-	if (p->starting || p->job == 0)
+	if (!p->started || p->ended)
 		return;
 	if (WIFCONTINUED(status)) {
 		process_continued(p, false);
@@ -97,5 +98,5 @@ void process_changed(struct processes *ps, pid_t pid, int status)
 	}
 	message_stopped_write(message_begin(&m, MESSAGE_STOPPED), p->job,
 			      (uint8_t)WSTOPSIG(status));
-	process_say(ps, &m);
+	process_tell(p, &m);
 }

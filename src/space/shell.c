@@ -18,10 +18,20 @@
 
 #define DIVIDER "---------------------------------------------------------------------"
 
-static void send_signal(struct shell *s, int signal)
+void shell_signal(struct shell *s, int signal)
 {
 	struct message_small m;
 
+	if (s->state != SHELL_UP && s->away_said && signal == SIGINT) {
+		log_err(0, "interrupted while bpmaster is away: what runs on the nodes ends later");
+		shell_raise(s, SHELL_ABNORMAL);
+		ev_break(s->loop, EVBREAK_ALL);
+		return;
+	}
+	if (s->state != SHELL_UP) {
+		s->away_signals |= 1ull << (signal - 1);
+		return;
+	}
 	message_signal_write(message_begin(&m, MESSAGE_SIGNAL), 0, (uint32_t)s->n, (uint8_t)signal);
 	(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
 }
@@ -38,7 +48,7 @@ static const char *still_running(const struct shell *s, struct buffer *text)
 	return nodeset_format(&set, text) < 0 ? "some nodes" : buffer_str(text);
 }
 
-static void send_size(struct shell *s)
+void shell_send_size(struct shell *s)
 {
 	struct message_resize m = { .job = 0 };
 	struct message_small msg;
@@ -55,7 +65,7 @@ static void on_ghost_signal(void *owner, int signal)
 	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
 
 	if (signal == SIGWINCH && s->terminal.fd >= 0) {
-		send_size(s);
+		shell_send_size(s);
 		return;
 	}
 	s->interrupts += s->n > 1 && signal == SIGINT;
@@ -73,7 +83,7 @@ static void on_ghost_signal(void *owner, int signal)
 	}
 	if (signal == SIGCONT)
 		ghosts_sent_continue(&s->ghosts);
-	send_signal(s, signal);
+	shell_signal(s, signal);
 }
 
 /* Sent to the ghost of one of several. */
@@ -82,8 +92,12 @@ static void on_ghosts_signal(void *owner, uint32_t index, int signal)
 	struct shell *s = owner;
 	struct message_small m;
 
-	if (s->remotes[index].over || s->door.over)
+	if (s->remotes[index].over)
 		return;
+	if (s->state != SHELL_UP) {
+		s->remotes[index].away_signals |= 1ull << (signal - 1);
+		return;
+	}
 	message_signal_write(message_begin(&m, MESSAGE_SIGNAL), index, 1, (uint8_t)signal);
 	(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
 }
@@ -94,7 +108,7 @@ static void on_resumed(void *owner)
 	struct shell *s = owner;
 
 	terminal_raw(&s->terminal);
-	send_size(s);
+	shell_send_size(s);
 }
 
 static void on_timeout(struct ev_loop *loop, struct ev_timer *w, int events)
@@ -179,33 +193,34 @@ static void on_moved(void *owner)
 	advance(owner);
 }
 
-static void grant(struct shell *s, size_t i, int stream, uint32_t bytes)
+void shell_grant(struct shell *s, size_t i, int stream, uint32_t bytes)
 {
 	struct message_small m;
 
-	if (bytes < s->grant_bytes || s->remotes[i].over || s->door.over)
+	if (bytes < s->grant_bytes || s->remotes[i].over || !s->remotes[i].here)
 		return;
 	message_credit_write(message_begin(&m, MESSAGE_OUTPUT_CREDIT), (uint32_t)i,
 			     (uint8_t)(stream + 1), bytes);
 	(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
+	s->remotes[i].granted[stream] += bytes;
 	s->remotes[i].source[stream].let_out = 0;
 }
 
 static void grant_output(void *owner, size_t i, uint32_t bytes)
 {
-	grant(owner, i, 0, bytes);
+	shell_grant(owner, i, 0, bytes);
 }
 
 static void grant_error(void *owner, size_t i, uint32_t bytes)
 {
-	grant(owner, i, 1, bytes);
+	shell_grant(owner, i, 1, bytes);
 }
 
 static int on_message(struct stream *st, const uint8_t *p, size_t n)
 {
 	struct shell *s = st->owner;
 	const char *why;
-	int r = message_dispatch(shell_takes, 1, s, p, n, &why);
+	int r = message_dispatch(shell_takes, s->state, s, p, n, &why);
 
 	if (r < 0)
 		stream_fail(st, r, why);
@@ -218,6 +233,8 @@ static void on_close(struct stream *st, int err, const char *why)
 {
 	struct shell *s = st->owner;
 
+	if ((err == 0 || err == -ECONNRESET || err == -EPIPE) && shell_away(s, why))
+		return;
 	terminal_restore(&s->terminal);
 	log_err(0, "lost bpmaster: %s", why ? why : strerror(-err));
 	s->err = err < 0 ? err : -ECONNRESET;
@@ -230,7 +247,7 @@ static void on_drained(struct stream *st)
 	shell_drained(st->owner);
 }
 
-static const struct stream_calls door_calls = {
+const struct stream_calls shell_door_calls = {
 	.message = on_message,
 	.drained = on_drained,
 	.close = on_close,
@@ -264,23 +281,22 @@ static int make_ghosts(struct shell *s, const struct nodeset *nodes,
 	return r < 0 ? r : stream_send(&s->door, b.data, b.len);
 }
 
-static int send_run(struct shell *s, const struct nodeset *nodes, const struct message_spec *spec)
+int shell_send_run(struct shell *s, uint32_t first, const uint32_t *nodes, size_t n)
 {
 	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
 	uint8_t head[9 + MESSAGE_KEY_BYTES];
 	struct writer w = WRITER(head, sizeof(head));
-	int r = caller_key(s->key);
+	int r;
 
 	writer_u8(&w, MESSAGE_RUN);
-	writer_be32(&w, 0); /* first job */
+	writer_be32(&w, first);
 	writer_be32(&w, (uint32_t)getpid());
 	writer_bytes(&w, s->key, sizeof(s->key));
+	r = buffer_append(&b, head, w.len);
 	if (r == 0)
-		r = buffer_append(&b, head, w.len);
+		r = message_nodes_write(&b, nodes, n);
 	if (r == 0)
-		r = message_nodes_write(&b, nodes->numbers, nodes->n);
-	if (r == 0)
-		r = message_spec_write(&b, spec);
+		r = message_spec_write(&b, s->spec);
 	if (r == -E2BIG)
 		return log_err(r, "arguments and environment need more than %u KiB",
 			       MESSAGE_SPEC_MAX / 1024);
@@ -289,6 +305,7 @@ static int send_run(struct shell *s, const struct nodeset *nodes, const struct m
 
 static int prepare(struct shell *s, const struct nodeset *nodes, const struct message_spec *spec)
 {
+	s->sent = JOURNAL(MESSAGE_WINDOW + MESSAGE_DATA_MAX);
 	s->remotes = calloc(nodes->n, sizeof(*s->remotes));
 	if (!s->remotes)
 		return log_err(-ENOMEM, "cannot run on %zu nodes", nodes->n);
@@ -310,6 +327,7 @@ static int prepare(struct shell *s, const struct nodeset *nodes, const struct me
 	}
 	for (size_t i = 0; i < s->n; i++) {
 		s->remotes[i].node = nodes->numbers[i];
+		s->remotes[i].here = true;
 		s->remotes[i].credit = MESSAGE_WINDOW;
 		for (int k = 0; k < 2; k++) {
 			s->remotes[i].source[k] =
@@ -370,6 +388,7 @@ static void shell_deinit(struct shell *s)
 	ghost_close(&s->ghost);
 	ghosts_close(&s->ghosts);
 	shell_input_stop(s);
+	shell_resume_stop(s);
 	stream_deinit(&s->door);
 	for (int i = 0; i < 2; i++)
 		output_deinit(&s->output[i]);
@@ -420,10 +439,15 @@ int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec
 	if (r == 0)
 		r = fd_set_nonblock(c->fd, 1);
 	if (r == 0) {
-		stream_init(&s.door, s.loop, TAKE_FD(c->fd), &door_calls, &s, MESSAGE_BYTES_MAX);
+		stream_init(&s.door, s.loop, TAKE_FD(c->fd), &shell_door_calls, &s,
+			    MESSAGE_BYTES_MAX);
+		s.state = SHELL_UP;
+		r = caller_key(s.key);
+	}
+	if (r == 0)
 		r = make_ghosts(&s, nodes, spec);
-		if (r == 0)
-			r = send_run(&s, nodes, spec);
+	if (r == 0) {
+		r = shell_send_run(&s, 0, nodes->numbers, nodes->n);
 	}
 	if (r < 0) {
 		shell_deinit(&s);

@@ -18,6 +18,8 @@
 #define SHELL_NO_NODE	 1	     /* a node was not there to run it */
 #define SHELL_MEMORY	 (64u << 20) /* bytes of output of all processes that may be under way */
 #define SHELL_WINDOW_MIN 4096u
+#define SHELL_AWAY_S	 600u /* bpmaster may be away */
+#define SHELL_AWAY_SAY_S 3u   /* and after so long we say so */
 #define SHELL_INTERRUPTS 3 /* ^C so often ends us whatever the processes do */
 
 #define SHELL_FOLD_MAX (256u << 20) /* bytes of output that are kept to be folded */

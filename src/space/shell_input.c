@@ -33,10 +33,53 @@ static uint32_t room(const struct shell *s, size_t *ret_readers)
 	return *ret_readers ? least : 0;
 }
 
+/* Everybody who reads has read what comes before this place. */
+static uint64_t all_eaten(const struct shell *s)
+{
+	uint64_t least = journal_end(&s->sent);
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (!s->remotes[i].over && !s->remotes[i].input_closed)
+			least = MIN(least, s->remotes[i].eaten);
+	}
+	return least;
+}
+
+void shell_input_eaten(struct shell *s, struct remote *r, uint64_t eaten)
+{
+	r->eaten = eaten;
+	r->credit = (uint32_t)(eaten + MESSAGE_WINDOW - journal_end(&s->sent));
+}
+
+int shell_input_again(struct shell *s, size_t i, uint64_t place, bool end_known)
+{
+	struct message_small head;
+	const uint8_t *bytes;
+	ssize_t n;
+
+	message_input_write(message_begin(&head, MESSAGE_INPUT), (uint32_t)i, 1);
+	if (s->remotes[i].input_closed) { /* by us: it was to have none, or no more */
+		if (!end_known)
+			(void)stream_send(&s->door, head.bytes, head.w.len);
+		return 0;
+	}
+	for (; (n = journal_at(&s->sent, place, MESSAGE_DATA_MAX, &bytes)) > 0;
+	     place += (uint64_t)n)
+		(void)stream_send2(&s->door, head.bytes, head.w.len, bytes, (size_t)n);
+	if (n == 0 && s->input_ended && !end_known)
+		(void)stream_send(&s->door, head.bytes, head.w.len);
+	if (n == 0)
+		shell_input_eaten(s, &s->remotes[i], s->remotes[i].eaten);
+	return (int)n;
+}
+
 static void send_input(struct shell *s, const void *p, size_t n)
 {
 	struct message_small head;
 
+	journal_forget(&s->sent, all_eaten(s));
+	if (journal_append(&s->sent, p, n) < 0)
+		log_warn(0, "no memory for input: it is lost should a connection break");
 	message_input_write(message_begin(&head, MESSAGE_INPUT), 0, (uint32_t)s->n);
 	(void)stream_send2(&s->door, head.bytes, head.w.len, p,
 			   n); /* a door that fails ends the shell */

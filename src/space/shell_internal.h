@@ -5,6 +5,7 @@
 
 #include "space/ghost.h"
 #include "space/ghosts.h"
+#include "space/journal.h"
 #include "space/output.h"
 #include "space/shell.h"
 #include "space/stream.h"
@@ -19,6 +20,10 @@ struct remote {
 	bool settled;	       /* it runs, or never will */
 	bool input_closed;     /* it reads no more */
 	uint32_t credit;       /* bytes of input that it takes now */
+	bool here;	       /* its node has it, as far as we know */
+	uint64_t away_signals; /* for it alone, while bpmaster is away */
+	uint64_t eaten;	       /* of input that it has read, by its grants */
+	uint64_t received[2], granted[2]; /* of its output, let out and granted again */
 	struct output_source source[2];
 };
 
@@ -35,6 +40,11 @@ struct shell {
 	uint8_t key[MESSAGE_KEY_BYTES];	 /* of the RUN */
 	const struct message_spec *spec; /* borrowed */
 	struct shell_wanted *wanted;	 /* of each of its files; owned; NULL: none yet */
+	unsigned state;			 /* SHELL_ bits: of the door */
+	struct ev_timer retry;
+	uint64_t away_ms;    /* clock_ms() since which bpmaster is away; 0: it is there */
+	bool away_said;
+	uint64_t away_signals; /* that wait for it: bit 0 is signal 1 */
 	struct remote *remotes;		 /* owned */
 	size_t n, n_over, n_settled;
 	const char *cwd;	/* borrowed */
@@ -53,6 +63,7 @@ struct shell {
 
 	struct ev_io input;
 	struct ev_timer input_later; /* look again at a terminal that belongs to another job */
+	struct journal sent; /* input that somebody may not have read */
 	bool input_ended, input_terminal, input_watched;
 
 	size_t kept_bytes; /* of all remotes */
@@ -83,7 +94,36 @@ int shell_take_wanted(void *shell, struct reader *r);
 /* The door has sent all that waited. */
 void shell_drained(struct shell *s);
 
+enum { SHELL_AWAY = 0, SHELL_OPENING = 1 << 0, SHELL_UP = 1 << 1 };
+
+/* shell.c */
+/* Ask for the processes from @first on, on these nodes. Return: 0 or negative errno. */
+int shell_send_run(struct shell *s, uint32_t first, const uint32_t *nodes, size_t n);
+extern const struct stream_calls shell_door_calls;
+/* Bytes of output were let out: grant them again when it is worth it. */
+void shell_grant(struct shell *s, size_t i, int stream, uint32_t bytes);
+/* To all processes, now or when bpmaster is back. */
+void shell_signal(struct shell *s, int signal);
+void shell_send_size(struct shell *s);
+
+/* shell_takes.c: it runs, or never will */
+void shell_settled(struct shell *s, struct remote *r);
+
+/* shell_resume.c */
+/* The door broke. Return: false when that is the end. */
+bool shell_away(struct shell *s, const char *why);
+void shell_resume_stop(struct shell *s);
+int shell_take_done(void *shell, struct reader *r);
+int shell_take_suspended(void *shell, struct reader *r);
+int shell_take_resumed(void *shell, struct reader *r);
+/* The node never got the start: ask for it again. Return: false when that is not so. */
+bool shell_run_again(struct shell *s, size_t i, const struct message_failed *f);
+
 /* shell_input.c */
+/* The remote has read @bytes more of its input. */
+void shell_input_eaten(struct shell *s, struct remote *r, uint64_t eaten);
+/* Send a remote what it has not got of the input, from @place on. Return: 0 or -ERANGE. */
+int shell_input_again(struct shell *s, size_t i, uint64_t place, bool end_known);
 void shell_input_start(struct shell *s);
 void shell_input_stop(struct shell *s);
 /* A remote takes more, or takes no more. */

@@ -32,7 +32,7 @@ void shell_say_lacking(struct shell *s)
 	nodeset_clear(&s->lacking);
 }
 
-static void remote_settled(struct shell *s, struct remote *r)
+void shell_settled(struct shell *s, struct remote *r)
 {
 	if (r->settled)
 		return;
@@ -43,11 +43,18 @@ static void remote_settled(struct shell *s, struct remote *r)
 
 void shell_remote_over(struct shell *s, struct remote *r)
 {
+	struct message_small m;
+
 	ghosts_ended(&s->ghosts, (uint32_t)(r - s->remotes), W_EXITCODE(SHELL_ABNORMAL, 0));
 	r->over = true;
 	r->source[0].ended = r->source[1].ended = true;
 	s->n_over++;
-	remote_settled(s, r);
+	if (s->n > 1) { /* its node may forget it; the last one's does when we go */
+		message_input_write(message_begin(&m, MESSAGE_ABANDON),
+				    (uint32_t)(r - s->remotes), 1);
+		(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends */
+	}
+	shell_settled(s, r);
 	shell_input_update(s);
 	shell_progress(s);
 }
@@ -79,7 +86,7 @@ static int take_started(void *owner, struct reader *r)
 		return gone(s, st.job);
 	if (st.cwd_missing)
 		e = nodeset_add(&s->lacking, re->node);
-	remote_settled(s, re);
+	shell_settled(s, re);
 	return e;
 }
 
@@ -95,6 +102,8 @@ static int take_failed(void *owner, struct reader *r)
 	re = remote_of(s, f.job);
 	if (!re)
 		return gone(s, f.job);
+	if (shell_run_again(s, f.job, &f))
+		return 0;
 	terminal_restore(&s->terminal);
 	if (f.how == MESSAGE_NOT_RUN || f.how == MESSAGE_NO_COMMAND) {
 		log_err(0, "node %u: %s%s%s", re->node, f.words,
@@ -127,6 +136,7 @@ static int take_output(void *owner, struct reader *r)
 	if (!re)
 		return gone(s, job);
 	n = r->left;
+	re->received[stream - 1] += n;
 	if (n == 0)
 		re->source[stream - 1].ended = true;
 	return buffer_append(&re->source[stream - 1].text, reader_bytes(r, n), n);
@@ -146,7 +156,7 @@ static int take_input_credit(void *owner, struct reader *r)
 		return gone(s, job);
 	if (bytes > MESSAGE_WINDOW - re->credit)
 		return -EPROTO;
-	re->credit += bytes;
+	shell_input_eaten(s, re, re->eaten + bytes);
 	shell_input_update(s);
 	return 0;
 }
@@ -230,13 +240,16 @@ static int take_continued(void *owner, struct reader *r)
 
 /* Every message that the master may send once the command is on its way. */
 const struct message_take shell_takes[MESSAGE_TYPE_MAX_] = {
-	[MESSAGE_STARTED] = { 1, take_started },
-	[MESSAGE_FAILED] = { 1, take_failed },
-	[MESSAGE_OUTPUT] = { 1, take_output },
-	[MESSAGE_INPUT_CREDIT] = { 1, take_input_credit },
-	[MESSAGE_INPUT_CLOSED] = { 1, take_input_closed },
-	[MESSAGE_EXIT] = { 1, take_exit },
-	[MESSAGE_STOPPED] = { 1, take_stopped },
-	[MESSAGE_CONTINUED] = { 1, take_continued },
-	[MESSAGE_WANTED] = { 1, shell_take_wanted },
+	[MESSAGE_STARTED] = { SHELL_UP, take_started },
+	[MESSAGE_FAILED] = { SHELL_UP, take_failed },
+	[MESSAGE_OUTPUT] = { SHELL_UP, take_output },
+	[MESSAGE_INPUT_CREDIT] = { SHELL_UP, take_input_credit },
+	[MESSAGE_INPUT_CLOSED] = { SHELL_UP, take_input_closed },
+	[MESSAGE_EXIT] = { SHELL_UP, take_exit },
+	[MESSAGE_STOPPED] = { SHELL_UP, take_stopped },
+	[MESSAGE_SUSPENDED] = { SHELL_UP, shell_take_suspended },
+	[MESSAGE_RESUMED] = { SHELL_UP, shell_take_resumed },
+	[MESSAGE_DONE] = { SHELL_OPENING, shell_take_done },
+	[MESSAGE_CONTINUED] = { SHELL_UP, take_continued },
+	[MESSAGE_WANTED] = { SHELL_UP, shell_take_wanted },
 };

@@ -114,11 +114,12 @@ static int admit(struct slave *s, struct member *n)
 		.version = MESSAGE_VERSION,
 		.number = n->node.number,
 		.keepalive_ms = s->master->config->keepalive_ms,
-		.orphan_s = MASTER_ORPHAN_S,
+		.orphan_s = s->master->config->orphan_s,
 		.name = n->node.name,
 	};
 	struct slave *old = n->slave;
 	char from[IP_STR_MAX];
+	int r;
 
 	part(s);
 	if (old) {
@@ -127,7 +128,7 @@ static int admit(struct slave *s, struct member *n)
 				 n->node.number, ip_format(&s->from, from));
 		asks_slave_lost(old);
 		old->member = NULL;
-		jobs_slave_lost(old, "the node registered anew");
+		jobs_slave_lost(old, 0, "the node registered anew");
 		stream_fail(&old->stream, 0, "replaced by a newer connection");
 	}
 	pending_remove(s);
@@ -146,7 +147,10 @@ static int admit(struct slave *s, struct member *n)
 	ev_timer_again(s->master->loop, &s->timer);
 	member_set_state(n, settings_registered(n), "");
 	events_name(s->master, n);
-	return stream_send_writer(&s->stream, &msg.w);
+	r = stream_send_writer(&s->stream, &msg.w);
+	if (r == 0)
+		jobs_slave_back(s);
+	return r;
 }
 
 /*
@@ -343,6 +347,7 @@ static const struct message_take slave_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_INPUT_CREDIT] = { SLAVE_UP, job_take_input_credit },
 	[MESSAGE_INPUT_CLOSED] = { SLAVE_UP, job_take_input_closed },
 	[MESSAGE_EXIT] = { SLAVE_UP, job_take_exit },
+	[MESSAGE_RESUMED] = { SLAVE_UP, job_take_resumed },
 	[MESSAGE_STOPPED] = { SLAVE_UP, job_take_stopped },
 	[MESSAGE_CONTINUED] = { SLAVE_UP, job_take_continued },
 	[MESSAGE_PROCLIST] = { SLAVE_UP, ask_take_proclist },
@@ -381,7 +386,7 @@ static void on_close(struct stream *st, int err, const char *why)
 
 	if (!why)
 		why = err < 0 ? strerror(-err) : "closed";
-	jobs_slave_lost(s, why);
+	jobs_slave_lost(s, err, why);
 	if (n) {
 		n->slave = NULL;
 		if (n->reported_boot != n->boot)

@@ -1,0 +1,114 @@
+#!/bin/bash
+# survive.sh - the process space when bpmaster is killed, nodes are cut off, readers are slow, and a node lacks something
+#
+# Nodes are bpslaves in network namespaces of their own. KILLS=20 tests/system/survive.sh master kills bpmaster so often.
+. tests/system/lib.sh
+PATH=$PATH:/usr/sbin:/sbin
+
+if [ "$(id -u)" != 0 ] || ! unshare --net --mount true 2>/dev/null; then
+	echo "skip the process space survives - needs root"
+	exit 0
+fi
+if [ -z "${SURVIVE_INSIDE-}" ]; then
+	SURVIVE_INSIDE=1 exec unshare --net --mount --pid --fork --kill-child --mount-proc bash "$0" "$@"
+fi
+bin=$(readlink -f "$BUILD")/src/cli
+export BPBOOT_SOCKET=$SCRATCH/sock
+declare -A slave net
+pids=()
+master=
+nodes="0 1 2 3"
+
+cleanup() {
+	local p
+	for p in "${pids[@]}" "${slave[@]}" "${net[@]}" $master; do kill -KILL "$p" 2>/dev/null; done
+	wait 2>/dev/null
+}
+trap cleanup EXIT
+
+start_master() { # OPTION...
+	local n list=()
+	for n in $nodes; do list+=(--node "$n,52:54:00:00:00:0$n"); done
+	"$bin/bpmaster" --foreground --state "$SCRATCH/state" --key "$SCRATCH/keys/master.key" --keepalive 1 "${list[@]}" "$@" \
+		>>"$SCRATCH/master.log" 2>&1 </dev/null &
+	master=$!
+}
+kill_master() {
+	kill -KILL $master
+	wait $master 2>/dev/null
+}
+start_net() { # NUMBER
+	unshare --net sleep 3600 &
+	net[$1]=$!
+	wait_for 10 bash -c "[ \"\$(readlink /proc/${net[$1]}/ns/net)\" != \"\$(readlink /proc/self/ns/net)\" ]"
+	ip link add "s$1" type veth peer name eth0 netns "${net[$1]}" && ip address add "10.9.$1.1/24" dev "s$1" &&
+		ip link set "s$1" up && nsenter -t "${net[$1]}" -n ip address add "10.9.$1.2/24" dev eth0 &&
+		nsenter -t "${net[$1]}" -n ip link set eth0 up
+}
+start_slave() { # NUMBER
+	printf 'BOOT=1000000%s\nMAC=52:54:00:00:00:0%s\nMASTER=10.9.%s.1:2223\n' "$1" "$1" "$1" >"$SCRATCH/boot$1"
+	nsenter -t "${net[$1]}" -n "$bin/bpslave" --boot-file "$SCRATCH/boot$1" --events "$SCRATCH/none" \
+		--key "$SCRATCH/keys/master.pub" >>"$SCRATCH/slave$1.log" 2>&1 </dev/null &
+	slave[$1]=$!
+}
+state_is() { # NUMBER STATE
+	[ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]
+}
+all_up() { [ "$("$bin/bpstat" -t allup 2>/dev/null)" = 4 ]; }
+
+mkdir -p "$SCRATCH/keys"
+ip link set lo up
+"$bin/bpboot" keygen --dir "$SCRATCH/keys" >/dev/null || not_ok "keys are made" "bpboot keygen failed"
+start_master
+for n in $nodes; do start_net "$n" && start_slave "$n"; done
+t "four nodes are up" wait_for 30 all_up
+
+# --- bpmaster is killed ---
+lines=16
+script='i=0; while [ $i -lt $1 ]; do i=$((i+1)); echo line $i; sleep 0.5; done; exit $2'
+case_master() {
+	local j status bad=0 wrong=0 dead=0 k jobs=() cat many big
+	for j in {1..100}; do
+		"$bin/bpsh" $((j % 4)) sh -c "$script" - $lines $j </dev/null >"$SCRATCH/out.$j" 2>"$SCRATCH/err.$j" &
+		jobs[j]=$!
+	done
+	seq 1 400000 | { cat; sleep 3; seq 400001 410000; } | "$bin/bpsh" 1 cat >"$SCRATCH/cat" 2>"$SCRATCH/cat.err" &
+	cat=$!
+	"$bin/bpsh" 2 sh -c 'seq 1 500000; sleep 3; seq 500001 1500000; exit 9' </dev/null >"$SCRATCH/big" 2>"$SCRATCH/big.err" &
+	big=$!
+	seq 1 50000 | "$bin/bpsh" -p 0-3 sh -c 'sleep 2; cat; sleep 2; exit $BPROC_NODE' >"$SCRATCH/many" 2>"$SCRATCH/many.err" &
+	many=$!
+	"$bin/bpsh" 3 sh -c 'echo on; sleep 2; exit 7' </dev/null >"$SCRATCH/away" 2>"$SCRATCH/away.err" &
+	away=$!
+	t "100 processes run" wait_for 60 bash -c "[ \$(cat '$SCRATCH'/out.* | grep -c 'line 1\$') = 100 ]"
+	for ((k = 0; k < ${KILLS-3}; k++)); do
+		kill_master
+		[ $k != 0 ] || sleep 3 # processes end meanwhile
+		start_master
+		wait_for 20 all_up || not_ok "nodes reconnect" "$("$bin/bpstat" -s 0-3 2>&1 | tr '\n' ' ')"
+		sleep 0.$((RANDOM % 10))
+	done
+	for j in {1..100}; do
+		wait "${jobs[j]}"
+		status=$?
+		[ $status = $j ] || { wrong=$((wrong + 1)); echo "# job $j: status $status: $(cat "$SCRATCH/err.$j")"; }
+		cmp -s "$SCRATCH/out.$j" <(for ((k = 1; k <= lines; k++)); do echo "line $k"; done) ||
+			{ bad=$((bad + 1)); echo "# job $j: $(wc -l <"$SCRATCH/out.$j") lines"; }
+	done
+	t "bpmaster killed ${KILLS-3} times: each line of 100 processes came once ($bad wrong)" test $bad = 0
+	t "and each exit status ($wrong wrong)" test $wrong = 0
+	wait $cat
+	t "what is fed to a process arrives whole (status $?, $(cat "$SCRATCH/cat.err"))" cmp "$SCRATCH/cat" <(seq 1 410000)
+	wait $big
+	t "an exit status with much output" test $? = 9
+	t "and all of that, once" cmp "$SCRATCH/big" <(seq 1 1500000)
+	wait $many
+	t "of processes on several nodes" test $? = 3
+	t "with one input for all" test "$(sort "$SCRATCH/many" | uniq | wc -l) $(wc -l <"$SCRATCH/many")" = "200000 200000"
+	wait $away
+	t "a process that ended while bpmaster was away" test "$? $(cat "$SCRATCH/away")" = "7 on"
+	t "nobody is left behind" wait_for 20 bash -c "[ \"\$('$bin/bpstat' -l 0-3 | grep -c 'jobs: [1-9]')\" = 0 ]"
+}
+
+for c in ${*:-master}; do "case_$c"; done
+done_testing
