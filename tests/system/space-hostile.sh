@@ -141,6 +141,36 @@ t "and the newer one stays" state_is 9 up
 kill $hostile_pid && wait $hostile_pid 2>/dev/null
 t "a node that is gone is down" wait_for 5 state_is 9 down
 
+# Handshakes: one that was listened to, many that change their key, and many that are never finished.
+t_says "a replayed handshake is cut off" 0 "replay: cut off" as_slave 8 replay
+t "and bpmaster says why" grep -q "ended before it registered: it does not prove that its key is its own" "$SCRATCH/master.log"
+before=$(rss $master)
+t_says "of 500 machines with the MAC of a node and other keys none is taken" 0 "storm: 500 of 500 refused" as_slave 8 storm
+t_says "others run meanwhile" 0 "meanwhile" timeout 20 "$bin/bpsh" 0 echo meanwhile
+cat >"$SCRATCH/half.py" <<'END'
+import socket, sys, time
+held = []
+for i in range(600):
+    s = socket.socket()
+    s.connect(("127.0.0.1", int(sys.argv[1])))
+    s.sendall(b"bpspace2"[:i % 9])
+    held.append(s)
+print("held", flush=True)
+time.sleep(60)
+END
+python3 "$SCRATCH/half.py" $port >"$SCRATCH/half" 2>&1 &
+half=$!
+pids+=($half)
+t "600 handshakes are begun and left" wait_for 20 grep -q held "$SCRATCH/half"
+start_slave 7
+t "a node registers all the same" wait_for 30 state_is 7 up
+t "and bpmaster keeps few of them: $(ls /proc/$master/fd | wc -l) descriptors" test "$(ls /proc/$master/fd | wc -l)" -lt 200
+t_says "and others run" 0 "meanwhile" timeout 20 "$bin/bpsh" 0 echo meanwhile
+kill $half $slave_pid 2>/dev/null
+wait $half $slave_pid 2>/dev/null
+grown=$(($(rss $master) - before))
+t "bpmaster held no more than a few megabytes for them: $grown KiB" test $grown -lt "${GROWN_MAX:-24000}"
+
 # A node that says that it lives and reads nothing, and a user who sends it megabytes.
 start_hostile 9 deaf deaf
 wait_for 5 state_is 9 up

@@ -40,6 +40,7 @@
 #define OVERDRAWN    (64 * MESSAGE_WINDOW) /* more than bpsh can grant meanwhile */
 #define JOBS_TRIED   64u		   /* slots and generations of other nodes' jobs */
 #define LENGTH_BYTES 4
+#define STORM	     500
 
 struct peer {
 	int fd;
@@ -422,18 +423,25 @@ static void make_key(const char *mac)
 		die("key");
 }
 
-/* Connect and register. Return: type of the answer, or negative errno. */
-static int slave_connect(const struct sockaddr_in *to, const uint8_t key[static CIPHER_KEY_BYTES],
-			 const char *mac)
+static void slave_open(const struct sockaddr_in *to)
 {
-	uint8_t greeting[CIPHER_GREETING_BYTES], answer[CIPHER_ANSWER_BYTES];
-	uint8_t proof[CIPHER_PROOF_BYTES];
-
 	peer.slave = true;
 	peer.mute = false;
 	peer.fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (peer.fd < 0 || connect(peer.fd, (const struct sockaddr *)to, sizeof(*to)) < 0)
 		die("connect");
+}
+
+/* What the last handshake sent. */
+static uint8_t greeting[CIPHER_GREETING_BYTES], proof[CIPHER_PROOF_BYTES];
+
+/* Connect and register. Return: type of the answer, or negative errno. */
+static int slave_connect(const struct sockaddr_in *to, const uint8_t key[static CIPHER_KEY_BYTES],
+			 const char *mac)
+{
+	uint8_t answer[CIPHER_ANSWER_BYTES];
+
+	slave_open(to);
 	if (handshake_greet(&handshake, key, greeting) < 0 ||
 	    send_all(greeting, sizeof(greeting)) < 0 ||
 	    receive_all(answer, sizeof(answer), clock_ms() + WAIT_MS) < 0 ||
@@ -445,6 +453,34 @@ static int slave_connect(const struct sockaddr_in *to, const uint8_t key[static 
 	return hear(clock_ms() + WAIT_MS);
 }
 
+/* Who has listened to a handshake says the same again. */
+static void replay(const struct sockaddr_in *to)
+{
+	uint8_t answer[CIPHER_ANSWER_BYTES];
+
+	close(peer.fd);
+	slave_open(to);
+	if (send_all(greeting, sizeof(greeting)) < 0 ||
+	    receive_all(answer, sizeof(answer), clock_ms() + WAIT_MS) < 0 ||
+	    send_all(proof, sizeof(proof)) < 0)
+		die("replay");
+	verdict("replay", WAIT_MS);
+}
+
+/* Machines that register one after the other, each with a key of its own: all are refused. */
+static void storm(const struct sockaddr_in *to, const uint8_t key[static CIPHER_KEY_BYTES],
+		  const char *mac)
+{
+	unsigned refused = 0;
+
+	for (int i = 0; i < STORM; i++) {
+		keypair_make(&own);
+		refused += slave_connect(to, key, mac) == MESSAGE_REFUSED;
+		close(peer.fd);
+	}
+	printf("storm: %u of %d refused\n", refused, STORM);
+}
+
 static void as_slave(const struct sockaddr_in *to, const char *key_path, const char *mac,
 		     const char *mode)
 {
@@ -453,8 +489,14 @@ static void as_slave(const struct sockaddr_in *to, const char *key_path, const c
 
 	load_key(MASTERKEY_PUBLIC, key_path, key);
 	make_key(mac);
+	if (!strcmp(mode, "storm")) {
+		storm(to, key, mac);
+		return;
+	}
 	e = slave_connect(to, key, mac);
-	if (e != MESSAGE_WELCOME) {
+	if (!strcmp(mode, "replay")) {
+		replay(to);
+	} else if (e != MESSAGE_WELCOME) {
 		printf("%s: %s\n", mode,
 		       e == MESSAGE_REFUSED ? (const char *)peer.frame + 1 : "not welcome");
 	} else if (!strcmp(mode, "deaf")) { /* reads nothing, and says that it lives */
@@ -587,8 +629,7 @@ static bool master_mode(const char *mode)
 /* Answer the handshake of the next bpslave and hear its hello. */
 static void master_accept(int listen_fd, const struct keypair *key)
 {
-	uint8_t greeting[CIPHER_GREETING_BYTES], answer[CIPHER_ANSWER_BYTES];
-	uint8_t proof[CIPHER_PROOF_BYTES];
+	uint8_t answer[CIPHER_ANSWER_BYTES];
 	struct identity node;
 
 	alarm(60); /* it must come again */
