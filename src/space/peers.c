@@ -1,23 +1,29 @@
 /*
  * peers.c - files of programs from node to node
  *
- * The receiver sends its ticket; then nothing but frames comes: each a chunk of the file, sealed,
- * with its tag behind it; number and sizes follow from the size of the file. A receiver whose
- * ticket is not known yet waits for it, since the two nodes hear of each other over different
- * connections.
+ * The receiver sends its ticket, and which ways of hiding it knows; the sender says which one it
+ * takes. Then nothing but chunks of the file come, each with its tag where the way has one; number
+ * and sizes follow from the size of the file. A receiver whose ticket is not known yet waits for
+ * it, since the two nodes hear of each other over different connections.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "space/aes_ctr.h"
 #include "space/carry.h"
 
 #define BACKLOG	    64
 #define FRAME_BYTES (FILE_HASH_CHUNK + CIPHER_TAG_BYTES)
+#define HELLO_BYTES (PEERS_TICKET_BYTES + 1)
+
+/* How a file is hidden on its way: bits of what a receiver knows. Every one knows the first. */
+enum { WAY_SEALED = 0, WAY_AES_CTR = 1 };
 
 enum transfer_state {
 	TRANSFER_TICKET,  /* a caller has to show its ticket */
@@ -37,10 +43,13 @@ struct transfer {
 	struct message_fetch fetch;
 	struct cache_blob *blob; /* held */
 	int file;		 /* of a blob that is sent */
+	uint8_t way;
+	bool agreed; /* the sender has said the way */
 	struct cipher cipher;
+	struct aes_ctr ctr;
 	uint64_t done; /* bytes of the file */
 	uint8_t buf[FRAME_BYTES];
-	size_t at, n; /* of the buffer: sent or received, that are there or to come */
+	size_t at, n; /* of a frame: sent or received, that are there or to come */
 };
 
 static void ticket_name(const struct message_fetch *f, uint8_t ret[static PEERS_TICKET_BYTES])
@@ -69,6 +78,7 @@ static void transfer_free(struct transfer *t)
 		t->blob->users--;
 	sodium_memzero(&t->fetch, sizeof(t->fetch));
 	cipher_clear(&t->cipher);
+	sodium_memzero(&t->ctr, sizeof(t->ctr));
 	free(t);
 }
 
@@ -105,6 +115,19 @@ static void watch(struct transfer *t, int events, void (*cb)(struct ev_loop *, s
 	ev_io_start(t->all->loop, &t->io);
 }
 
+static size_t tag_bytes(const struct transfer *t)
+{
+	return t->way == WAY_AES_CTR ? 0 : CIPHER_TAG_BYTES;
+}
+
+static void take_key(struct transfer *t)
+{
+	if (t->way == WAY_AES_CTR)
+		aes_ctr_init(&t->ctr, t->fetch.key);
+	else
+		memcpy(t->cipher.key, t->fetch.key, sizeof(t->cipher.key));
+}
+
 /* Seal the next chunk. Return: 0 or negative errno. */
 static int next_frame(struct transfer *t)
 {
@@ -113,10 +136,13 @@ static int next_frame(struct transfer *t)
 
 	if (r < 0 || got < n)
 		return r < 0 ? r : -EIO;
-	cipher_seal(&t->cipher, NULL, 0, t->buf, n, t->buf + n);
+	if (t->way == WAY_AES_CTR)
+		aes_ctr(&t->ctr, (uint32_t)(t->done / AES_CTR_BLOCK), t->buf, n);
+	else
+		cipher_seal(&t->cipher, NULL, 0, t->buf, n, t->buf + n);
 	t->done += n;
 	t->at = 0;
-	t->n = n + CIPHER_TAG_BYTES;
+	t->n = n + tag_bytes(t);
 	return 0;
 }
 
@@ -166,11 +192,13 @@ static bool admit(struct transfer *t)
 			t->blob->users++;
 		t->file = t->blob && t->blob->here ? cache_blob_open(p->carries->cache, t->blob)
 						   : FD_NONE;
-		if (t->file < 0) {
+		t->way = t->buf[PEERS_TICKET_BYTES] & WAY_AES_CTR && aes_ctr_known() ? WAY_AES_CTR
+										     : WAY_SEALED;
+		if (t->file < 0 || send(t->fd, &t->way, 1, MSG_NOSIGNAL | MSG_DONTWAIT) != 1) {
 			transfer_fail(t, -ENOENT);
 			return true;
 		}
-		memcpy(t->cipher.key, t->fetch.key, sizeof(t->cipher.key));
+		take_key(t);
 		t->state = TRANSFER_SENDING;
 		t->at = t->n = 0;
 		patience(t, PEERS_SILENCE_MS);
@@ -183,7 +211,7 @@ static bool admit(struct transfer *t)
 static void on_ticket(struct ev_loop *loop, struct ev_io *w, int events)
 {
 	struct transfer *t = w->data;
-	ssize_t n = recv(t->fd, t->buf + t->at, PEERS_TICKET_BYTES - t->at, MSG_DONTWAIT);
+	ssize_t n = recv(t->fd, t->buf + t->at, HELLO_BYTES - t->at, MSG_DONTWAIT);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
@@ -192,7 +220,7 @@ static void on_ticket(struct ev_loop *loop, struct ev_io *w, int events)
 		return;
 	}
 	t->at += (size_t)n;
-	if (t->at < PEERS_TICKET_BYTES)
+	if (t->at < HELLO_BYTES)
 		return;
 	ev_io_stop(loop, w);
 	t->state = TRANSFER_WAITING;
@@ -254,27 +282,68 @@ int peers_serve(struct peers *p, const struct message_fetch *f)
 	return 0;
 }
 
+static void expect_chunk(struct transfer *t)
+{
+	t->at = 0;
+	t->n = (size_t)MIN(t->blob->bytes - t->blob->filled, (uint64_t)FILE_HASH_CHUNK) +
+	       tag_bytes(t);
+}
+
+/* Receive what belongs to the frame: the chunk to where it stays, its tag to the buffer. */
+static ssize_t receive(struct transfer *t)
+{
+	size_t n = t->n - tag_bytes(t), room;
+	uint8_t *to = cache_room(t->blob, &room);
+	struct iovec parts[2];
+	struct msghdr msg = { .msg_iov = parts };
+
+	if (!t->agreed)
+		return recv(t->fd, &t->way, 1, MSG_DONTWAIT);
+	if (room < n) {
+		errno = EPROTO;
+		return -1;
+	}
+	if (t->at < n)
+		parts[msg.msg_iovlen++] = (struct iovec){ to + t->at, n - t->at };
+	if (t->n > n) {
+		size_t tag = t->at > n ? t->at - n : 0;
+
+		parts[msg.msg_iovlen++] = (struct iovec){ t->buf + tag, t->n - n - tag };
+	}
+	return recvmsg(t->fd, &msg, MSG_DONTWAIT);
+}
+
 /* A whole frame is there. Return: 1 when it was the last one; 0; negative errno. */
 static int take_frame(struct transfer *t)
 {
-	struct carries *cs = t->all->carries;
-	size_t n = t->n - CIPHER_TAG_BYTES, room;
-	uint8_t *to = cache_room(t->blob, &room);
-	int r;
+	size_t n = t->n - tag_bytes(t), room;
+	uint8_t *text = cache_room(t->blob, &room);
+	int r = 0;
 
-	if (room < n)
-		return -EPROTO;
-	r = cipher_open(&t->cipher, NULL, 0, t->buf, n, t->buf + n);
-	if (r < 0)
-		return r;
-	memcpy(to, t->buf, n);
-	r = cache_filled(cs->cache, t->blob, n);
-	if (r < 0)
-		return r;
-	t->at = 0;
-	t->n = (size_t)MIN(t->blob->bytes - t->blob->filled, (uint64_t)FILE_HASH_CHUNK) +
-	       CIPHER_TAG_BYTES;
+	if (t->way == WAY_AES_CTR)
+		aes_ctr(&t->ctr, (uint32_t)(t->blob->filled / AES_CTR_BLOCK), text, n);
+	else
+		r = cipher_open(&t->cipher, NULL, 0, text, n, t->buf);
+	if (r == 0)
+		r = cache_filled(t->all->carries->cache, t->blob, n);
+	if (r == 0)
+		expect_chunk(t);
 	return r;
+}
+
+/* More came. Return: 1 when all has; 0; negative errno. */
+static int received(struct transfer *t, size_t n)
+{
+	if (t->agreed) {
+		t->at += n;
+		return t->at == t->n ? take_frame(t) : 0;
+	}
+	if (t->way != WAY_SEALED && (t->way != WAY_AES_CTR || !aes_ctr_known()))
+		return -EPROTO;
+	t->agreed = true;
+	take_key(t);
+	expect_chunk(t);
+	return 0;
 }
 
 static void fetched(struct transfer *t)
@@ -296,8 +365,8 @@ static void on_receiving(struct ev_loop *loop, struct ev_io *w, int events)
 	struct transfer *t = w->data;
 
 	for (int turns = 0; turns < 16; turns++) {
-		ssize_t n = recv(t->fd, t->buf + t->at, t->n - t->at, MSG_DONTWAIT);
-		int r = 0;
+		ssize_t n = receive(t);
+		int r;
 
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
@@ -305,10 +374,8 @@ static void on_receiving(struct ev_loop *loop, struct ev_io *w, int events)
 			transfer_fail(t, n < 0 ? -errno : -ECONNRESET);
 			return;
 		}
-		t->at += (size_t)n;
 		patience(t, PEERS_SILENCE_MS);
-		if (t->at == t->n)
-			r = take_frame(t);
+		r = received(t, (size_t)n);
 		if (r < 0) {
 			transfer_fail(t, r);
 			return;
@@ -323,22 +390,21 @@ static void on_receiving(struct ev_loop *loop, struct ev_io *w, int events)
 static void on_connected(struct ev_loop *loop, struct ev_io *w, int events)
 {
 	struct transfer *t = w->data;
-	uint8_t name[PEERS_TICKET_BYTES];
+	uint8_t hello[HELLO_BYTES];
 	socklen_t size = sizeof(int);
 	int err = 0;
 
 	if (getsockopt(t->fd, SOL_SOCKET, SO_ERROR, &err, &size) < 0)
 		err = errno;
-	ticket_name(&t->fetch, name);
-	if (err == 0 && send(t->fd, name, sizeof(name), MSG_NOSIGNAL) != (ssize_t)sizeof(name))
+	ticket_name(&t->fetch, hello);
+	hello[PEERS_TICKET_BYTES] = aes_ctr_known() ? WAY_AES_CTR : WAY_SEALED;
+	if (err == 0 && send(t->fd, hello, sizeof(hello), MSG_NOSIGNAL) != (ssize_t)sizeof(hello))
 		err = EIO;
 	if (err != 0) {
 		transfer_fail(t, -err);
 		return;
 	}
 	t->state = TRANSFER_RECEIVING;
-	t->at = 0;
-	t->n = (size_t)MIN(t->blob->bytes, (uint64_t)FILE_HASH_CHUNK) + CIPHER_TAG_BYTES;
 	patience(t, PEERS_SILENCE_MS);
 	watch(t, EV_READ, on_receiving);
 }
@@ -366,7 +432,6 @@ int peers_fetch(struct peers *p, const struct message_fetch *f)
 	t->fetch = *f;
 	t->blob = b;
 	b->users++;
-	memcpy(t->cipher.key, f->key, sizeof(t->cipher.key));
 	if (connect(fd, &to.sa, ip_sock_bytes(&to)) < 0 && errno != EINPROGRESS)
 		transfer_fail(t, -errno);
 	else
