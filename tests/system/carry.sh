@@ -211,7 +211,7 @@ before=$(sent)
 says "a large program runs on many nodes" 0 "9: tree" -p 4-9 "$home/bin/tree" -c 'echo tree'
 after=$(sent)
 t "some of them have it from others" grep -q "got [0-9]* bytes of a program from 127.0.0.1" "$SCRATCH"/slave[4-9].log
-[ $((after - before)) -lt 45000000 ] && ok "and bpmaster sends fewer bytes than they all get" ||
+[ $((after - before)) -lt 60000000 ] && ok "and bpmaster sends fewer bytes than they all get" ||
 	not_ok "and bpmaster sends fewer bytes than they all get" "$((after - before)) bytes"
 killed() {
 	local pid i
