@@ -286,6 +286,8 @@ int pe_append(const void *p, const struct pe *pe, const struct pe_more *more, si
 		if (r == 0)
 			r = pad(to, pe->file_align);
 		s.bytes = (uint32_t)to->len - s.offset;
+		if (s.bytes > PE_BYTES_MAX - s.memory) /* with its padding */
+			return -E2BIG;
 		data += s.bytes;
 		memcpy(s.name, more[i].name, MIN(strlen(more[i].name), (size_t)PE_NAME_MAX - 1));
 		if (r == 0)
