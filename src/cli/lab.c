@@ -158,6 +158,7 @@ static int up(const struct lab_options *o, pid_t until)
 			.image = o->image,
 			.append = o->append,
 			.bpmaster = bpmaster,
+			.bpboot = "/proc/self/exe",
 			.until_fd = FD_NONE,
 		},
 	};
@@ -377,7 +378,8 @@ static const struct option_row lab_options[] = {
 	  "name of the lab; labs of other names run beside it (lab)", AT(name) },
 	{ "dhcp", 0, OPTION_STRING, "SERVER", "dnsmasq, isc or kea (dnsmasq)", AT(parts.dhcp) },
 	{ "tftp", 0, OPTION_STRING, "SERVER", "dnsmasq, hpa or atftpd (dnsmasq)", AT(parts.tftp) },
-	{ "loader", 0, OPTION_STRING, "LOADER", "ipxe, pxelinux or grub (ipxe)", AT(parts.loader) },
+	{ "loader", 0, OPTION_STRING, "LOADER", "ipxe, pxelinux, grub or uki (ipxe)",
+	  AT(parts.loader) },
 	{ "firmware", 0, OPTION_STRING, "KIND",
 	  "bios, uefi, or direct: QEMU loads kernel and initrd itself (bios)", AT(parts.firmware) },
 	{ "nic", 0, OPTION_STRING, "MODEL",

@@ -5,6 +5,7 @@
  * table. QEMU's own names of cards are passed on, so that others than ours can be tried.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,7 +15,7 @@
 
 static const char *const dhcp_names[] = { "dnsmasq", "isc", "kea", NULL };
 static const char *const tftp_names[] = { "dnsmasq", "hpa", "atftpd", NULL };
-static const char *const loader_names[] = { "ipxe", "pxelinux", "grub", NULL };
+static const char *const loader_names[] = { "ipxe", "pxelinux", "grub", "uki", NULL };
 static const char *const firmware_names[] = { "bios", "uefi", "direct", NULL };
 
 /* What does not go together. */
@@ -28,6 +29,10 @@ static const struct {
 	{ CLUSTER_PXELINUX, SITE_DIRECT,
 	  "with --firmware direct QEMU loads the kernel, and no loader is run" },
 	{ CLUSTER_GRUB, SITE_DIRECT,
+	  "with --firmware direct QEMU loads the kernel, and no loader is run" },
+	{ CLUSTER_UKI, SITE_BIOS,
+	  "a unified kernel image is a program for UEFI; take --firmware uefi" },
+	{ CLUSTER_UKI, SITE_DIRECT,
 	  "with --firmware direct QEMU loads the kernel, and no loader is run" },
 };
 
@@ -51,19 +56,27 @@ static const struct {
 	{ ANY, ANY, CLUSTER_GRUB, SITE_BIOS, "/usr/lib/grub/i386-pc/modinfo.sh", "grub-pc-bin" },
 	{ ANY, ANY, CLUSTER_GRUB, SITE_UEFI, "/usr/lib/grub/x86_64-efi/modinfo.sh",
 	  "grub-efi-amd64-bin" },
+	{ ANY, ANY, CLUSTER_UKI, SITE_UEFI, "/usr/lib/systemd/boot/efi/linuxx64.efi.stub",
+	  "systemd-boot-efi" },
 };
 
 static int choose(const char *option, const char *const *names, const char *name, unsigned *ret)
 {
+	char expected[80] = "";
+	size_t n = 0;
+
 	for (unsigned i = 0; names[i]; i++) {
 		if (!strcmp(names[i], name)) {
 			*ret = i;
 			return 0;
 		}
+		n += (size_t)snprintf(expected + n, sizeof(expected) - n, "%s%s",
+				      i == 0	     ? ""
+				      : names[i + 1] ? ", "
+						     : " or ",
+				      names[i]);
 	}
-	return log_err(0, "unknown --%s '%s': expected %s, %s or %s", option, name, names[0],
-		       names[1], names[2]),
-	       -EINVAL;
+	return log_err(0, "unknown --%s '%s': expected %s", option, name, expected), -EINVAL;
 }
 
 int parts_choose(const struct parts_names *n, struct site *s)

@@ -33,7 +33,8 @@ struct site {
 	bool kvm;
 	const char *bpmaster; /* path of the program; NULL: run none */
 	bool light;	      /* no machines, but bpslaves in namespaces (light.h) */
-	const char *bpboot, *bpslave, *bpstat; /* paths of the programs, for a light lab */
+	const char *bpboot, *bpslave, *bpstat; /* paths of the programs: for a light lab, and the
+						  first for a uki */
 	int until_fd; /* pidfd: the lab ends when this process does; FD_NONE: none */
 };
 

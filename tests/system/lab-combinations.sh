@@ -13,7 +13,7 @@ export XDG_RUNTIME_DIR=$SCRATCH BPBOOT_DIR=$SCRATCH/boot BPBOOT_KEYS=$SCRATCH/ke
 finish() {
 	local name
 
-	for name in $(seq 5); do
+	for name in $(seq 6); do
 		"$bpboot" lab down --name "c$name" >/dev/null 2>&1
 	done
 }
@@ -30,6 +30,7 @@ hash -r
 ## what makes no sense, and what is not there
 t_says "pxelinux is refused for UEFI, with the reason" 2 "pxelinux.0 is a program for BIOS" \
 	"$bpboot" lab up --loader pxelinux --firmware uefi
+t_says "a unified kernel image is refused for BIOS, with the reason" 2 "is a program for UEFI" "$bpboot" lab up --loader uki
 t_says "a loader is refused where none is run" 2 "QEMU loads the kernel" "$bpboot" lab up --loader grub --firmware direct
 for option in dhcp tftp loader firmware; do
 	t_says "an unknown --$option is refused, with those that there are" 2 "unknown --$option 'x': expected " \
@@ -46,6 +47,23 @@ if [ "$(id -u)" = 0 ]; then
 		without /usr/lib/grub --loader grub
 	t_says "OVMF that is not installed is named with its package" 1 "install Debian's package ovmf" \
 		without /usr/share/ovmf --firmware uefi
+	bare() { # DIRECTORY OPTION...: a lab where the only servers are those of that directory
+		local dir=$1
+
+		shift
+		unshare --mount sh -c 'mount -t tmpfs none /usr/sbin && PATH=$0 exec "$@"' "$dir" "$bpboot" lab up "$@"
+	}
+	mkdir -p "$SCRATCH/only" "$SCRATCH/nothing" && cp "$(command -v dnsmasq)" "$SCRATCH/only/"
+	t_says "dnsmasq that is not installed is named with its package" 1 "install Debian's package dnsmasq-base" bare "$SCRATCH/nothing"
+	while read -r option value package; do
+		t_says "$option $value that is not installed is named with its package" 1 "install Debian's package $package" \
+			bare "$SCRATCH/only" "$option" "$value"
+	done <<-EOT
+		--dhcp isc isc-dhcp-server
+		--dhcp kea kea-dhcp4-server
+		--tftp hpa tftpd-hpa
+		--tftp atftpd atftpd
+	EOT
 fi
 
 ## boots
@@ -85,6 +103,7 @@ combinations=(
 	"dnsmasq hpa ipxe uefi vmxnet3"
 	"kea dnsmasq grub bios rtl8139"
 	"isc dnsmasq ipxe bios e1000e"
+	"isc hpa uki uefi e1000e"
 )
 for i in 1 3 5; do
 	pair $i

@@ -104,6 +104,28 @@ case_spanning_tree() {
 	silent "nothing had failed until then" ' fail: '
 }
 
+case_dhcp_away() {
+	net && files
+	boot bpboot.dhcp=5 bpboot.retry=1-2
+	wait_for 60 grep -q 'start ok' "$SCRATCH/node/console"
+	local minute=$((SECONDS + 61))
+	console "a DHCP server that is away is said" 'dhcp fail: no DHCP answer on eth0 '
+	console "and that the node tries again" 'retry begin: trying again'
+	[ $SECONDS -ge $minute ] || sleep $((minute - SECONDS))
+	silent "for a minute nothing else happens" '^the root runs'
+	dhcp
+	console "it is back after a minute: the boot succeeds" '^the root runs'
+	t "it came that late ($(after 'dhcp ok') s)" test "$(after 'dhcp ok')" -ge 60
+}
+case_files_away() {
+	net && dhcp
+	boot
+	console "a TFTP server that is away is named" "index fail: .*$server"
+	console "and the node tries again, without it" 'retry begin: trying again'
+	files
+	console "it is back: the boot succeeds" '^the root runs'
+}
+
 # Two cards: on the first a server that offers and then says nothing, on the second a good one that comes later.
 case_released() {
 	net
@@ -119,7 +141,7 @@ case_released() {
 	t "the other card is down again" wait_for 10 bash -c "nsenter -t $node -n ip -o link show eth0 | grep -q 'state DOWN'"
 }
 
-cases="truncated longer older late_link spanning_tree released"
+cases="truncated longer older late_link spanning_tree dhcp_away files_away released"
 if [ "${1-}" = --case ]; then
 	trap light_end EXIT
 	SCRATCH=$SCRATCH/$2
