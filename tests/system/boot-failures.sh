@@ -321,6 +321,17 @@ case_no_init() {
 	silent "a root without its init: nothing is left in the way" 'cannot (remove|unmount|load)'
 }
 
+# Then init is no more, and the kernel has the last word; busybox without a command says how it is used, and ends.
+case_init_exits() {
+	master
+	vm_dnsmasq "$sets/boot" --dhcp-boot=small.index
+	boot 160 virtio-net-pci "init=/bin/busybox panic=1"
+	console "an init that exits at once: it is named" 'root ok: executing /bin/busybox'
+	console "an init that exits at once: the kernel says so" 'Kernel panic - not syncing: Attempted to kill init! exitcode=0x'
+	t "an init that exits at once: panic= reboots the machine" wait_for 60 sh -c "! kill -0 $vm_pid"
+	log_says "an init that exits at once" 'root +ok +executing /bin/busybox'
+}
+
 boot_typing() { # INITRD APPEND
 	vm_typing
 	# shellcheck disable=SC2046,SC2086
@@ -438,7 +449,7 @@ case_options() {
 	silent "a DHCP answer full of traps: init lives" 'Attempted to kill init|segfault|mount ok'
 }
 
-cases="server_stops several_servers old_counter other_machine no_driver no_nic link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init shell
+cases="server_stops several_servers old_counter other_machine no_driver no_nic link_down no_dhcp no_server no_image not_found bit_flipped other_key too_large no_init init_exits shell
 	break panic second_nic late_nic memory naks options malformed"
 
 if [ "${1-}" = --case ]; then
