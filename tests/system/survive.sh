@@ -1,7 +1,8 @@
 #!/bin/bash
 # survive.sh - the process space when bpmaster is killed, nodes are cut off, readers are slow, and a node lacks something
 #
-# Nodes are bpslaves in network namespaces of their own. KILLS=20 tests/system/survive.sh master kills bpmaster so often.
+# Nodes are bpslaves in network namespaces of their own. KILLS=20 tests/system/survive.sh master kills bpmaster so often;
+# STARTS=10000 tests/system/survive.sh cut starts so many.
 . tests/system/lib.sh
 PATH=$PATH:/usr/sbin:/sbin
 
@@ -15,14 +16,12 @@ fi
 bin=$(readlink -f "$BUILD")/src/cli
 export BPBOOT_SOCKET=$SCRATCH/sock
 declare -A slave net
-pids=()
 master=
 nodes="0 1 2 3"
 
 cleanup() {
 	local p
-	for p in "${pids[@]}" "${slave[@]}" "${net[@]}" $master; do kill -KILL "$p" 2>/dev/null; done
-	wait 2>/dev/null
+	for p in "${slave[@]}" "${net[@]}" $master; do kill -KILL "$p" 2>/dev/null; done # the rest ends with process 1
 }
 trap cleanup EXIT
 
@@ -56,7 +55,8 @@ state_is() { # NUMBER STATE
 }
 all_up() { [ "$("$bin/bpstat" -t allup 2>/dev/null)" = 4 ]; }
 
-mkdir -p "$SCRATCH/keys"
+mkdir -p "$SCRATCH/keys" "$SCRATCH/full"
+mount -t tmpfs -o size=16k,nr_inodes=1 tmpfs "$SCRATCH/full" # before the nodes, whose mounts are their own
 ip link set lo up
 "$bin/bpboot" keygen --dir "$SCRATCH/keys" >/dev/null || not_ok "keys are made" "bpboot keygen failed"
 start_master
@@ -64,7 +64,7 @@ for n in $nodes; do start_net "$n" && start_slave "$n"; done
 t "four nodes are up" wait_for 30 all_up
 
 # --- bpmaster is killed ---
-lines=16
+lines=$((4 + 4 * ${KILLS-3}))
 script='i=0; while [ $i -lt $1 ]; do i=$((i+1)); echo line $i; sleep 0.5; done; exit $2'
 case_master() {
 	local j status bad=0 wrong=0 dead=0 k jobs=() cat many big
@@ -110,5 +110,99 @@ case_master() {
 	t "nobody is left behind" wait_for 20 bash -c "[ \"\$('$bin/bpstat' -l 0-3 | grep -c 'jobs: [1-9]')\" = 0 ]"
 }
 
-for c in ${*:-master}; do "case_$c"; done
+# --- a node is cut off; what the others do meanwhile ---
+case_cut() {
+	local ghost lost until
+	"$bin/bpsh" 0 sh -c "$script" - 60 8 </dev/null >"$SCRATCH/cut" 2>"$SCRATCH/cut.err" &
+	ghost=$!
+	seq 1 300000 | "$bin/bpsh" 0 sh -c 'sleep 3; cat' >"$SCRATCH/cut.in" 2>&1 &
+	fed=$!
+	t "a process runs on the node" wait_for 30 grep -q line "$SCRATCH/cut"
+	ip link set s0 down
+	until=$((SECONDS + 20))
+	t "a node that is cut off is down" wait_for 30 state_is 0 down
+	slow
+	starts
+	while [ $SECONDS -lt $until ]; do sleep 0.2; done
+	t "its process has not ended here" kill -0 $ghost
+	ip link set s0 up
+	t "after 20 s it returns" wait_for 60 state_is 0 up
+	wait $ghost
+	t "with its process: its status" test $? = 8
+	t "and all of its output, once" cmp "$SCRATCH/cut" <(for k in {1..60}; do echo "line $k"; done)
+	wait $fed
+	t "and of its input" cmp "$SCRATCH/cut.in" <(seq 1 300000)
+
+	kill_master
+	start_master --orphan-limit 3
+	wait_for 30 all_up
+	"$bin/bpsh" 1 sh -c 'echo on; sleep 317.5' </dev/null >"$SCRATCH/lost" 2>&1 &
+	lost=$!
+	wait_for 30 grep -q on "$SCRATCH/lost"
+	ip link set s1 down
+	wait $lost
+	t "past the limit its ghosts end" test $? = 255
+	t_says "and say why" 0 "node 1: node lost" cat "$SCRATCH/lost"
+	t "and it is down" state_is 1 down
+	ip link set s1 up
+	t "it comes back" wait_for 60 state_is 1 up
+	t "and ends what nobody asks for" wait_for 30 bash -c "! pgrep -f 'sleep 317[.]5'"
+}
+
+# A job whose output nobody reads, and one that reads no input, beside others on the same node.
+slow() {
+	local stuck idle
+	mkfifo "$SCRATCH/unread"
+	exec 7<>"$SCRATCH/unread"
+	"$bin/bpsh" 2 yes </dev/null >"$SCRATCH/unread" 2>/dev/null &
+	stuck=$!
+	yes | "$bin/bpsh" 2 sleep 1000 >/dev/null 2>&1 &
+	idle=$!
+	t "its output waits" wait_for 20 bash -c "'$bin/bpsh' 2 ps -o stat= -C yes </dev/null | grep -q ^S"
+	t "a job beside one that nobody reads" cmp <(timeout 60 "$bin/bpsh" 2 seq 1 300000 </dev/null) <(seq 1 300000)
+	t "and with input" cmp <(seq 1 300000 | timeout 60 "$bin/bpsh" 2 cat) <(seq 1 300000)
+	kill -KILL $stuck $idle
+	wait $stuck $idle 2>/dev/null
+	exec 7>&-
+}
+
+# What many starts leave behind: descriptors, processes and memory of bpmaster and a bpslave.
+held() { # PID
+	echo "$(ls "/proc/$1/fd" | wc -l) $(pgrep -cP "$1") $(awk '/^VmRSS/ { print $2 }' "/proc/$1/status")"
+}
+many_starts() {
+	local i
+	for ((i = 0; i < $1; i++)); do "$bin/bpsh" -N 3 true || return 1; done
+}
+starts() {
+	local n=${STARTS-200} before after slave3=${slave[3]}
+	t "100 starts" many_starts 100 # what is allocated once
+	before="$(held $master) $(held "$slave3")"
+	t "$n starts in a row" many_starts "$n"
+	wait_for 10 bash -c "[ \"\$('$bin/bpstat' -l 3 | grep -c 'jobs: [1-9]')\" = 0 ]"
+	after="$(held $master) $(held "$slave3")"
+	echo "# descriptors, processes, KiB of bpmaster and of bpslave: before $before, after $after"
+	set -- $before $after
+	t "leave no descriptor ($1 $4, $7 ${10})" test "$1 $4" = "$7 ${10}"
+	t "no process ($2 $5, $8 ${11})" test "$2 $5" = "$8 ${11}"
+	t "and at most 512 KiB ($3 $6, $9 ${12})" test $(($9 - $3)) -le 512 -a $((${12} - $6)) -le 512
+}
+
+# A node whose disk is full.
+case_full() {
+	mkfifo "$SCRATCH/hold"
+	"$bin/bpsh" 3 sh -c 'echo on; read x; exit 6' <"$SCRATCH/hold" >"$SCRATCH/beside" 2>&1 &
+	beside=$!
+	exec 6>"$SCRATCH/hold"
+	wait_for 30 grep -q on "$SCRATCH/beside"
+	t_says "a full disk on a node is an error of the start" 126 "No space left on device" \
+		"$bin/bpsh" -O "$SCRATCH/full/out" 3 true </dev/null
+	t_says "not of the next one" 0 "next" "$bin/bpsh" 3 echo next </dev/null
+	echo >&6
+	wait $beside
+	t "nor of one that runs" test $? = 6
+	exec 6>&-
+}
+
+for c in ${*:-master cut full}; do "case_$c"; done
 done_testing
