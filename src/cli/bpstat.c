@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/parse.h"
+#include "cli/bpstat_ghosts.h"
 #include "cli/program.h"
 #include "cli/where.h"
 #include "space/caller.h"
@@ -24,6 +25,7 @@
 struct options {
 	bool compact, longer, addresses, states, numbers, total, attributes, json;
 	bool only_up, by_number, by_state, reverse, as_given;
+	bool processes, annotate;
 	const char *host, *socket;
 };
 
@@ -346,6 +348,8 @@ static int run(void *options, int argc, char **argv)
 		return COMMAND_USAGE;
 	}
 	r = caller_open(&c, o->socket);
+	if (r == 0 && o->annotate)
+		return ghosts_annotate(&c);
 	if (r == 0)
 		r = caller_list(&c, &known);
 	if (r == 0 && o->host)
@@ -360,6 +364,8 @@ static int run(void *options, int argc, char **argv)
 		else if (!o->only_up || nodeset_has(&known.up, n->number))
 			r = nodeset_add(&chosen, n->number);
 	}
+	if (r == 0 && o->processes)
+		return ghosts_print(&c, &chosen);
 	if (r == 0 && o->attributes)
 		return caller_each(&c, MESSAGE_ATTRIBUTES, MESSAGE_ATTRIBUTE, print_attributes,
 				   &chosen);
@@ -391,6 +397,10 @@ static const struct option_row rows[] = {
 	{ "up", 'U', OPTION_FLAG, NULL, "of the nodes, those that are up", AT(only_up) },
 	{ "host", 'A', OPTION_STRING, "HOST",
 	  "address of the node with this number, name or address", AT(host) },
+	{ "processes", 'p', OPTION_FLAG, NULL,
+	  "the ghosts here: their number, node, number there, user", AT(processes) },
+	{ "annotate", 'P', OPTION_FLAG, NULL,
+	  "copy the output of ps from standard input, with each ghost's node", AT(annotate) },
 	{ "json", 0, OPTION_FLAG, NULL, "everything, as JSON", AT(json) },
 	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },
 	{ 0 },

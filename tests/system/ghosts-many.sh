@@ -55,6 +55,13 @@ t "each process has the number of its ghost" test "$("$bin/bpps" --no-headers -o
 	"0 $g0 1 $g1 2 $g2 "
 t "they are a process group of their own" test "$(ps -o pgid= -p $g0 | tr -d ' ')" != "$(ps -o pgid= -p $job | tr -d ' ')"
 
+t "bpstat -p names each with its node and number there" test "$("$bin/bpstat" -p | awk 'NR > 1 { print $1, $2, $3 }' | tr '\n' ' ')" = \
+	"$g0 0 $g0 $g1 1 $g1 $g2 2 $g2 "
+t "of the nodes that are asked for" test "$("$bin/bpstat" -p 1 | awk 'NR > 1 { print $1 }')" = $g1
+t "bpstat -P puts the node in front of what ps prints" test "$(ps -o user,pid,comm -p $$,$g2 | "$bin/bpstat" -P |
+	awk 'NR == 1 { print $1 } $2 == "root" && /sleep/ { print $1, $3 } /bash/ { print NF }' | sort | tr '\n' ' ')" = "2 $g2 3 NODE "
+t "and without heads" test "$(ps -o pid=,comm= -p $g1 | "$bin/bpstat" -P | awk '{ print $1, $2 }')" = "1 $g1"
+
 kill -STOP $g1
 t "SIGSTOP of one stops both" wait_for 20 both T $g1
 t "and no other" both S $g0

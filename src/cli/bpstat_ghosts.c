@@ -1,0 +1,165 @@
+/*
+ * bpstat_ghosts.c - which processes here stand for which on the nodes
+ *
+ * In the output of ps, the process number stands in the column that its first line calls PID;
+ * without such a line, it is the first number of each.
+ */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/parse.h"
+#include "cli/bpstat_ghosts.h"
+
+#define NODE_WIDTH 6
+#define BLANKS	   " \t\n"
+
+struct list {
+	struct message_ghost *ghosts; /* owned */
+	size_t n, cap;
+};
+
+static void list_clear(struct list *l)
+{
+	free(l->ghosts);
+}
+
+static int take(void *owner, struct reader *body)
+{
+	struct list *l = owner;
+	struct message_ghost g;
+	int r = message_ghost_read(body, &g);
+
+	if (r < 0)
+		return r;
+	if (l->n == l->cap) {
+		size_t cap = l->cap ? 2 * l->cap : 64;
+		struct message_ghost *p = reallocarray(l->ghosts, cap, sizeof(*p));
+
+		if (!p)
+			return -ENOMEM;
+		l->ghosts = p;
+		l->cap = cap;
+	}
+	l->ghosts[l->n++] = g;
+	return 0;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const struct message_ghost *x = a, *y = b;
+
+	if (x->pid != y->pid)
+		return x->pid < y->pid ? -1 : 1;
+	return x->node < y->node ? -1 : x->node > y->node;
+}
+
+static int ask(struct caller *c, struct list *ret)
+{
+	int r = caller_each(c, MESSAGE_GHOSTS, MESSAGE_GHOST, take, ret);
+
+	if (r == 0 && ret->n > 0)
+		qsort(ret->ghosts, ret->n, sizeof(*ret->ghosts), compare);
+	return r;
+}
+
+int ghosts_print(struct caller *c, const struct nodeset *chosen)
+{
+	_cleanup_(list_clear) struct list l = { 0 };
+	int r = ask(c, &l);
+
+	if (r < 0)
+		return r;
+	printf("%-8s %-*s %-8s %s\n", "PID", NODE_WIDTH, "Node", "Remote", "User");
+	for (size_t i = 0; i < l.n; i++) {
+		const struct message_ghost *g = &l.ghosts[i];
+		const struct passwd *p = getpwuid(g->uid);
+		char remote[12] = "-"; /* not started */
+
+		if (!nodeset_has(chosen, g->node))
+			continue;
+		if (g->remote != 0)
+			snprintf(remote, sizeof(remote), "%u", g->remote);
+		printf("%-8u %-*u %-8s ", g->pid, NODE_WIDTH, g->node, remote);
+		if (p)
+			printf("%s\n", p->pw_name);
+		else
+			printf("%u\n", g->uid);
+	}
+	return 0;
+}
+
+/* The @column-th word of the line; any number when that is negative. Return: 0 when there is none.
+ */
+static uint32_t number_at(const char *line, int column)
+{
+	for (int i = 0; *(line += strspn(line, BLANKS)); i++) {
+		size_t n = strcspn(line, BLANKS);
+		char word[12];
+		uint32_t number;
+
+		snprintf(word, sizeof(word), "%.*s", (int)n, line);
+		if ((column < 0 || i == column) && parse_u32(word, 1, INT32_MAX, &number) == 0)
+			return number;
+		line += n;
+	}
+	return 0;
+}
+
+/* Where ps puts the number. Return: -1 when this is no line of heads. */
+static int find_column(const char *line)
+{
+	for (int i = 0; *(line += strspn(line, BLANKS)); i++) {
+		size_t n = strcspn(line, BLANKS);
+
+		if (n == 3 && !strncmp(line, "PID", n))
+			return i;
+		line += n;
+	}
+	return -1;
+}
+
+/* What stands in front of a line: a node, with a '+' when there are more. */
+static void print_node(const struct list *l, uint32_t pid)
+{
+	char text[16] = "";
+	size_t from = 0, to = l->n;
+
+	while (from < to) {
+		size_t mid = from + (to - from) / 2;
+
+		if (l->ghosts[mid].pid < pid)
+			from = mid + 1;
+		else
+			to = mid;
+	}
+	if (pid > 0 && from < l->n && l->ghosts[from].pid == pid) {
+		bool more = from + 1 < l->n && l->ghosts[from + 1].pid == pid;
+
+		snprintf(text, sizeof(text), "%u%s", l->ghosts[from].node, more ? "+" : "");
+	}
+	printf("%-*s ", NODE_WIDTH, text);
+}
+
+int ghosts_annotate(struct caller *c)
+{
+	_cleanup_(list_clear) struct list l = { 0 };
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	int column = -1, r = ask(c, &l);
+
+	for (bool first = true; r == 0 && getline(&line, &size, stdin) >= 0; first = false) {
+		if (first)
+			column = find_column(line);
+		if (first && column >= 0)
+			printf("%-*s ", NODE_WIDTH, "NODE");
+		else
+			print_node(&l, number_at(line, column));
+		fputs(line, stdout);
+	}
+	if (r == 0 && ferror(stdin))
+		r = log_err(-EIO, "cannot read standard input");
+	return r;
+}
