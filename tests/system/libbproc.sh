@@ -4,7 +4,7 @@
 
 build=$(cd "$BUILD" && pwd)
 bin=$build/src/cli
-port=$((20000 + RANDOM % 20000))
+port=$((10000 + RANDOM % 20000))
 export BPBOOT_SOCKET=$SCRATCH/sock BPBOOT_LIBEXEC=$build/src/lib
 declare -A slave
 master=

@@ -3,7 +3,7 @@
 . "$(dirname "$0")/lib.sh"
 
 bin=$(cd "$BUILD/src/cli" && pwd)
-port=$((20000 + RANDOM % 20000))
+port=$((10000 + RANDOM % 20000))
 export BPBOOT_SOCKET=$SCRATCH/sock
 declare -A slave
 master=

@@ -5,7 +5,7 @@
 
 bin=$(cd "$BUILD/src/cli" && pwd)
 hostile=$(cd "$BUILD/tests/tools" && pwd)/space-hostile
-port=$((20000 + RANDOM % 20000))
+port=$((10000 + RANDOM % 20000))
 log_port=$((port + 1))
 export BPBOOT_SOCKET=$SCRATCH/sock
 pids=()

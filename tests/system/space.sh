@@ -4,7 +4,7 @@
 
 bin=$BUILD/src/cli
 bin=$(cd "$bin" && pwd)
-port=$((20000 + RANDOM % 20000))
+port=$((10000 + RANDOM % 20000))
 log_port=$((port + 1))
 export BPBOOT_SOCKET=$SCRATCH/sock
 declare -A slave
