@@ -59,7 +59,7 @@ mkdir -p "$SCRATCH/keys" "$SCRATCH/full"
 mount -t tmpfs -o size=16k,nr_inodes=1 tmpfs "$SCRATCH/full" # before the nodes, whose mounts are their own
 ip link set lo up
 "$bin/bpboot" keygen --dir "$SCRATCH/keys" >/dev/null || not_ok "keys are made" "bpboot keygen failed"
-start_master
+start_master --orphan-limit 3600 # however long the rest takes
 for n in $nodes; do start_net "$n" && start_slave "$n"; done
 t "four nodes are up" wait_for 30 all_up
 
@@ -84,8 +84,8 @@ case_master() {
 	for ((k = 0; k < ${KILLS-3}; k++)); do
 		kill_master
 		[ $k != 0 ] || sleep 3 # processes end meanwhile
-		start_master
-		wait_for 20 all_up || not_ok "nodes reconnect" "$("$bin/bpstat" -s 0-3 2>&1 | tr '\n' ' ')"
+		start_master --orphan-limit 3600
+		wait_for 60 all_up || not_ok "nodes reconnect" "$("$bin/bpstat" -s 0-3 2>&1 | tr '\n' ' ')"
 		sleep 0.$((RANDOM % 10))
 	done
 	for j in {1..100}; do
