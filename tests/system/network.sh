@@ -298,7 +298,7 @@ part_renewal() {
 
 	our_server 10.7.0.1 10.7.0.50 lease=4 t1=1 t2=2 deaf-unicast=1
 	t "a server that does not renew: any server is asked" slave_says 15 "does not renew 10.7.0.50, asking any server"
-	t "by broadcast" wait_for 10 grep -q '^REQUEST .*ciaddr=10.7.0.50 .* broadcast' "$said.server"
+	t "by broadcast" wait_for 30 grep -q '^REQUEST .*ciaddr=10.7.0.50 .* broadcast' "$said.server"
 	stop $server_pid
 	t "the end of a lease is said" slave_says 15 "the lease of 10.7.0.50 has run out and no DHCP server answers"
 	t "the address stays in use" has_address 10.7.0.50
