@@ -93,7 +93,8 @@ ended_at() { # PATTERN SIGNAL STATUS [group]
 	left_behind $pid
 	return 1
 }
-no_lab_left() { ! left_behind "$1" | grep -qv "^build/demo/"; }
+# Nothing of the lab, and nobody who holds the lock of its folder.
+no_lab_left() { ! left_behind "$1" | grep -qv "^build/demo/" && flock -n "build/demo/demo-$1" true; }
 t "Ctrl-C while the nodes boot leaves nothing" ended_at 'n0 .*firmware' INT 130 group
 t "Ctrl-C while the command runs leaves nothing" ended_at '^0: began' INT 130 group
 t "TERM to the demo alone ends it at once and leaves nothing" ended_at 'n0 .*firmware' TERM 143
