@@ -12,6 +12,7 @@
 #include "space/aes_ctr.h"
 
 #ifdef __x86_64__
+#include <cpuid.h>
 #include <immintrin.h>
 
 #define ROUNDS	14
@@ -20,8 +21,10 @@
 
 bool aes_ctr_known(void)
 {
-	return __builtin_cpu_supports("vaes") && __builtin_cpu_supports("avx512f") &&
-	       __builtin_cpu_supports("avx512bw");
+	unsigned a, b, c, d; /* clang 14 has no name for VAES */
+
+	return __get_cpuid_count(7, 0, &a, &b, &c, &d) && c & bit_VAES &&
+	       __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw");
 }
 
 /* The next four words of the key: @last is the half before it, @word what AESKEYGENASSIST made. */
