@@ -192,6 +192,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (keypair_of(secret, &m.key) < 0 || door_open(&m) < 0 || keys_load(&m) < 0 ||
 	    members_load(&m, &c.nodes) < 0 || slaves_open(&m) < 0)
 		abort();
+	jobs_open(&m);
 	peers[0].fd = join(m.listen_fd);
 	peers[1].fd = join(m.door_fd);
 	shake(&peers[0], &m);
@@ -202,8 +203,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fd_close(TAKE_FD(peers[k].fd));
 	for (int i = 0; i < 64 && (m.n_clients || m.n_pending || m.n_jobs || m.slaves_queued); i++)
 		ev_run(loop, EVRUN_NOWAIT);
+	ev_invoke(loop, &m.patience, EV_TIMER); /* the time is over for nodes to come back */
 	if (m.n_clients || m.n_pending || m.n_jobs || m.slaves_queued)
 		abort();
+	ev_timer_stop(loop, &m.patience);
 	ev_timer_stop(loop, &m.keys.saving); /* nothing is kept */
 	blobs_close(&m);
 	jobs_close(&m);
