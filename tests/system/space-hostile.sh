@@ -190,7 +190,7 @@ try:
     for n in range(300):
         say(b"\x0c" + struct.pack(">II16sHI", n, 0, b"k" * 16, 1, int(sys.argv[2])) + spec)
 except socket.timeout:
-    print("held back after", n)
+    print("held back after", n, flush=True)
     s.settimeout(30)
     try:
         while s.recv(65536): pass
