@@ -147,6 +147,10 @@ static int take_run(void *owner, struct reader *r)
 	e = message_spec_read(r, &spec); /* checked here once, so that no slave sees a bad one */
 	if (e < 0)
 		return e;
+	if (spec.flags & MESSAGE_APART) {
+		message_spec_clear(&spec);
+		return -EBADMSG; /* only nodes are told so */
+	}
 	order.window = spec.window;
 	order.manifest = manifest = spec.n_files > 0 ? manifest_new(&spec, c->who.uid) : NULL;
 	e = spec.n_files > 0 && !manifest ? -ENOMEM : 0;

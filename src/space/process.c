@@ -228,6 +228,10 @@ int processes_take_start(struct processes *ps, struct reader *r)
 		e = message_spec_read(r, &spec);
 	if (e < 0)
 		return e;
+	if (spec.flags & MESSAGE_APART) {
+		say_failed(ps, job, MESSAGE_NOT_RUN, EOPNOTSUPP, words);
+		goto out;
+	}
 	if (ps->n >= PROCESSES_MAX) {
 		say_failed(ps, job, MESSAGE_NOT_RUN, EAGAIN,
 			   "too many processes of the space run on this node");

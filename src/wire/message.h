@@ -26,7 +26,7 @@
 #include "base/reader.h"
 #include "base/writer.h"
 
-#define MESSAGE_VERSION	    3
+#define MESSAGE_VERSION	    4
 #define MESSAGE_BYTES_MAX   (2u << 20) /* of any message */
 #define MESSAGE_SPEC_MAX    (1u << 20) /* arguments, environment and the rest of one start */
 #define MESSAGE_DATA_MAX    32768u     /* stream bytes in one message */
@@ -213,8 +213,17 @@ enum {
 	MESSAGE_PTY = 1 << 3,	      /* all three are a terminal of its own; no io[] then */
 	MESSAGE_RANKED = 1 << 4,      /* its rank goes into its environment */
 	MESSAGE_AGENT = 1 << 5,	      /* bpslave's own executable, whatever the node has */
-	MESSAGE_FLAGS_ALL_ = (1 << 6) - 1,
+	MESSAGE_APART = 1 << 6,	      /* arguments and variables come as a blob (of START only) */
+	MESSAGE_FLAGS_ALL_ = (1 << 7) - 1,
 };
+
+/* A blob that holds the arguments and variables of a spec, behind bytes that nobody can guess. */
+struct message_apart {
+	uint32_t bytes; /* of all of it */
+	uint8_t hash[MESSAGE_HASH_BYTES];
+};
+#define MESSAGE_SALT_BYTES 16u
+#define MESSAGE_APART_MAX  (MESSAGE_SALT_BYTES + MESSAGE_SPEC_MAX)
 
 /* A file that a program needs, as it is on the front end. */
 enum message_file_kind {
@@ -248,6 +257,9 @@ struct message_spec {
 	const char *io[3];
 	char **argv, **env; /* NULL-terminated arrays, owned; the strings are borrowed */
 	size_t n_argv, n_env;
+	struct message_apart apart; /* MESSAGE_APART: in place of them */
+	const uint8_t *strings;	    /* read: where they stand; borrowed */
+	size_t strings_n;
 	struct message_file *files; /* owned; the first one is run. None: what the node has */
 	size_t n_files;
 };
@@ -258,6 +270,10 @@ _must_check_ int message_spec_write(struct buffer *to, const struct message_spec
 
 /* Takes all that is left. Return: 0, -EBADMSG, -ENOMEM. message_spec_clear() frees the arrays. */
 _must_check_ int message_spec_read(struct reader *r, struct message_spec *ret);
+
+/* What stood apart, behind its salt: arguments and variables of @s, to the end. They are borrowed.
+ * Return: 0, -EBADMSG, -ENOMEM; @s is to be cleared in any case. */
+_must_check_ int message_spec_join(struct reader *r, struct message_spec *s);
 
 /* Count and numbers of nodes. The array read is owned by the caller. */
 _must_check_ int message_nodes_write(struct buffer *to, const uint32_t *nodes, size_t n);

@@ -52,6 +52,23 @@ static int append_files(struct buffer *to, const struct message_file *files, siz
 	return r;
 }
 
+static int append_apart(struct buffer *to, const struct message_apart *a)
+{
+	uint8_t text[4 + MESSAGE_HASH_BYTES];
+	struct writer w = WRITER(text, sizeof(text));
+
+	writer_be32(&w, a->bytes);
+	writer_bytes(&w, a->hash, sizeof(a->hash));
+	return buffer_append(to, text, w.len);
+}
+
+static int append_lists(struct buffer *to, const struct message_spec *s)
+{
+	int r = append_strings(to, s->argv, s->n_argv);
+
+	return r < 0 ? r : append_strings(to, s->env, s->n_env);
+}
+
 int message_spec_write(struct buffer *to, const struct message_spec *s)
 {
 	uint8_t head[13 + 16 * MESSAGE_LIMITS_MAX];
@@ -77,9 +94,7 @@ int message_spec_write(struct buffer *to, const struct message_spec *s)
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(s->io); i++)
 		r = buffer_append(to, s->io[i], strlen(s->io[i]) + 1);
 	if (r == 0)
-		r = append_strings(to, s->argv, s->n_argv);
-	if (r == 0)
-		r = append_strings(to, s->env, s->n_env);
+		r = s->flags & MESSAGE_APART ? append_apart(to, &s->apart) : append_lists(to, s);
 	if (r == 0)
 		r = append_files(to, s->files, s->n_files);
 	if (r == 0 && to->len - start > MESSAGE_SPEC_MAX)
@@ -162,6 +177,30 @@ static int read_files(struct reader *r, struct message_file **ret, size_t *ret_n
 	return 0;
 }
 
+static int read_lists(struct reader *r, struct message_spec *s)
+{
+	int e = read_strings(r, s->flags & MESSAGE_FILE_FIRST ? 2 : 1, &s->argv, &s->n_argv);
+
+	return e < 0 ? e : read_strings(r, 0, &s->env, &s->n_env);
+}
+
+static int read_apart(struct reader *r, struct message_apart *a)
+{
+	a->bytes = reader_be32(r);
+	reader_copy(r, a->hash, sizeof(a->hash));
+	return r->err || a->bytes < MESSAGE_SALT_BYTES || a->bytes > MESSAGE_APART_MAX ? -EBADMSG
+										      : 0;
+}
+
+int message_spec_join(struct reader *r, struct message_spec *s)
+{
+	int e;
+
+	(void)reader_bytes(r, MESSAGE_SALT_BYTES);
+	e = r->err ? -EBADMSG : read_lists(r, s);
+	return e < 0 ? e : reader_end(r);
+}
+
 int message_spec_read(struct reader *r, struct message_spec *ret)
 {
 	struct message_spec s = { 0 };
@@ -187,9 +226,9 @@ int message_spec_read(struct reader *r, struct message_spec *ret)
 		s.io[i] = read_path(r);
 	if (r->err)
 		return r->err;
-	e = read_strings(r, s.flags & MESSAGE_FILE_FIRST ? 2 : 1, &s.argv, &s.n_argv);
-	if (e == 0)
-		e = read_strings(r, 0, &s.env, &s.n_env);
+	s.strings = r->p;
+	e = s.flags & MESSAGE_APART ? read_apart(r, &s.apart) : read_lists(r, &s);
+	s.strings_n = (size_t)(r->p - s.strings);
 	if (e == 0)
 		e = read_files(r, &s.files, &s.n_files);
 	if (e == 0)

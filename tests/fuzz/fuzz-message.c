@@ -127,6 +127,20 @@ static int take_input_credit(void *owner, struct reader *r)
 	return e;
 }
 
+/* Arguments and variables that are sent apart are those that stood in the spec. */
+static void join(const struct message_spec *s)
+{
+	static uint8_t apart[MESSAGE_APART_MAX];
+	struct message_spec other = { .flags = s->flags };
+	struct reader r = READER(apart, MESSAGE_SALT_BYTES + s->strings_n);
+
+	memcpy(apart + MESSAGE_SALT_BYTES, s->strings, s->strings_n);
+	if (message_spec_join(&r, &other) < 0 || other.n_argv != s->n_argv ||
+	    other.n_env != s->n_env || strcmp(other.argv[0], s->argv[0]) != 0)
+		abort();
+	message_spec_clear(&other);
+}
+
 /* START and RUN: what a user gave, of any size. */
 static int take_spec(void *owner, struct reader *r)
 {
@@ -140,6 +154,8 @@ static int take_spec(void *owner, struct reader *r)
 		return e;
 	if (message_spec_write(&b, &s) < 0 || b.len != n || memcmp(b.data, start, n) != 0)
 		abort();
+	if (!(s.flags & MESSAGE_APART))
+		join(&s);
 	message_spec_clear(&s);
 	return -EALREADY;
 }

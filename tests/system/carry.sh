@@ -168,7 +168,7 @@ def hear():
     n = s.recv(4, socket.MSG_WAITALL)
     if len(n) < 4: print("cut off"); sys.exit(0)
     return s.recv(struct.unpack(">I", n)[0], socket.MSG_WAITALL)
-say(b"\x0a\x00\x03"); hear()
+say(b"\x0a\x00\x04"); hear()
 file = struct.pack(">BBQ", 0, how == "private", len(data)) + digest + b"/no/such/program\0"
 spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"x\0" + struct.pack(">HH", 0, 1) + file
 say(b"\x0c" + struct.pack(">II16sHI", 0, 0, os.urandom(16), 1, 0) + spec)

@@ -168,7 +168,7 @@ def say(b): s.sendall(struct.pack(">I", len(b)) + b)
 def hear():
     n = struct.unpack(">I", s.recv(4, socket.MSG_WAITALL))[0]
     return s.recv(n, socket.MSG_WAITALL)
-say(b"\x0a\x00\x03"); hear()
+say(b"\x0a\x00\x04"); hear()
 say(b"\x23" + struct.pack(">IB", 77777, 9)); print(hear()[5:-1].decode())
 say(b"\x23" + struct.pack(">IB", 0, 9)); print(hear()[5:-1].decode())
 for i in range(2):  # process 1 of the realm, and a number that no kernel has

@@ -180,7 +180,7 @@ import socket, struct, sys, time
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
 def say(b): s.sendall(struct.pack(">I", len(b)) + b)
-say(b"\x0a\x00\x03")
+say(b"\x0a\x00\x04")
 s.recv(100)
 big = b"x" * 100000 + b"\0"
 spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 10) + big * 10 + struct.pack(">HH", 0, 0)
@@ -212,7 +212,7 @@ python3 - "$BPBOOT_SOCKET" >"$SCRATCH/lists" 2>&1 <<'END'
 import socket, struct, sys
 s = socket.socket(socket.AF_UNIX)
 s.connect(sys.argv[1])
-s.sendall(struct.pack(">I", 3) + b"\x0a\x00\x03")
+s.sendall(struct.pack(">I", 3) + b"\x0a\x00\x04")
 s.settimeout(1.0)
 try:
     for i in range(1000): s.sendall((struct.pack(">I", 1) + b"\x0b") * 100)
@@ -295,7 +295,7 @@ END
 while read -r words; do
 	t "bpslave says: $words" grep -q "no connection to bpmaster at 127.0.0.1:$port: $words; trying again" "$SCRATCH/slave3.log"
 done <<'END'
-bpmaster speaks version 99, this bpslave 3
+bpmaster speaks version 99, this bpslave 4
 a message that is not allowed here
 a message of an unknown type
 a message of a wrong size

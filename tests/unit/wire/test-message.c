@@ -235,6 +235,57 @@ static void test_spec(void **state)
 	message_spec_clear(&back);
 }
 
+/* Its arguments and variables may come apart: a reference stands in their place. */
+static void test_apart(void **state)
+{
+	static char *argv[] = { (char *)"x", (char *)"y", NULL }, *env[] = { (char *)"A=", NULL };
+	struct message_file file = { .path = "/x" };
+	struct message_spec s = { .window = 1, .cwd = "/", .io = { "", "", "" }, .argv = argv,
+				  .n_argv = 2, .env = env,  .n_env = 1,	      .files = &file,
+				  .n_files = 1 },
+			    whole, back;
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX), short_b = b;
+	uint8_t text[MESSAGE_SALT_BYTES + 16] = { 1, 2 };
+	struct reader r;
+
+	assert_int_equal(message_spec_write(&b, &s), 0);
+	r = READER(b.data, b.len);
+	assert_int_equal(message_spec_read(&r, &whole), 0);
+	assert_int_equal(whole.strings_n, 2 + 2 + 2 + 2 + 3);
+	memcpy(text + MESSAGE_SALT_BYTES, whole.strings, whole.strings_n);
+	s.flags = MESSAGE_APART;
+	s.apart = (struct message_apart){ .bytes = MESSAGE_SALT_BYTES + 11, .hash = { 7 } };
+	assert_int_equal(message_spec_write(&short_b, &s), 0);
+	assert_int_equal(short_b.len, b.len - 11 + 4 + MESSAGE_HASH_BYTES);
+	r = READER(short_b.data, short_b.len);
+	assert_int_equal(message_spec_read(&r, &back), 0);
+	assert_null(back.argv);
+	assert_int_equal(back.apart.hash[0], 7);
+	assert_int_equal(back.n_files, 1);
+	for (size_t n = 0; n <= MESSAGE_SALT_BYTES + 12; n++) {
+		uint8_t *copy = malloc(n ? n : 1);
+		int want = n == back.apart.bytes ? 0 : -EBADMSG;
+
+		assert_non_null(copy);
+		memcpy(copy, text, n);
+		r = READER(copy, n);
+		assert_int_equal(message_spec_join(&r, &back), want);
+		if (want == 0)
+			assert_string_equal(back.argv[1], "y");
+		free(back.argv);
+		free(back.env);
+		back.argv = back.env = NULL;
+		free(copy);
+	}
+	message_spec_clear(&back);
+	message_spec_clear(&whole);
+	s.apart.bytes = MESSAGE_SALT_BYTES - 1;
+	short_b.len = 0;
+	assert_int_equal(message_spec_write(&short_b, &s), 0);
+	r = READER(short_b.data, short_b.len);
+	assert_int_equal(message_spec_read(&r, &back), -EBADMSG);
+}
+
 /* Its files are laid below a folder of the node's. */
 static void test_paths_of_files(void **state)
 {
@@ -305,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_proclist),
 		cmocka_unit_test(test_escape_sequences_never_come_through),
 		cmocka_unit_test(test_spec),
+		cmocka_unit_test(test_apart),
 		cmocka_unit_test(test_paths_of_files),
 		cmocka_unit_test(test_a_spec_that_is_too_large_is_not_written),
 		cmocka_unit_test(test_states),
