@@ -8,6 +8,7 @@
 #include <sodium.h>
 #include <sys/types.h>
 
+#include "base/buffer.h"
 #include "base/file.h"
 #include "space/copy.h"
 #include "wire/copy.h"
@@ -30,6 +31,7 @@ struct receiver {
 	int depth;
 	unsigned passing; /* folders deep in something that could not be made */
 	uint32_t errors;
+	bool said; /* that attributes are not kept */
 	mode_t umask;
 	bool begun, ended;
 	char **links; /* owned: paths from depth 0 of files by their number less 1 */
@@ -43,15 +45,40 @@ struct receiver {
 	uint64_t bytes, written;
 	uint32_t link;
 	crypto_generichash_state hash;
+
+	/* extended attributes of the file that comes, or of the folder that ends */
+	struct buffer attributes;
+	bool has_acl; /* is among them */
 };
 
 /* copy_receive.c */
+/* Names come from another machine, and go to a terminal. */
+void copy_printable(char *text);
 void copy_path(const struct receiver *rc, const char *name, char ret[static PATH_MAX]);
 
 /* copy_place.c: where it goes, by the rules of rcp. Return: 0 or negative errno (logged). */
 _must_check_ int copy_destination(struct receiver *rc, const char *to, size_t n);
 
-/* Keep where a file with a number is, and give it another name. Return: 0 or negative errno. */
+/*
+ * copy_attributes.c. Those of @fd that are to be kept, to @take; what cannot be kept is said once.
+ * Return: 0, what @take returned, or another negative errno.
+ */
+#define COPY_ATTRIBUTES_MAX (1u << 20) /* bytes of all of a file */
+typedef int (*copy_attribute_fn)(void *owner, const char *name, const void *value, size_t n);
+_must_check_ int copy_attributes_each(int fd, const char *path, bool *said, copy_attribute_fn take,
+				      void *owner);
+/* One that came. Return: 0, -E2BIG, -ENOMEM. */
+_must_check_ int copy_attributes_keep(struct receiver *rc, const struct copy_record *c);
+/* Set what has come for @fd, called @name, before its owner and mode are set. */
+void copy_attributes_before(struct receiver *rc, int fd, const char *name);
+/* The mode to set: an access list that follows gives the group its bits. */
+uint32_t copy_attributes_mode(const struct receiver *rc, uint32_t mode);
+/* Set the rest. Return: 0, or a negative errno when an access list could not be set. */
+_must_check_ int copy_attributes_behind(struct receiver *rc, int fd, const char *name);
+void copy_attributes_forget(struct receiver *rc);
+
+/* copy_place.c: keep where a file with a number is, and give it another name. Return: 0 or negative
+ * errno. */
 _must_check_ int copy_link_keep(struct receiver *rc, uint32_t number, const char *name);
 _must_check_ int copy_link_make(const struct receiver *rc, uint32_t number, int dirfd,
 				const char *name);

@@ -22,16 +22,21 @@
 #include "base/writer.h"
 #include "space/copy_internal.h"
 
+void copy_printable(char *text)
+{
+	for (; *text; text++) {
+		if ((uint8_t)*text < ' ' || *text == 0x7f)
+			*text = '?';
+	}
+}
+
 /* Something is not made; the rest is. */
 static int failed(struct receiver *rc, int err, const char *what, const char *name)
 {
 	char path[PATH_MAX];
 
 	copy_path(rc, name, path);
-	for (char *p = path; *p; p++) { /* names come from another machine */
-		if ((uint8_t)*p < ' ' || *p == 0x7f)
-			*p = '?';
-	}
+	copy_printable(path);
 	log_err(err, "%s '%s'", what, path);
 	rc->errors++;
 	return 0;
@@ -90,6 +95,7 @@ static int own(const struct receiver *rc, int fd, const char *name, const struct
 		return 0;
 	if (geteuid() == 0)
 		return -errno;
+	(void)fchownat(fd, name ? name : "", (uid_t)-1, m->gid, flags); /* if it is one of his */
 	*mode &= 0777u; /* what it may do as its owner is not for another one */
 	return 0;
 }
@@ -146,7 +152,7 @@ static int take_up(struct receiver *rc, const struct copy_record *c)
 {
 	struct copy_folder *f = &rc->folders[rc->depth];
 	uint32_t mode;
-	int r = 0;
+	int r = 0, acl;
 
 	if (rc->passing > 0)
 		return rc->passing--, 0;
@@ -154,13 +160,17 @@ static int take_up(struct receiver *rc, const struct copy_record *c)
 		return -EPROTO;
 	mode = mode_of(rc, f->meta.mode);
 	if (f->made || rc->options->preserve) {
+		copy_attributes_before(rc, f->fd, "");
 		r = own(rc, f->fd, NULL, &f->meta, &mode);
-		if (fchmod(f->fd, mode) < 0 && r == 0)
+		if (fchmod(f->fd, copy_attributes_mode(rc, mode)) < 0 && r == 0)
 			r = -errno;
+		acl = copy_attributes_behind(rc, f->fd, "");
+		r = r < 0 ? r : acl;
 		touch(rc, f->fd, NULL, &f->meta);
 	}
 	if (r < 0)
-		(void)failed(rc, r, "cannot set the owner and mode of the folder", "");
+		(void)failed(rc, r, "cannot set owner, mode or access list of the folder", "");
+	copy_attributes_forget(rc);
 	f->fd = fd_close(f->fd);
 	rc->depth--;
 	return 0;
@@ -233,26 +243,28 @@ static int finish(struct receiver *rc)
 
 	if (ftruncate(fd, (off_t)rc->bytes) < 0)
 		return -errno;
+	copy_attributes_before(rc, fd, rc->name);
 	r = own(rc, fd, NULL, &rc->meta, &rc->meta.mode);
 	if (r < 0) {
 		(void)failed(rc, r, "cannot set the owner of", rc->name);
 		rc->meta.mode &= 0777u;
 	}
-	if (fchmod(fd, rc->meta.mode) < 0)
+	if (fchmod(fd, copy_attributes_mode(rc, rc->meta.mode)) < 0)
 		return -errno;
+	r = copy_attributes_behind(rc, fd, rc->name);
+	if (r < 0)
+		(void)failed(rc, r, "cannot keep the access list of", rc->name);
 	touch(rc, fd, NULL, &rc->meta);
 	r = newfile_commit_unsynced(&rc->file);
 	return r < 0 ? r : copy_link_keep(rc, rc->link, rc->name);
 }
 
-static int take_file_end(struct receiver *rc, const struct copy_record *c)
+/* All of a file has come. */
+static int end_file(struct receiver *rc, const struct copy_record *c)
 {
 	uint8_t hash[COPY_HASH_BYTES];
 	int r;
 
-	if (!rc->in_file)
-		return -EPROTO;
-	rc->in_file = false;
 	if (rc->file.fd < 0)
 		return 0; /* said already, or passed over */
 	crypto_generichash_final(&rc->hash, hash, sizeof(hash));
@@ -271,6 +283,18 @@ static int take_file_end(struct receiver *rc, const struct copy_record *c)
 		return failed(rc, r, "cannot write", rc->name);
 	}
 	return 0;
+}
+
+static int take_file_end(struct receiver *rc, const struct copy_record *c)
+{
+	int r;
+
+	if (!rc->in_file)
+		return -EPROTO;
+	rc->in_file = false;
+	r = end_file(rc, c);
+	copy_attributes_forget(rc);
+	return r;
 }
 
 /* Make way for something that is no file. */
@@ -340,6 +364,19 @@ static int take_special(struct receiver *rc, const struct copy_record *c)
 	return r < 0 ? failed(rc, r, "cannot make the FIFO or device", name) : 0;
 }
 
+static int take_attribute(struct receiver *rc, const struct copy_record *c)
+{
+	if (rc->in_file) {
+		crypto_generichash_update(&rc->hash, (const uint8_t *)c->name, strlen(c->name) + 1);
+		crypto_generichash_update(&rc->hash, c->data, c->data_n);
+	} else if (rc->passing > 0) {
+		return 0;
+	} else if (rc->depth == 0) {
+		return -EPROTO;
+	}
+	return copy_attributes_keep(rc, c) < 0 ? -EPROTO : 0; /* more than a sender sends */
+}
+
 static int take_hello(struct receiver *rc, const struct copy_record *c)
 {
 	if (rc->begun)
@@ -358,19 +395,30 @@ static int take_end(struct receiver *rc, const struct copy_record *c)
 
 /* What a sender may say: in a file, or outside of one. */
 static const struct {
-	bool in_file;
+	bool in_file, outside;
 	int (*take)(struct receiver *rc, const struct copy_record *c);
 } takes[COPY_TYPE_MAX_] = {
-	[COPY_HELLO] = { false, take_hello },	  [COPY_FOLDER] = { false, take_folder },
-	[COPY_UP] = { false, take_up },		  [COPY_FILE] = { false, take_file },
-	[COPY_DATA] = { true, take_data },	  [COPY_FILE_END] = { true, take_file_end },
-	[COPY_SYMLINK] = { false, take_symlink }, [COPY_LINK] = { false, take_link },
-	[COPY_SPECIAL] = { false, take_special }, [COPY_END] = { false, take_end },
+	[COPY_HELLO] = { false, true, take_hello },
+	[COPY_FOLDER] = { false, true, take_folder },
+	[COPY_UP] = { false, true, take_up },
+	[COPY_FILE] = { false, true, take_file },
+	[COPY_DATA] = { true, false, take_data },
+	[COPY_FILE_END] = { true, false, take_file_end },
+	[COPY_SYMLINK] = { false, true, take_symlink },
+	[COPY_LINK] = { false, true, take_link },
+	[COPY_SPECIAL] = { false, true, take_special },
+	[COPY_END] = { false, true, take_end },
+	[COPY_ATTRIBUTE] = { true, true, take_attribute },
 };
 
 static int take(struct receiver *rc, const struct copy_record *c)
 {
-	if (takes[c->type].in_file != rc->in_file || (!rc->begun && c->type != COPY_HELLO))
+	if (!(rc->in_file ? takes[c->type].in_file : takes[c->type].outside) ||
+	    (!rc->begun && c->type != COPY_HELLO))
+		return -EPROTO;
+	/* Attributes of a folder come just before its end. */
+	if (!rc->in_file && rc->attributes.len > 0 && c->type != COPY_ATTRIBUTE &&
+	    c->type != COPY_UP)
 		return -EPROTO;
 	return takes[c->type].take(rc, c);
 }
@@ -414,6 +462,7 @@ int copy_receive(int fd, char *const *paths, size_t n, const char *to, const str
 	rc->paths = paths;
 	rc->n_paths = n;
 	rc->file = NEWFILE();
+	rc->attributes = BUFFER(COPY_ATTRIBUTES_MAX);
 	rc->umask = umask(077);
 	r = copy_destination(rc, to, n);
 	while (r == 0 && !rc->ended)
@@ -422,6 +471,7 @@ int copy_receive(int fd, char *const *paths, size_t n, const char *to, const str
 	for (int i = 0; i <= rc->depth; i++)
 		rc->folders[i].fd = fd_close(rc->folders[i].fd);
 	copy_links_clear(rc);
+	buffer_clear(&rc->attributes);
 	umask(rc->umask);
 	return r < 0 ? r : rc->errors > 0 ? -EIO : 0;
 }

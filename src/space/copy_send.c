@@ -20,8 +20,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/writer.h"
-#include "space/copy.h"
-#include "wire/copy.h"
+#include "space/copy_internal.h"
 
 struct sender {
 	const struct copy_options *options;
@@ -29,6 +28,8 @@ struct sender {
 	struct buffer out;
 	uint32_t errors;
 	int depth;
+	bool said;			/* that attributes are not kept */
+	crypto_generichash_state *hash; /* of the file that is sent, or NULL */
 	/* Files with several names that were sent: the i-th has number i + 1. */
 	struct {
 		dev_t dev;
@@ -150,6 +151,28 @@ static int send_contents(struct sender *s, int fd, uint64_t bytes, crypto_generi
 	return r;
 }
 
+static int put_attribute(void *owner, const char *name, const void *value, size_t n)
+{
+	const struct copy_record c = {
+		.type = COPY_ATTRIBUTE, .name = name, .data = value, .data_n = n
+	};
+	struct sender *s = owner;
+
+	if (s->hash) {
+		crypto_generichash_update(s->hash, (const uint8_t *)name, strlen(name) + 1);
+		crypto_generichash_update(s->hash, value, n);
+	}
+	return put(s, &c);
+}
+
+/* What else belongs to it. Return: 0 or what the stream failed with. */
+static int send_attributes(struct sender *s, int fd, crypto_generichash_state *hash)
+{
+	s->hash = hash;
+	return s->options->preserve ? copy_attributes_each(fd, s->path, &s->said, put_attribute, s)
+				    : 0;
+}
+
 static int send_file(struct sender *s, int fd, const char *name, const struct stat *st)
 {
 	struct copy_record c = { .type = COPY_FILE,
@@ -174,6 +197,8 @@ static int send_file(struct sender *s, int fd, const char *name, const struct st
 	crypto_generichash_init(&hash, NULL, 0, COPY_HASH_BYTES);
 	r = send_contents(s, fd, c.bytes, &hash);
 	if (s->fd < 0)
+		return r;
+	if (r == 0 && (r = send_attributes(s, fd, &hash)) < 0)
 		return r;
 	if (r == 0 && (fstat(fd, &now) < 0 || now.st_size < st->st_size))
 		r = -ENODATA;
@@ -276,6 +301,8 @@ static int send_folder(struct sender *s, int fd, const char *name, const struct 
 	}
 	free(names);
 	s->depth--;
+	if (r == 0)
+		r = send_attributes(s, fd, NULL);
 	return r == 0 ? put(s, &up) : r;
 }
 

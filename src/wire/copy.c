@@ -19,12 +19,13 @@ static const struct {
 	[COPY_FOLDER] = { META_BYTES + 2, META_BYTES + COPY_NAME_MAX },
 	[COPY_UP] = { 0, 0 },
 	[COPY_FILE] = { META_BYTES + 12 + 2, META_BYTES + 12 + COPY_NAME_MAX },
-	[COPY_DATA] = { 9, COPY_BODY_MAX },
+	[COPY_DATA] = { 9, 8 + COPY_DATA_MAX },
 	[COPY_FILE_END] = { 1 + COPY_HASH_BYTES, 1 + COPY_HASH_BYTES },
 	[COPY_SYMLINK] = { META_BYTES + 4, META_BYTES + COPY_NAME_MAX + COPY_TARGET_MAX },
 	[COPY_LINK] = { 4 + 2, 4 + COPY_NAME_MAX },
 	[COPY_SPECIAL] = { META_BYTES + 8 + 2, META_BYTES + 8 + COPY_NAME_MAX },
 	[COPY_END] = { 4, 4 },
+	[COPY_ATTRIBUTE] = { sizeof("user.x"), COPY_BODY_MAX },
 };
 
 bool copy_name_valid(const char *s)
@@ -33,6 +34,21 @@ bool copy_name_valid(const char *s)
 
 	return n > 0 && n < COPY_NAME_MAX && !memchr(s, '/', n) && strcmp(s, ".") != 0 &&
 	       strcmp(s, "..") != 0;
+}
+
+bool copy_attribute_valid(const char *name)
+{
+	static const char *const spaces[] = { "user.", "trusted.", "security." };
+
+	if (strnlen(name, COPY_NAME_MAX) == COPY_NAME_MAX)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(spaces); i++) {
+		size_t n = strlen(spaces[i]);
+
+		if (!strncmp(name, spaces[i], n))
+			return name[n] != 0;
+	}
+	return !strcmp(name, COPY_ACL) || !strcmp(name, COPY_ACL_DEFAULT);
 }
 
 int copy_head_read(const uint8_t p[static COPY_HEAD_BYTES], enum copy_type *ret_type, size_t *ret_n)
@@ -157,6 +173,13 @@ int copy_body_read(enum copy_type type, const void *p, size_t n, struct copy_rec
 	case COPY_END:
 		c.errors = reader_be32(&r);
 		break;
+	case COPY_ATTRIBUTE:
+		c.name = reader_cstr(&r);
+		c.data_n = r.left;
+		c.data = reader_bytes(&r, c.data_n);
+		if (!c.name || !copy_attribute_valid(c.name) || c.data_n > COPY_DATA_MAX)
+			return -EBADMSG;
+		break;
 	default:
 		break;
 	}
@@ -205,6 +228,9 @@ static void write_body(struct writer *w, const struct copy_record *c)
 	case COPY_END:
 		writer_be32(w, c->errors);
 		break;
+	case COPY_ATTRIBUTE:
+		writer_cstr(w, c->name);
+		break;
 	default:
 		break;
 	}
@@ -220,7 +246,8 @@ int copy_write(struct buffer *to, const struct copy_record *c)
 	size_t n;
 	int r;
 
-	if (c->data_n > COPY_DATA_MAX || (c->type == COPY_DATA) != (c->data_n > 0))
+	if (c->data_n > COPY_DATA_MAX || (c->type == COPY_DATA && c->data_n == 0) ||
+	    (c->type != COPY_DATA && c->type != COPY_ATTRIBUTE && c->data_n > 0))
 		return -EINVAL;
 	write_body(&w, c);
 	r = writer_end(&w, &n);

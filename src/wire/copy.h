@@ -16,11 +16,11 @@
 #include "base/lang.h"
 #include "base/reader.h"
 
-#define COPY_VERSION	1
+#define COPY_VERSION	2
 #define COPY_HEAD_BYTES 5      /* type 1, length 4 */
-#define COPY_DATA_MAX	65536u /* bytes of a file in one record */
-#define COPY_BODY_MAX	(COPY_DATA_MAX + 8)
+#define COPY_DATA_MAX	65536u /* bytes of a file, or of an attribute's value, in one record */
 #define COPY_NAME_MAX	256u   /* with NUL */
+#define COPY_BODY_MAX	(COPY_DATA_MAX + COPY_NAME_MAX)
 #define COPY_TARGET_MAX 4096u  /* of a symbolic link, with NUL */
 #define COPY_DEPTH_MAX	200    /* folders within folders */
 #define COPY_LINKS_MAX	65536u /* files that have several names */
@@ -37,6 +37,7 @@ enum copy_type {
 	COPY_LINK,    /* another name of a file that was sent */
 	COPY_SPECIAL, /* FIFO or device */
 	COPY_END,     /* last: how much could not be read */
+	COPY_ATTRIBUTE, /* extended, of the file that is sent or of the folder that ends */
 	COPY_TYPE_MAX_,
 };
 
@@ -54,7 +55,7 @@ struct copy_meta {
 
 struct copy_record {
 	enum copy_type type;
-	const char *name;      /* FOLDER, FILE, SYMLINK, LINK, SPECIAL */
+	const char *name;      /* FOLDER, FILE, SYMLINK, LINK, SPECIAL; ATTRIBUTE: its own */
 	const char *target;    /* SYMLINK */
 	struct copy_meta meta; /* FOLDER, FILE, SYMLINK, SPECIAL */
 	uint64_t bytes;	       /* HELLO: in all, 0 not known; FILE: its size; DATA: offset */
@@ -62,13 +63,20 @@ struct copy_record {
 	uint32_t major, minor; /* SPECIAL */
 	uint32_t errors;       /* END */
 	bool complete;	       /* FILE_END */
-	uint8_t hash[COPY_HASH_BYTES]; /* FILE_END: BLAKE2b of the bodies of all its DATA */
-	const uint8_t *data;	       /* DATA */
+	uint8_t hash[COPY_HASH_BYTES]; /* FILE_END: BLAKE2b of the bodies of DATA and ATTRIBUTE */
+	const uint8_t *data;	       /* DATA; ATTRIBUTE: its value */
 	size_t data_n;
 };
 
 /* A name that may be made in a folder: not empty, ".", "..", and without slash. */
 bool copy_name_valid(const char *s);
+
+/* The access list of a file, and that of a folder for what is made in it. */
+#define COPY_ACL	 "system.posix_acl_access"
+#define COPY_ACL_DEFAULT "system.posix_acl_default"
+
+/* An extended attribute that a copy keeps: user., trusted., security., and the access lists. */
+bool copy_attribute_valid(const char *name);
 
 /* The head of a record. Return: 0, or -EBADMSG for a type or length that there is not. */
 _must_check_ int copy_head_read(const uint8_t p[static COPY_HEAD_BYTES], enum copy_type *ret_type,

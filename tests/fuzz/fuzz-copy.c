@@ -22,7 +22,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		if (copy_body_read(type, data + COPY_HEAD_BYTES, n, &c) < 0)
 			break;
-		if (c.name && (strchr(c.name, '/') || !strcmp(c.name, "..") || !*c.name))
+		if (type == COPY_ATTRIBUTE ? !copy_attribute_valid(c.name)
+					   : c.name && (strchr(c.name, '/') || !*c.name ||
+							!strcmp(c.name, "..")))
 			abort();
 		if (copy_write(&back, &c) < 0 || back.len != COPY_HEAD_BYTES + n ||
 		    memcmp(back.data, data, back.len) != 0)

@@ -68,6 +68,44 @@ t_says "a file does not replace a folder" 1 "cannot write '$PWD/clash/a'" bash -
 ln -s "$SCRATCH/work/src" clash/sub
 t_says "a link in the destination leads nowhere" 1 "cannot make the folder" bpcp -r src/sub 1:clash
 
+# What else belongs to a file: whatever of it the file system here keeps.
+mkdir -p kept/folder && echo x >kept/f && chmod 664 kept/f && echo y >kept/folder/plain && printf z >"kept/a
+b"
+t "attributes, an access list and a capability are set" python3 - <<'EOT'
+import os, struct
+entry = lambda tag, perm, who=0xffffffff: struct.pack("<HHI", tag, perm, who)
+acl = struct.pack("<I", 2) + entry(1, 6) + entry(2, 4, 1000) + entry(4, 0) + entry(16, 6) + entry(32, 0)
+for path, name, value in [
+    ("kept/f", "user.x", b"a value"), ("kept/f", "user.empty", b""), ("kept/f", "trusted.t", b"\0\1"),
+    ("kept/f", "system.posix_acl_access", acl), ("kept/folder", "system.posix_acl_default", acl), ("kept/folder", "user.x", b"1"),
+    ("kept/f", "security.capability", struct.pack("<IIIII", 0x02000001, 0x2000, 0, 0, 0)),
+]:
+    try:
+        os.setxattr(path, name, value)
+    except OSError as e:
+        print(path, name, e, flush=True)
+EOT
+attributes() { # DIR: all of its files
+	python3 - "$1" <<'EOT'
+import os, sys
+os.chdir(sys.argv[1])
+for d, _, files in os.walk("."):
+    for p in sorted([d] + [os.path.join(d, f) for f in files]):
+        print(repr(p), oct(os.stat(p).st_mode), sorted((n, os.getxattr(p, n)) for n in os.listxattr(p)), flush=True)
+EOT
+}
+same_attributes() { diff <(attributes kept) <(attributes "$1"); }
+t "they go to a node with -p" bpcp -rp kept 1:kept1
+t "all of them" same_attributes kept1
+t "and come from a node" bpcp -rp "1:$PWD/kept" kept2
+t "all of them, too" same_attributes kept2
+cp -r --preserve=all kept/folder from-acl 2>/dev/null || cp -r kept/folder from-acl
+t "a folder's access list does not change what is copied into it" bash -c \
+	"'$bin/bpcp' -p kept/folder/plain 1:from-acl/new </dev/null && python3 -c 'import os; assert os.listxattr(\"from-acl/new\") == []'"
+t "without -p there are none" bash -c "'$bin/bpcp' -r kept 1:kept3 </dev/null && python3 -c 'import os; assert os.listxattr(\"kept3/f\") == []'"
+t "a name with a newline is one" test "$(cat "kept1/a
+b")" = z
+
 # Rights are the caller's.
 mkdir theirs mine && chmod 700 mine && chown 65534 theirs
 chmod 755 "$SCRATCH" "${BPBOOT_SOCKET%/*}"
@@ -76,6 +114,17 @@ t "another user copies to what is his" as_nobody -p src/a 1:theirs
 t "and owns it" test "$(stat -c %u theirs/a)" = 65534
 t_says "but not to what is not" 1 "Permission denied" as_nobody src/a 1:mine/a
 t_says "nor from there" 1 "Permission denied" as_nobody 1:src/zero theirs/zero
+chmod 755 kept && chmod 644 kept/f
+t "another user keeps what he may" as_nobody -p kept/f "kept/a
+b" 1:theirs
+t "the owner's mode, without the list that he may not set" test "$(stat -c %u theirs/f)" = 65534
+if python3 -c 'import os; os.getxattr("kept/f", "security.capability")' 2>/dev/null; then
+	cp kept/f kept/g && python3 -c 'import os; os.setxattr("kept/g", "security.capability", os.getxattr("kept/f", "security.capability"))'
+	chmod 644 kept/g
+	t "what he may not is said once" test "$(as_nobody -p kept/f kept/g 1:theirs 2>&1 | grep -c 'not kept, as others like it')" = 1
+else
+	ok "what he may not is said once"
+fi
 chmod 700 "${BPBOOT_SOCKET%/*}"
 
 t_says "a bar shows how far it is" 0 "copying: [" "$at" 24x80 "$bin/bpcp" -r src 1:bar <<<end

@@ -185,8 +185,12 @@ static void test_rules(void **state)
 					data = { .type = COPY_DATA,
 						 .data = (const uint8_t *)"12345",
 						 .data_n = 5 },
-					file_end = { .type = COPY_FILE_END, .complete = true };
+					file_end = { .type = COPY_FILE_END, .complete = true },
+					attribute = { .type = COPY_ATTRIBUTE, .name = "user.x" };
 	static const struct copy_record *const rows[][4] = {
+		{ &hello, &attribute },
+		{ &hello, &folder, &attribute, &folder },
+		{ &hello, &folder, &attribute, &file },
 		{ &file },
 		{ &hello, &hello },
 		{ &hello, &up },
@@ -219,6 +223,79 @@ static void test_modes_that_are_none(void **state)
 	assert_int_equal(copy_write(&b, &c), -EINVAL);
 }
 
+/* More than a sender sends of one file. */
+static void test_attributes_have_a_bound(void **state)
+{
+	static uint8_t value[COPY_DATA_MAX];
+	_cleanup_buffer_ struct buffer b = BUFFER(4 << 20);
+
+	PUT(.type = COPY_HELLO);
+	PUT(.type = COPY_FILE, .name = "asked");
+	for (int i = 0; i < 17; i++)
+		PUT(.type = COPY_ATTRIBUTE, .name = "user.x", .data = value,
+		    .data_n = sizeof(value));
+	assert_int_equal(receive(&b, b.len), -EPROTO);
+	assert_false(there("in/asked"));
+}
+
+static void test_attributes_that_a_copy_keeps(void **state)
+{
+	static const struct {
+		const char *name;
+		bool valid;
+	} rows[] = {
+		{ "user.x", true },
+		{ "trusted.x", true },
+		{ "security.capability", true },
+		{ COPY_ACL, true },
+		{ COPY_ACL_DEFAULT, true },
+		{ "user.", false },
+		{ "system.other", false },
+		{ "system.posix_acl_access2", false },
+		{ "", false },
+		{ "x", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		_cleanup_buffer_ struct buffer b = BUFFER(1 << 20);
+		struct copy_record c = { .type = COPY_ATTRIBUTE, .name = rows[i].name };
+
+		assert_int_equal(copy_attribute_valid(rows[i].name), rows[i].valid);
+		assert_int_equal(copy_write(&b, &c), rows[i].valid ? 0 : -EINVAL);
+	}
+}
+
+/* A list that the kernel does not take: the group's bits, which are its mask, are not given. */
+static void test_without_its_access_list_a_group_gets_nothing(void **state)
+{
+	const struct copy_options o = { .preserve = true };
+	_cleanup_close_ int fd = memfd_create("copy", MFD_CLOEXEC);
+	const struct copy_record list = { .type = COPY_ATTRIBUTE,
+					  .name = COPY_ACL,
+					  .data = (const uint8_t *)"none",
+					  .data_n = 4 };
+	struct copy_record end = { .type = COPY_FILE_END, .complete = true };
+	crypto_generichash_state hash;
+	struct stat st;
+	RECORDS();
+
+	crypto_generichash_init(&hash, NULL, 0, COPY_HASH_BYTES);
+	crypto_generichash_update(&hash, (const uint8_t *)COPY_ACL, sizeof(COPY_ACL));
+	crypto_generichash_update(&hash, list.data, list.data_n);
+	crypto_generichash_final(&hash, end.hash, COPY_HASH_BYTES);
+	PUT(.type = COPY_FILE, .name = "asked",
+	    .meta = { .mode = 0664, .uid = getuid(), .gid = getgid() });
+	put(&b, list);
+	put(&b, end);
+	PUT(.type = COPY_END);
+	assert_int_equal(fd_write_all(fd, b.data, b.len), 0);
+	assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+	assert_int_equal(copy_receive(fd, paths, 1, "in", &o), -EIO);
+	assert_int_equal(stat("in/asked", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0604);
+	assert_int_equal(unlink("in/asked"), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +304,9 @@ int main(void)
 		cmocka_unit_test(test_what_was_not_asked_for_is_refused),
 		cmocka_unit_test(test_nothing_comes_twice),
 		cmocka_unit_test(test_names_that_lead_elsewhere_are_no_names),
+		cmocka_unit_test(test_attributes_have_a_bound),
+		cmocka_unit_test(test_attributes_that_a_copy_keeps),
+		cmocka_unit_test(test_without_its_access_list_a_group_gets_nothing),
 		cmocka_unit_test(test_rules),
 		cmocka_unit_test(test_no_link_leads_out),
 		cmocka_unit_test(test_a_link_to_a_file_that_was_not_sent),
