@@ -78,6 +78,8 @@ int main(int argc, char **argv)
 	struct job_order o;
 	char *text = getenv(JOB_VARIABLE), *what = text ? strsep(&text, ":") : NULL;
 	int fd = FD_NONE, other = FD_NONE, index = 0, r = -EINVAL;
+	size_t bytes = argc > 0 ? (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0])
+				: 0;
 
 	log_set_sink(silent);
 	if (argc > 0)
@@ -87,7 +89,7 @@ int main(int argc, char **argv)
 		r = read_order(other, &order, &o);
 		c.fd = fd;
 		if (r == 0 && number(&text, &index) == 0)
-			ghost_run(&c, &o, index);
+			ghost_run(&c, &o, index, argv[0], bytes);
 		return 255;
 	}
 	if (what && !strcmp(what, "run") && number(&text, &fd) == 0 && number(&text, &other) == 0 &&
@@ -98,7 +100,8 @@ int main(int argc, char **argv)
 		report(other, index, -lib_errno(r));
 		fd_close(other);
 		if (r == 0)
-			ghost_run(&c, &o, o.streams[0].kind != JOB_ELSEWHERE);
+			ghost_run(&c, &o, o.streams[0].kind != JOB_ELSEWHERE, argv[0],
+				  bytes);
 		return 255;
 	}
 	fputs(USAGE, stderr);

@@ -1,11 +1,11 @@
 /*
  * ghost.c - standing for one remote process: its streams, its signals, its end
  *
- * Every signal that can be caught is passed on to the remote process group; a stop of ours that
- * came from the terminal stops it too, and continuing us continues it. SIGKILL ends us, and with
- * our connection the remote process. We end as it ended: with its status, or by its signal; with
- * 255 and a line on standard error when its node was lost. Not passed on: SIGSTOP, which nobody can
- * catch.
+ * Every signal that can be caught is passed on to the remote process group. We stop and go on with
+ * the process, and it with us: our stops and SIGCONTs are told by a watcher
+ * (space/ghost_watch.c) once we have lasted a moment, before that by ourselves, as far as they can
+ * be caught. SIGKILL ends us, and with our connection the remote process. We end as it ended: with
+ * its status, or by its signal; with 255 and a line on standard error when its node was lost.
  *
  * When bpmaster goes, or the node is cut off, the process goes on and so do we, as bpsh does
  * (space/shell_resume.c): we ask for it again by its key. Signals wait in the kernel until then.
@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "lib/job.h"
+#include "space/ghost_watch.h"
 #include "space/journal.h"
 
 #define STATUS_LOST   255
@@ -43,6 +44,9 @@ struct ghost {
 	uint64_t eaten;	     /* of it, by its grants */
 	bool here;	     /* its node has it */
 	uint64_t lost_ms;    /* clock_ms() since which bpmaster is away; 0: it is there */
+	struct ghost_watch watch;
+	uint64_t watch_ms;  /* clock_ms() when it begins; 0: it has */
+	unsigned continued; /* SIGCONTs that the node has not answered */
 	int signal_fd;
 	bool input; /* there may be more */
 	bool input_sent; /* all of it */
@@ -92,6 +96,7 @@ static void ask_again(struct ghost *g)
 				    .at = g->at };
 
 	g->here = false;
+	g->continued = 0;
 	x.at.flags = (uint8_t)((g->out[0].ended ? MESSAGE_OUTPUT_ENDED : 0) |
 			       (g->out[1].ended ? MESSAGE_ERROR_ENDED : 0));
 	message_resume_write(message_begin(&m, MESSAGE_RESUME), &x);
@@ -130,6 +135,49 @@ static void pass_signal(struct ghost *g, int signal)
 	send_message(g, &m.w);
 }
 
+/* Every signal waits for signal_fd, but that SIGCONT is delivered, so that the watcher sees it, and
+ * faults of our own. */
+static void all_signals(sigset_t *ret)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS };
+
+	sigfillset(ret);
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+		sigdelset(ret, faults[i]);
+}
+
+static volatile sig_atomic_t went_on;
+
+static void on_continue(int signal)
+{
+	went_on = 1;
+}
+
+/* Wait, and let SIGCONT in; what stops us, too, once there is somebody to see it. */
+static int wait_for(struct ghost *g, struct pollfd *p, nfds_t n, int wait_ms)
+{
+	const struct timespec ts = { wait_ms / 1000, wait_ms % 1000 * 1000000L };
+	sigset_t mask;
+
+	all_signals(&mask);
+	sigdelset(&mask, SIGCONT);
+	if (ghost_watch_sees(&g->watch)) {
+		sigdelset(&mask, SIGTSTP);
+		sigdelset(&mask, SIGTTIN);
+		sigdelset(&mask, SIGTTOU);
+	}
+	return ppoll(p, n, wait_ms < 0 ? NULL : &ts, &mask);
+}
+
+/* We were stopped and go on, or were told to. */
+static void on_went_on(struct ghost *g)
+{
+	went_on = 0;
+	g->continued++;
+	if (!ghost_watch_sees(&g->watch))
+		pass_signal(g, SIGCONT);
+}
+
 /* As the remote process ended. */
 static _noreturn_ void end_as(const struct message_exit *x)
 {
@@ -162,7 +210,8 @@ static void on_signal(struct ghost *g)
 	case SIGTTIN:
 	case SIGTTOU:
 		/* Its session has no terminal, so that the signal itself would not stop it. */
-		pass_signal(g, SIGSTOP);
+		if (!ghost_watch_sees(&g->watch))
+			pass_signal(g, SIGSTOP);
 		(void)raise(SIGSTOP);
 		return;
 	default:
@@ -285,6 +334,20 @@ static int take_suspended(void *owner, struct reader *r)
 	return reader_end(r);
 }
 
+/* What we told to go on since is older than that stop: a SIGCONT that waits, too, which a stop of
+ * ours would take away. */
+static void stop_with_it(const struct ghost *g)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGCONT);
+	(void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* cannot fail, as below */
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	if (g->continued == 0 && !went_on)
+		(void)raise(SIGSTOP);
+}
+
 static int take_resumed(void *owner, struct reader *r)
 {
 	struct ghost *g = owner;
@@ -315,13 +378,32 @@ static int take_resumed(void *owner, struct reader *r)
 	}
 	for (int i = 0; i < 2; i++)
 		grant(g, i);
+	if (x.flags & MESSAGE_IS_STOPPED)
+		stop_with_it(g);
 	return 0;
 }
 
-/* A stop that the node made stays there; what we are told to do, it does. */
-static int take_change(void *owner, struct reader *r)
+static int take_stopped(void *owner, struct reader *r)
 {
-	return 0;
+	uint32_t job;
+	uint8_t signal;
+	int e = message_stopped_read(r, &job, &signal);
+
+	if (e == 0)
+		stop_with_it(owner);
+	return e;
+}
+
+static int take_continued(void *owner, struct reader *r)
+{
+	struct ghost *g = owner;
+	uint32_t job;
+	bool asked;
+	int e = message_continued_read(r, &job, &asked);
+
+	if (e == 0)
+		g->continued -= asked && g->continued > 0;
+	return e;
 }
 
 /* Every message that the master may send once the process runs. */
@@ -333,8 +415,8 @@ static const struct message_take ghost_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_EXIT] = { 1, take_exit },
 	[MESSAGE_SUSPENDED] = { 1, take_suspended },
 	[MESSAGE_RESUMED] = { 1, take_resumed },
-	[MESSAGE_STOPPED] = { 1, take_change },
-	[MESSAGE_CONTINUED] = { 1, take_change },
+	[MESSAGE_STOPPED] = { 1, take_stopped },
+	[MESSAGE_CONTINUED] = { 1, take_continued },
 };
 
 static void on_door(struct ghost *g)
@@ -374,7 +456,18 @@ static void turn(struct ghost *g)
 		{ .fd = g->out[1].text.len > 0 ? STDERR_FILENO : -1, .events = POLLOUT },
 	};
 
-	n = poll(p, ARRAY_SIZE(p), wait_ms);
+	if (g->watch_ms > 0) {
+		int left_ms = (int)(g->watch_ms - MIN(g->watch_ms, clock_ms()));
+
+		wait_ms = wait_ms < 0 ? left_ms : MIN(wait_ms, left_ms);
+	}
+	n = wait_for(g, p, ARRAY_SIZE(p), wait_ms);
+	if (went_on)
+		on_went_on(g);
+	if (g->watch_ms > 0 && clock_ms() >= g->watch_ms) {
+		g->watch_ms = 0;
+		ghost_watch_begin(&g->watch);
+	}
 	if (n == 0 && g->lost_ms && !g->over)
 		knock(g);
 	if (n <= 0)
@@ -391,23 +484,30 @@ static void turn(struct ghost *g)
 		on_door(g);
 }
 
-_noreturn_ void ghost_run(struct caller *c, const struct job_order *o, bool input)
+_noreturn_ void ghost_run(struct caller *c, const struct job_order *o, bool input, char *title,
+			  size_t title_bytes)
 {
+	const struct sigaction sa = { .sa_handler = on_continue };
 	struct ghost g = { .c = c,
 			   .order = o,
 			   .here = true,
 			   .sent = JOURNAL(MESSAGE_WINDOW + MESSAGE_DATA_MAX),
 			   .input = input,
+			   .watch = { .door = o->socket,
+				      .fd = FD_NONE,
+				      .title = title,
+				      .title_bytes = title_bytes },
+			   .watch_ms = clock_ms() + GHOST_WATCH_AFTER_MS,
 			   .input_credit = MESSAGE_WINDOW };
 	struct stat st;
 	sigset_t all;
 
 	if (job_order_key(o, &g.at.key, &g.node) < 0)
 		give_up("it was not told what it stands for");
-	sigfillset(&all);
-	for (int fault = 0; fault < 5; fault++) /* of our own: they are not blocked */
-		sigdelset(&all, (const int[]){ SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGSYS }[fault]);
+	all_signals(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL); /* cannot fail */
+	(void)sigaction(SIGCONT, &sa, NULL);
+	sigdelset(&all, SIGCONT);
 	g.signal_fd = signalfd(-1, &all, SFD_CLOEXEC);
 	if (g.signal_fd < 0)
 		give_up("cannot wait for signals");

@@ -62,5 +62,7 @@ _must_check_ int job_streams_place(int fds[static 3]);
 /* Ask for the process and wait until it runs. Return: 0 or negative errno, BE_ codes among them. */
 _must_check_ int job_begin(struct caller *c, const struct job_order *o);
 
-/* Stand for the process until it has ended, and end as it did. */
-_noreturn_ void ghost_run(struct caller *c, const struct job_order *o, bool input);
+/* Stand for the process until it has ended, and end as it did. @title: our own arguments, which a
+ * watcher does not show. */
+_noreturn_ void ghost_run(struct caller *c, const struct job_order *o, bool input, char *title,
+			  size_t title_bytes);

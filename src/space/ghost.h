@@ -12,17 +12,14 @@
 #include <sys/types.h>
 
 #include "base/lang.h"
+#include "space/ghost_watch.h"
 
 struct ghost {
 	struct ev_loop *loop; /* NULL: not a ghost */
 	struct ev_io signals;
 	struct ev_timer later; /* the watcher starts when the process lasts */
 	int signal_fds[2];
-	int watcher_fd; /* readable once the watcher sees us */
-	pid_t watcher;
-	const char *door; /* path of bpmaster's socket; borrowed */
-	char *title;	  /* what ps shows: our own argument vector */
-	size_t title_bytes;
+	struct ghost_watch watch;
 	unsigned continued; /* SIGCONTs that the node has not answered yet */
 	/* Ours, when it was changed for it, or NULL: whatever ends us, our watcher restores it
 	 * before anybody knows of our end. */

@@ -110,16 +110,49 @@ t "an output that the process closes ends for who reads it" test "$(on 1 /bin/sh
 job=$!
 t "a process runs" wait_for 20 test -s "$SCRATCH/pid"
 stat_of() { cut -d' ' -f3 "/proc/$1/stat"; }
-in_state() { [ "$(stat_of "$1")" = "$2" ]; }
+in_state() { [ "$(stat_of "$1" | tr t T)" = "$2" ]; } # a process that is traced stops as "t"
 t "it runs in the ghost" wait_for 20 in_state "$(cat "$SCRATCH/pid")" S
 kill -TSTP $job
 t "a stop from the terminal stops the remote process" wait_for 20 in_state "$(cat "$SCRATCH/pid")" T
 t "and the ghost" wait_for 20 in_state $job T
 kill -CONT $job
 t "both go on together" wait_for 20 in_state "$(cat "$SCRATCH/pid")" S
+watched() { [ "$(awk '$1 == "TracerPid:" { print $2 }' "/proc/$job/status")" != 0 ]; }
+both() { in_state "$(cat "$SCRATCH/pid")" "$1" && in_state $job "$1"; }
+t "a ghost that lasts is watched" wait_for 20 watched
+kill -STOP $job
+t "SIGSTOP of the ghost stops both" wait_for 20 both T
+kill -CONT $job
+t "SIGCONT lets both go on" wait_for 20 both S
+kill -TSTP $job
+t "a stop from the terminal still does" wait_for 20 both T
+kill -CONT $job
+t "and they go on again" wait_for 20 both S
+kill -STOP "$(cat "$SCRATCH/pid")"
+t "a stop on the node stops the ghost" wait_for 20 both T
+kill -CONT $job
+t "and the ghost's SIGCONT goes there" wait_for 20 both S
+for i in 1 2 3 4 5 6 7 8; do kill -STOP $job; kill -CONT $job; done
+t "many stops in a row end as the last one says" wait_for 20 both S
 kill -INT $job
 wait $job
 t "an interrupt ends it, and the shell sees it" test $? = 130
+cat >"$SCRATCH/parent.py" <<'END'
+import os, signal, subprocess, sys, time
+def tracer(pid):
+    return [l for l in open(f"/proc/{pid}/status") if l.startswith("TracerPid")][0].split()[1]
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+while tracer(child.pid) == "0": time.sleep(0.02)
+said = []
+def hear(want):
+    pid, status = os.waitpid(child.pid, os.WUNTRACED | os.WCONTINUED)
+    said.append("stopped" if os.WIFSTOPPED(status) else "continued" if os.WIFCONTINUED(status) else "ended %d" % os.WTERMSIG(status))
+for sig in signal.SIGSTOP, signal.SIGCONT, signal.SIGKILL:
+    os.kill(child.pid, sig); hear(sig)
+print(*said, flush=True)
+END
+t_says "its parent sees it stop, go on, and end" 0 "stopped continued ended 9" timeout 60 python3 "$SCRATCH/parent.py" \
+	"$build/tests/tools/bproc-test" on 1 /bin/sleep 600
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	t "a user's program runs as that user" test "$(setpriv --reuid 12345 --regid 23456 --groups 34567 "$build/tests/tools/bproc-test" \
 		on 1 /bin/sh -c 'echo $(id -u) $(id -g) $(id -G)' </dev/null)" = "12345 23456 23456 34567"
