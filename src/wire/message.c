@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "wire/attributes.h"
+#include "wire/message_children.h"
 #include "wire/message_internal.h"
 
 const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
@@ -67,6 +68,10 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_PINS] = { "pins", 0, 0 },
 	[MESSAGE_PIN] = { "pin", 45, 44 + MESSAGE_WORDS_MAX },
 	[MESSAGE_ENROL] = { "enrol", 8, 7 + MESSAGE_FINGERPRINT_MAX },
+	[MESSAGE_FORK] = { "fork", 10, 8 + MESSAGE_TITLE_MAX },
+	[MESSAGE_FORKED] = { "forked", 12, 12 },
+	[MESSAGE_CHILD] = { "child", 15, 13 + MESSAGE_TITLE_MAX },
+	[MESSAGE_CHILD_SIGNAL] = { "child-signal", 9, 9 },
 };
 
 int message_dispatch(const struct message_take *takes, unsigned state, void *owner, const void *p,

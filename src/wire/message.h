@@ -125,6 +125,11 @@ enum message_type {
 	MESSAGE_PINS = 65, /* client to master: answered by PIN... DONE */
 	MESSAGE_PIN,	   /* a machine and its key */
 	MESSAGE_ENROL,	   /* client to master: accept or forget a key; answered by DONE */
+	/* ghosts of what a process forks (wire/message_children.h) */
+	MESSAGE_FORK = 68,    /* from the process: it is about to, and waits for a number */
+	MESSAGE_FORKED,	      /* towards the process: pid of the ghost */
+	MESSAGE_CHILD,	      /* from the process: what became of one of them */
+	MESSAGE_CHILD_SIGNAL, /* towards the process: a signal for one of them */
 	MESSAGE_TYPE_MAX_,
 };
 
@@ -214,7 +219,8 @@ enum {
 	MESSAGE_RANKED = 1 << 4,      /* its rank goes into its environment */
 	MESSAGE_AGENT = 1 << 5,	      /* bpslave's own executable, whatever the node has */
 	MESSAGE_APART = 1 << 6,	      /* arguments and variables come as a blob (of START only) */
-	MESSAGE_FLAGS_ALL_ = (1 << 7) - 1,
+	MESSAGE_FOLLOW = 1 << 7,      /* what it forks has ghosts of its own */
+	MESSAGE_FLAGS_ALL_ = (1 << 8) - 1,
 };
 
 /* A blob that holds the arguments and variables of a spec, behind bytes that nobody can guess. */

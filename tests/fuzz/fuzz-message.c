@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "wire/message.h"
+#include "wire/message_children.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -39,6 +40,10 @@ TAKE(resize, RESIZE)
 TAKE(fetch, FETCH)
 TAKE(pin, PIN)
 TAKE(enrol, ENROL)
+TAKE(fork, FORK)
+TAKE(forked, FORKED)
+TAKE(child, CHILD)
+TAKE(child_signal, CHILD_SIGNAL)
 
 static int take_words(void *owner, struct reader *r)
 {
@@ -365,6 +370,10 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_FETCH] = { 1, take_fetch },
 	[MESSAGE_PIN] = { 1, take_pin },
 	[MESSAGE_ENROL] = { 1, take_enrol },
+	[MESSAGE_FORK] = { 1, take_fork },
+	[MESSAGE_FORKED] = { 1, take_forked },
+	[MESSAGE_CHILD] = { 1, take_child },
+	[MESSAGE_CHILD_SIGNAL] = { 1, take_child_signal },
 	[MESSAGE_FETCHED] = { 1, take_fetched },
 };
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "wire/message.h"
+#include "wire/message_children.h"
 
 static int taken;
 
@@ -336,6 +337,47 @@ static void test_a_spec_that_is_too_large_is_not_written(void **state)
 	assert_int_equal(message_spec_write(&b, &s), -E2BIG);
 }
 
+static void test_children(void **state)
+{
+	static const struct {
+		uint8_t what;
+		uint32_t value;
+		int want;
+	} rows[] = {
+		{ MESSAGE_CHILD_RUNS, 77, 0 },	      { MESSAGE_CHILD_NONE, 0, 0 },
+		{ MESSAGE_CHILD_STOPPED, 19, 0 },     { MESSAGE_CHILD_STOPPED, 0, -EBADMSG },
+		{ MESSAGE_CHILD_STOPPED, 65, -EBADMSG }, { MESSAGE_CHILD_CONTINUED, 1, 0 },
+		{ MESSAGE_CHILD_CONTINUED, 2, -EBADMSG }, { MESSAGE_CHILD_NAMED, 0, 0 },
+		{ MESSAGE_CHILD_ENDED, 0xff00, 0 },   { MESSAGE_CHILD_ENDED, 0x10000, -EBADMSG },
+		{ MESSAGE_CHILD_LISTED, 5, 0 },	      { MESSAGE_CHILD_MAX_, 0, -EBADMSG },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct message_child m = { .job = 1,
+					   .pid = 3000,
+					   .what = rows[i].what,
+					   .value = rows[i].value,
+					   .title = { "sle\033ep", "sleep 5" } };
+		struct message_child got;
+		struct message_small msg;
+		struct reader r;
+		uint8_t *exact;
+
+		message_child_write(message_begin(&msg, MESSAGE_CHILD), &m);
+		exact = malloc(msg.w.len - 1);
+		assert_non_null(exact);
+		memcpy(exact, msg.bytes + 1, msg.w.len - 1);
+		r = READER(exact, msg.w.len - 1);
+		assert_int_equal(message_child_read(&r, &got), rows[i].want);
+		if (rows[i].want == 0) {
+			assert_int_equal(got.pid, 3000);
+			assert_int_equal(got.value, rows[i].value);
+			assert_string_equal(got.title.name, "sle?ep");
+		}
+		free(exact);
+	}
+}
+
 static void test_states(void **state)
 {
 	assert_true(message_state_valid("up"));
@@ -359,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_apart),
 		cmocka_unit_test(test_paths_of_files),
 		cmocka_unit_test(test_a_spec_that_is_too_large_is_not_written),
+		cmocka_unit_test(test_children),
 		cmocka_unit_test(test_states),
 	};
 
