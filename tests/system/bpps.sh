@@ -3,18 +3,14 @@
 # fast
 . tests/system/lib.sh
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-export XDG_RUNTIME_DIR=$SCRATCH
 pids=()
 finish() {
 	local p
 	for p in "${pids[@]}"; do kill -KILL "$p" 2>/dev/null; done
-	"$bin/bpboot" lab down --name bpps >/dev/null 2>&1
+	light_lab_end
 }
 trap finish EXIT
-"$bin/bpboot" lab up --name bpps --light 3 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
-BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-bpps/master.sock)
-export BPBOOT_SOCKET
+light_lab 3
 
 t "with no process, none is shown" test "$("$bin/bpps" --no-headers)" = ""
 "$bin/bpps" >"$SCRATCH/none"

@@ -4,52 +4,35 @@
 # The nodes are bpslaves in mount namespaces of their own, where the folder with the programs is empty.
 . tests/system/lib.sh
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-export BPBOOT_SOCKET=$SCRATCH/sock XDG_CACHE_HOME=$SCRATCH/memory
+space_begin
+export XDG_CACHE_HOME=$SCRATCH/memory
 home=$SCRATCH/home
-pids=()
-cleanup() {
-	while [ ${#pids[@]} -gt 0 ]; do stop_last; done
-}
-trap cleanup EXIT
 
-start_slave() { # NUMBER COMMANDS OPTION...: its pid becomes ${slave[NUMBER]}
+start_apart() { # NUMBER COMMANDS OPTION...: its pid becomes ${slave[NUMBER]}
 	local n=$1 commands=$2
 	shift 2
-	printf 'BOOT=1000000%s\nMAC=52:54:00:00:00:0%s\nMASTER=127.0.0.1:%s\n' "$n" "$n" $port >"$SCRATCH/boot$n"
+	boot_file $n
 	unshare --mount --propagation private sh -ec "$commands"'
 		shift
 		exec "$@"' sh x "$bin/bpslave" --boot-file "$SCRATCH/boot$n" --events "$SCRATCH/no-events" \
-		--key "$SCRATCH/keys/master.pub" "$@" </dev/null >>"$SCRATCH/slave$n.log" 2>&1 &
+		--key "$keys/master.pub" "$@" </dev/null >>"$SCRATCH/slave$n.log" 2>&1 &
 	slave[n]=$!
-	pids+=($!)
 }
-state_is() { [ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]; }
 bpsh() { timeout 60 "$bin/bpsh" "$@" </dev/null; }
 says() { t_says "$1" "$2" "$3" timeout 60 "$bin/bpsh" "${@:4}" </dev/null; }
 sent() { # bytes that bpmaster has sent to all nodes
 	ss -tinH state established "sport = :$port" | grep -o 'bytes_sent:[0-9]*' | cut -d: -f2 | awk '{ n += $1 } END { print n + 0 }'
 }
 
-mkdir -p "$SCRATCH/keys" "$home/bin" "$home/lib" "$SCRATCH/small" && "$bin/bpboot" keygen --dir "$SCRATCH/keys" >/dev/null ||
-	not_ok "the test can begin" "no keys"
-chmod 755 "$SCRATCH" "$home"
-start_master() { # on ports that nobody has; nodes listen on ephemeral ones, which are higher
-	port=$((10000 + RANDOM % 20000))
-	"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/state" \
-		--key "$SCRATCH/keys/master.key" --keepalive 1 --node 0,52:54:00:00:00:00 --node 1,52:54:00:00:00:01 \
-		--node 2,52:54:00:00:00:02 --node 3,52:54:00:00:00:03 --node 4,52:54:00:00:00:04 --node 5,52:54:00:00:00:05 \
-		--node 6,52:54:00:00:00:06 --node 7,52:54:00:00:00:07 --node 8,52:54:00:00:00:08 --node 9,52:54:00:00:00:09 \
-		>>"$SCRATCH/master.log" 2>&1 &
-	pids+=($!)
-	wait_for 5 test -S "$BPBOOT_SOCKET"
-}
-start_master || start_master || start_master || not_ok "bpmaster starts" "$(tail -3 "$SCRATCH/master.log")"
+mkdir -p "$home/bin" "$home/lib" "$SCRATCH/small" && chmod 755 "$SCRATCH" "$home"
+nodes=()
+for n in {0..9}; do nodes+=(--node "$n,52:54:00:00:00:0$n"); done
+space_master "${nodes[@]}" || not_ok "bpmaster starts" "$(tail -3 "$SCRATCH/master.log")"
 hide="mount -t tmpfs tmpfs '$home'"
-start_slave 0 "$hide"
-start_slave 1 "$hide"
+start_apart 0 "$hide"
+start_apart 1 "$hide"
 # Its cache is small, and the file system that it lies on is smaller.
-start_slave 2 "$hide; mount -t tmpfs -o size=3m,mode=755 tmpfs '$SCRATCH/small'" --cache "$SCRATCH/small/cache" --cache-size 8M
+start_apart 2 "$hide; mount -t tmpfs -o size=3m,mode=755 tmpfs '$SCRATCH/small'" --cache "$SCRATCH/small/cache" --cache-size 8M
 for n in 0 1 2; do wait_for 20 state_is $n up || not_ok "node $n registers" "$(tail -3 "$SCRATCH/slave$n.log")"; done
 
 # --- programs ---
@@ -146,7 +129,7 @@ no_memory() {
 	[ $status = 126 ]
 }
 kill "${slave[1]}" && wait "${slave[1]}"
-start_slave 1 "$hide" # one that has not taken memory yet for something else
+start_apart 1 "$hide" # one that has not taken memory yet for something else
 wait_for 20 state_is 1 up || not_ok "node 1 registers again" "$(tail -3 "$SCRATCH/slave1.log")"
 t "a node without memory refuses that start" no_memory
 says "and runs the next one" 7 "runs as" 1 "$home/bin/middle"
@@ -203,7 +186,7 @@ fi
 
 # --- from node to node ---
 export BPBOOT_DEBUG=1
-for n in 4 5 6 7 8 9; do start_slave $n "$hide"; done
+for n in 4 5 6 7 8 9; do start_apart $n "$hide"; done
 unset BPBOOT_DEBUG
 for n in 4 5 6 7 8 9; do wait_for 20 state_is $n up || not_ok "node $n registers" "$(tail -3 "$SCRATCH/slave$n.log")"; done
 grow() { # NAME BYTES: a program of that size
@@ -261,7 +244,7 @@ bare='
 	exec /bin/bpslave --boot-file /etc/boot3 --events /no --key /etc/master.pub
 '
 export BUILD SCRATCH
-BUILD=$(cd "$BUILD" && pwd) start_slave 3 "$bare"
+BUILD=$(cd "$BUILD" && pwd) start_apart 3 "$bare"
 wait_for 20 state_is 3 up || not_ok "a bare node registers" "$(tail -3 "$SCRATCH/slave3.log")"
 says "a bare node runs a program with a library that it has not" 0 "answer 42" 3 "$home/bin/by-path"
 says "and one of the system, with all of its libraries" 0 "bpslave" 3 ls /bin

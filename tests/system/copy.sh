@@ -5,13 +5,8 @@
 # fast
 . tests/system/lib.sh
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-export XDG_RUNTIME_DIR=$SCRATCH
-finish() { "$bin/bpboot" lab down --name copy >/dev/null 2>&1; }
-trap finish EXIT
-"$bin/bpboot" lab up --name copy --light 3 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
-BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-copy/master.sock)
-export BPBOOT_SOCKET
+trap light_lab_end EXIT
+light_lab 3
 at=$PWD/tests/tools/type-at.py
 umask 022
 mkdir "$SCRATCH/work" && cd "$SCRATCH/work" || exit 1

@@ -3,17 +3,13 @@
 # fast
 . tests/system/lib.sh
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-export XDG_RUNTIME_DIR=$SCRATCH
 job=
 finish() {
 	[ -z "$job" ] || kill -KILL "$job" 2>/dev/null
-	"$bin/bpboot" lab down --name many >/dev/null 2>&1
+	light_lab_end
 }
 trap finish EXIT
-"$bin/bpboot" lab up --name many --light 3 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
-BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-many/master.sock)
-export BPBOOT_SOCKET
+light_lab 3
 
 ghosts() { pgrep -P "$job" -x "${1:-sleep}" | tr '\n' ' '; }
 running() { # of N processes, each in the state that is asked for

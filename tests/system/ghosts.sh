@@ -5,18 +5,14 @@
 # fast
 . tests/system/lib.sh
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-export XDG_RUNTIME_DIR=$SCRATCH
 pids=()
 finish() {
 	local p
 	for p in "${pids[@]}"; do kill -KILL "$p" 2>/dev/null; done
-	"$bin/bpboot" lab down --name ghosts >/dev/null 2>&1
+	light_lab_end
 }
 trap finish EXIT
-"$bin/bpboot" lab up --name ghosts --light 3 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
-BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-ghosts/master.sock)
-export BPBOOT_SOCKET
+light_lab 3
 
 # ghost NODE COMMAND...: start it; its pid is $pid. Its process runs once the node says so.
 ghost() {

@@ -283,5 +283,64 @@ light_prepare() {
 	"$bpboot" image --quiet --format cpio --key "$SETS/keys/sign.key" --output "$SETS/boot" "$SETS/small.image"
 }
 
+# --- a process space ---
+#
+# On loopback, with bpslaves as ordinary processes. space_begin: the programs are in $bin; $port and $log_port are no other
+# test's, keys are in $keys; what is in $pids, ${slave[]} and $master ends with the test.
+space_begin() { # [KEYS]
+	bin=$(cd "$BUILD/src/cli" && pwd)
+	port=$((10000 + 5000 * ${SLOT-0} + 2 * (RANDOM % 2400))) log_port=$((port + 1))
+	keys=${1-$SCRATCH/keys}
+	export BPBOOT_SOCKET=$SCRATCH/sock
+	pids=() slave=() master= slave_pid=
+	trap space_end EXIT
+	mkdir -p "$keys" && "$bin/bpboot" keygen --dir "$keys" >/dev/null || not_ok "keys are made" "bpboot keygen failed"
+}
+space_end() {
+	local p
+	for p in "${pids[@]}" "${slave[@]}" $master; do kill "$p" 2>/dev/null; done
+	for p in "${pids[@]}" "${slave[@]}" $master; do wait "$p" 2>/dev/null; done
+}
+# stop PID [SIGNAL]: end a process of ours and wait for it.
+stop() {
+	[ -n "${1-}" ] && kill "${2--TERM}" "$1" 2>/dev/null && wait "$1" 2>/dev/null
+	return 0
+}
+# space_master OPTION...: bpmaster, with nodes that OPTION names; its pid is $master.
+space_master() {
+	"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $log_port --state "$SCRATCH/state" \
+		--key "$keys/master.key" --keepalive 1 "$@" >>"$SCRATCH/master.log" 2>&1 </dev/null &
+	master=$!
+	wait_for 20 "$bin/bpstat"
+}
+# boot_file NUMBER [MAC [BOOT]]: what init hands over to that node's bpslave.
+boot_file() {
+	printf 'BOOT=%s\nMAC=%s\nMASTER=127.0.0.1:%s\n' "${3-1000000$1}" "${2:-52:54:00:00:00:0$1}" $port >"$SCRATCH/boot$1"
+}
+# start_slave NUMBER OPTION...: its pid is ${slave[NUMBER]} and $slave_pid; makes its boot_file if there is none.
+start_slave() {
+	local n=$1
+	shift
+	[ -f "$SCRATCH/boot$n" ] || boot_file "$n"
+	"$bin/bpslave" --boot-file "$SCRATCH/boot$n" --events "$SCRATCH/events$n" --key "$keys/master.pub" "$@" \
+		>>"$SCRATCH/slave$n.log" 2>&1 </dev/null &
+	slave_pid=$!
+	slave[n]=$!
+}
+state_is() { [ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]; } # NUMBER STATE
+# light_lab COUNT: so many light nodes and their bpmaster, which the programs in $bin find, until light_lab_end.
+light_lab_name=
+light_lab() {
+	bin=$(cd "$BUILD/src/cli" && pwd)
+	light_lab_name=$(basename "$0" .sh)
+	export XDG_RUNTIME_DIR=$SCRATCH
+	"$bin/bpboot" lab up --name "$light_lab_name" --light "$1" >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
+	BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-"$light_lab_name"/master.sock)
+	export BPBOOT_SOCKET
+}
+light_lab_end() {
+	[ -z "$light_lab_name" ] || "$bin/bpboot" lab down --name "$light_lab_name" >/dev/null 2>&1
+}
+
 # done_testing: the script's exit status.
 done_testing() { exit $lib_failed; }

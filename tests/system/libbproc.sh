@@ -3,31 +3,8 @@
 . "$(dirname "$0")/lib.sh"
 
 build=$(cd "$BUILD" && pwd)
-bin=$build/src/cli
-port=$((10000 + RANDOM % 20000))
-export BPBOOT_SOCKET=$SCRATCH/sock BPBOOT_LIBEXEC=$build/src/lib
-declare -A slave
-master=
-
-stop() { # PID: end a process of ours and wait for it
-	[ -n "${1-}" ] && kill "$1" 2>/dev/null && wait "$1" 2>/dev/null
-	return 0
-}
-cleanup() {
-	local i
-	for i in "${!slave[@]}"; do stop "${slave[$i]}"; done
-	stop "$master"
-}
-trap cleanup EXIT
-start_slave() { # NUMBER
-	printf 'BOOT=1000000%s\nMAC=52:54:00:00:00:0%s\nMASTER=127.0.0.1:%s\n' "$1" "$1" $port >"$SCRATCH/boot$1"
-	"$bin/bpslave" --boot-file "$SCRATCH/boot$1" --events "$SCRATCH/none" --key "$SCRATCH/keys/master.pub" \
-		>>"$SCRATCH/slave$1.log" 2>&1 </dev/null &
-	slave[$1]=$!
-}
-state_is() { # NUMBER STATE
-	[ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]
-}
+space_begin
+export BPBOOT_LIBEXEC=$build/src/lib
 run() { timeout 60 "$build/tests/tools/$@" </dev/null; }
 
 # What is exported is what the header declares, and what has a test.
@@ -41,12 +18,9 @@ t "each function has a test" diff <(echo "$declared") <("$build/tests/tools/bpro
 t "each function is in a manual page" bash -c "for f in $(echo $declared); do grep -qs \"^\.Fn .*\b\$f\b\|^\.Fo \$f\$\" man/bproc*.3 || { echo \$f; exit 1; }; done"
 
 t_says "without a bpmaster a program is told so" 1 "bproc_nodelist: Connection refused" run bproc-old true
-"$bin/bpboot" keygen --dir "$SCRATCH/keys" >/dev/null || not_ok "keys are made" "bpboot keygen failed"
-"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/state" \
-	--key "$SCRATCH/keys/master.key" --keepalive 1 --node 0,52:54:00:00:00:00,127.0.0.1 --node 1,52:54:00:00:00:01 \
-	--node 2,52:54:00:00:00:02,,third --node 7,52:54:00:00:00:07 >>"$SCRATCH/master.log" 2>&1 </dev/null &
-master=$!
-t "bpmaster starts" wait_for 20 "$bin/bpstat"
+space_master --node 0,52:54:00:00:00:00,127.0.0.1 --node 1,52:54:00:00:00:01 --node 2,52:54:00:00:00:02,,third \
+	--node 7,52:54:00:00:00:07
+t "bpmaster starts" "$bin/bpstat"
 chmod 755 "$SCRATCH"
 for n in 0 1 2; do start_slave $n; done
 for n in 0 1 2; do t "node $n registers" wait_for 20 state_is $n up; done

@@ -4,17 +4,13 @@
 # fast
 . tests/system/lib.sh
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-export XDG_RUNTIME_DIR=$SCRATCH
 stopped=
 finish() {
 	[ -z "$stopped" ] || kill -CONT "$stopped"
-	"$bin/bpboot" lab down --name output >/dev/null 2>&1
+	light_lab_end
 }
 trap finish EXIT
-"$bin/bpboot" lab up --name output --light 4 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
-BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-output/master.sock)
-export BPBOOT_SOCKET
+light_lab 4
 at=$PWD/tests/tools/type-at.py
 cd "$SCRATCH" || exit 1
 bpsh() { "$bin/bpsh" "$@" </dev/null; }

@@ -211,7 +211,7 @@ if unshare -m bash -c 'full true' 2>/dev/null; then
 	serve=$!
 	pids+=($serve)
 	t "one that has room is served" says 'serving 1 nodes'
-	nsenter -t $serve -m bash -c "$fill"
+	nsenter -t $serve -m -r bash -c "$fill"
 	"$bp" node --cluster "$etc/cluster.conf" add 2 52:54:00:00:00:02 --address 10.9.0.12 >/dev/null
 	t "one that fills up under a changed table is said" says "cannot write '$SCRATCH/small/boot.ipxe': No space left on device"
 	t "and the nodes stay as they were" says 'the nodes stay as they were'
@@ -220,7 +220,7 @@ if unshare -m bash -c 'full true' 2>/dev/null; then
 	t "they are still served" test $? = 0
 	[ -z "$(address_of 52:54:00:00:00:02 1500)" ]
 	t "and no others" test $? = 0
-	rm_large() { nsenter -t $serve -m rm "$SCRATCH/small/large"; }
+	rm_large() { nsenter -t $serve -m -r rm "$SCRATCH/small/large"; }
 	rm_large && touch "$etc/nodes"
 	t "with room again, the new table is taken" says '2 nodes, as '
 	end

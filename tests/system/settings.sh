@@ -2,38 +2,12 @@
 # settings.sh - what bpctl sets: who may run on a node, states, attributes; refusals; kept over a restart of bpmaster
 . "$(dirname "$0")/lib.sh"
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-port=$((10000 + RANDOM % 20000))
-export BPBOOT_SOCKET=$SCRATCH/sock
-declare -A slave
-master=
-
-stop() { # PID [SIGNAL]: end a process of ours and wait for it
-	[ -n "${1-}" ] && kill "${2--TERM}" "$1" 2>/dev/null && wait "$1" 2>/dev/null
-	return 0
-}
-cleanup() {
-	local i
-	for i in "${!slave[@]}"; do stop "${slave[$i]}"; done
-	stop "$master"
-}
-trap cleanup EXIT
-
+space_begin
 start_master() {
-	"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/state" \
-		--key "$SCRATCH/keys/master.key" --keepalive 1 --unknown accept --node 1,52:54:00:00:00:01 \
-		--node 2,52:54:00:00:00:02 --node 3,52:54:00:00:00:03 >>"$SCRATCH/master.log" 2>&1 </dev/null &
-	master=$!
-	wait_for 20 "$bin/bpstat"
+	space_master --unknown accept --node 1,52:54:00:00:00:01 --node 2,52:54:00:00:00:02 --node 3,52:54:00:00:00:03
 }
-start_slave() { # NUMBER BOOT
-	printf 'BOOT=%s\nMAC=52:54:00:00:00:0%s\nMASTER=127.0.0.1:%s\n' "$2" "$1" $port >"$SCRATCH/boot$1"
-	"$bin/bpslave" --boot-file "$SCRATCH/boot$1" --events "$SCRATCH/none" --key "$SCRATCH/keys/master.pub" \
-		>>"$SCRATCH/slave$1.log" 2>&1 </dev/null &
-	slave[$1]=$!
-}
-state_is() { # NUMBER STATE
-	[ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]
+boot_slave() { # NUMBER BOOT
+	boot_file "$1" "" "$2" && start_slave "$1"
 }
 connected() { # NUMBER
 	"$bin/bpstat" --json "$1" | tr -d '\n ' | grep -q '"connected":true'
@@ -43,10 +17,9 @@ user() { # COMMAND...: as an ordinary user
 	setpriv --reuid 12345 --regid 23456 --groups 34567 "$@" </dev/null
 }
 
-"$bin/bpboot" keygen --dir "$SCRATCH/keys" >/dev/null || not_ok "keys are made" "bpboot keygen failed"
 chmod 755 "$SCRATCH"
 start_master
-for n in 1 2; do start_slave $n 1000000$n; done
+for n in 1 2; do start_slave $n; done
 for n in 1 2; do t "node $n registers" wait_for 20 state_is $n up; done
 
 # Permissions and refusals.
@@ -105,13 +78,13 @@ if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 fi
 stop "${slave[1]}" -KILL
 t "a node that is lost is down" wait_for 20 state_is 1 down
-start_slave 1 10000001
+boot_slave 1 10000001
 t "in the same boot it comes back in the state that was set" wait_for 20 state_is 1 drained
 stop "${slave[1]}" -KILL
 t "it is lost again" wait_for 20 state_is 1 down
-start_slave 1 20000001
+boot_slave 1 20000001
 t "after another boot it is up" wait_for 20 state_is 1 up
-start_slave 3 10000003
+start_slave 3
 t "a node that was down when its state was set is up when it comes" wait_for 20 state_is 3 up
 "$bin/bpctl" -S 2 -s down
 stop "$master"
@@ -123,7 +96,7 @@ t_says "nothing is run there" 1 "node 2 is down" "$bin/bpsh" 2 true
 t "up takes it away" "$bin/bpsh" 2 true </dev/null
 
 # Machines that are not listed keep theirs, by MAC.
-start_slave 9 10000009
+start_slave 9
 t "an unknown machine gets the free number" wait_for 20 state_is 0 up
 "$bin/bpctl" -S 0 -a who=ninth
 stop "${slave[9]}"
@@ -133,7 +106,7 @@ t "it is not shown before it comes" bash -c "! '$bin/bpstat' -n | grep -qx 0"
 "$bin/bpctl" -S 2 -a other=change
 stop "$master"
 start_master
-start_slave 9 10000009
+start_slave 9
 t "it comes back with what was noted, also when others were changed meanwhile" wait_for 20 bash -c \
 	"'$bin/bpstat' --attributes 0 | grep -qx '0: who=ninth'"
 
@@ -141,7 +114,7 @@ t "it comes back with what was noted, also when others were changed meanwhile" w
 stop "$master"
 master=
 refuses() { # NAME TEXT
-	t_says "$1" 1 "$2" timeout 20 "$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) \
+	t_says "$1" 1 "$2" timeout 20 "$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $log_port \
 		--state "$SCRATCH/state" --key "$SCRATCH/keys/master.key" --node 1,52:54:00:00:00:01
 }
 chmod 666 "$SCRATCH/state/settings"
@@ -153,7 +126,7 @@ chmod 755 "$SCRATCH/state"
 sed -i '1s/mode=/mood=/' "$SCRATCH/state/settings"
 ln -s state "$SCRATCH/link"
 t_says "a state directory may be a symbolic link" 1 "$SCRATCH/link/settings:1: not a line" timeout 20 "$bin/bpmaster" \
-	--foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/link" \
+	--foreground --address 127.0.0.1 --port $port --log-port $log_port --state "$SCRATCH/link" \
 	--key "$SCRATCH/keys/master.key" --node 1,52:54:00:00:00:01
 refuses "a settings file that cannot be read keeps bpmaster from starting, and the line is named" \
 	"$SCRATCH/state/settings:1: not a line that bpmaster has written"

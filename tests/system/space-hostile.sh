@@ -3,29 +3,10 @@
 # everybody else's jobs go on
 . "$(dirname "$0")/lib.sh"
 
-bin=$(cd "$BUILD/src/cli" && pwd)
+space_begin "$SCRATCH"
 hostile=$(cd "$BUILD/tests/tools" && pwd)/space-hostile
-port=$((10000 + RANDOM % 20000))
-log_port=$((port + 1))
-export BPBOOT_SOCKET=$SCRATCH/sock
-pids=()
-cleanup() {
-	local p
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
-	for p in "${pids[@]}"; do wait "$p" 2>/dev/null; done
-}
-trap cleanup EXIT
-
-state_is() { [ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]; }
 rss() { awk '/^VmHWM/ { print $2 }' "/proc/$1/status"; }
 cpu() { awk '{ print $14 + $15 }' "/proc/$1/stat"; }
-start_slave() { # NUMBER
-	printf 'BOOT=1000000%s\nMAC=52:54:00:00:00:0%s\nMASTER=127.0.0.1:%s\n' "$1" "$1" $port >"$SCRATCH/boot$1"
-	"$bin/bpslave" --boot-file "$SCRATCH/boot$1" --events /nonexistent --key "$SCRATCH/master.pub" \
-		>>"$SCRATCH/slave$1.log" 2>&1 </dev/null &
-	slave_pid=$!
-	pids+=($!)
-}
 as_slave() { # MAC_DIGIT MODE...
 	local mac=52:54:00:00:00:0$1
 	shift
@@ -39,13 +20,7 @@ start_hostile() { # MAC_DIGIT MODE OUTPUT
 
 nodes=()
 for n in {0..9}; do nodes+=(--node "$n,52:54:00:00:00:0$n"); done
-"$bin/bpboot" keygen --dir "$SCRATCH" >/dev/null || not_ok "keys are made" "bpboot keygen failed"
-"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $log_port --state "$SCRATCH/state" \
-	--key "$SCRATCH/master.key" --keepalive 1 "${nodes[@]}" \
-	>"$SCRATCH/master.log" 2>&1 </dev/null &
-master=$!
-pids+=($master)
-wait_for 10 test -S "$BPBOOT_SOCKET"
+space_master "${nodes[@]}"
 start_slave 0
 true_slave=$slave_pid
 wait_for 10 state_is 0 up

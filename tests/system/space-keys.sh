@@ -3,40 +3,12 @@
 # the policy; what is refused is said in bpmaster's log, bpstat -l and the boot log
 . "$(dirname "$0")/lib.sh"
 
-bin=$(cd "$BUILD/src/cli" && pwd)
+space_begin "$SCRATCH"
 hostile=$(cd "$BUILD/tests/tools" && pwd)/space-hostile
-port=$((10000 + RANDOM % 20000))
-export BPBOOT_SOCKET=$SCRATCH/sock
-pids=()
-cleanup() {
-	local p
-	for p in "${pids[@]}"; do kill "$p" 2>/dev/null; done
-	for p in "${pids[@]}"; do wait "$p" 2>/dev/null; done
-}
-trap cleanup EXIT
-
-state_is() { [ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]; }
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
-master=
 start_master() { # OPTION...
-	rm -f "$BPBOOT_SOCKET"
-	"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/state" \
-		--key "$SCRATCH/master.key" --keepalive 1 --node 0,52:54:00:00:00:00 --node 1,52:54:00:00:00:01 \
-		--node 2,52:54:00:00:00:02 --node 3,52:54:00:00:00:03 --node 4,52:54:00:00:00:04 "$@" \
-		>>"$SCRATCH/master.log" 2>&1 </dev/null &
-	master=$!
-	pids+=($master)
-	wait_for 10 "$bin/bpstat" -t >/dev/null
-}
-stop_master() { kill "$master" && wait "$master" 2>/dev/null; }
-start_slave() { # NUMBER OPTION...
-	local n=$1
-	shift
-	printf 'BOOT=1000000%s\nMAC=52:54:00:00:00:0%s\nMASTER=127.0.0.1:%s\n' "$n" "$n" $port >"$SCRATCH/boot$n"
-	"$bin/bpslave" --boot-file "$SCRATCH/boot$n" --events /nonexistent --key "$SCRATCH/master.pub" "$@" \
-		>>"$SCRATCH/slave$n.log" 2>&1 </dev/null &
-	slave_pid=$!
-	pids+=($!)
+	space_master --node 0,52:54:00:00:00:00 --node 1,52:54:00:00:00:01 --node 2,52:54:00:00:00:02 \
+		--node 3,52:54:00:00:00:03 --node 4,52:54:00:00:00:04 "$@"
 }
 # A machine of ours: MAC_DIGIT KEY_WORD [VARIABLE=VALUE...]: what bpmaster tells it, or "sit: up", in $SCRATCH/said; $machine.
 
@@ -66,7 +38,6 @@ key_of() { "$bin/bpctl" --keys | awk -v m="52:54:00:00:00:0$1" -v s="$2" '$2 == 
 nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 chmod 755 "$SCRATCH"
 
-"$bin/bpboot" keygen --dir "$SCRATCH" >/dev/null || not_ok "keys are made" "bpboot keygen failed"
 start_master
 
 # A key for this boot.
@@ -119,7 +90,7 @@ machine 1 three HOSTILE_BOOT=50000000
 t_says "so is a key of a boot where a lasting one was shown" 0 "" said "shows this boot's key" "$one is pinned"
 machine 1 one HOSTILE_BOOT=50000000
 t_says "and the same key when it does not claim to last" 0 "" said "$one is pinned"
-stop_master
+stop "$master"
 start_master
 machine 1 two HOSTILE_LASTING=1
 t_says "bpmaster that was started again has not forgotten" 0 "" said "$one is pinned"
@@ -133,19 +104,19 @@ t "and pinned" wait_for 5 is_pinned 1 lasting
 gone 1
 machine 9 stranger
 t_says "a machine that is not listed is refused" 0 "" said "52:54:00:00:00:09 is not in the list of nodes"
-stop_master
+stop "$master"
 
 # What is kept.
 cp "$SCRATCH/state/keys" "$SCRATCH/kept"
 echo "52:54:00:00:00:07 lasting zz" >>"$SCRATCH/state/keys"
 lines=$(wc -l <"$SCRATCH/state/keys")
 t_says "a broken file of keys keeps bpmaster from starting, and says where" 1 "state/keys:$lines: not a line that bpmaster has written" \
-	"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/state" \
+	"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $log_port --state "$SCRATCH/state" \
 	--key "$SCRATCH/master.key" --node 0,52:54:00:00:00:00
 cp "$SCRATCH/kept" "$SCRATCH/state/keys"
 chmod 666 "$SCRATCH/state/keys"
 t_says "so does one that others may write" 1 "is not safe in" \
-	"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $((port + 1)) --state "$SCRATCH/state" \
+	"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $log_port --state "$SCRATCH/state" \
 	--key "$SCRATCH/master.key" --node 0,52:54:00:00:00:00
 chmod 644 "$SCRATCH/state/keys"
 
@@ -182,5 +153,5 @@ t_says "a lasting key that others may read keeps bpslave from starting" 1 "is no
 cp "$SCRATCH/master.key" "$SCRATCH/wrong.key"
 t_says "and so does another kind of key" 1 "cannot read the key of this node" \
 	"$bin/bpslave" --boot-file "$SCRATCH/boot2" --key "$SCRATCH/master.pub" --node-key "$SCRATCH/wrong.key"
-stop_master
+stop "$master"
 done_testing

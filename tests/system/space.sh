@@ -2,52 +2,15 @@
 # space.sh - the process space on loopback: bpmaster, bpslaves as ordinary processes, bpsh in all its variants
 . "$(dirname "$0")/lib.sh"
 
-bin=$BUILD/src/cli
-bin=$(cd "$bin" && pwd)
-port=$((10000 + RANDOM % 20000))
-log_port=$((port + 1))
-export BPBOOT_SOCKET=$SCRATCH/sock
-declare -A slave
-master=
-
-stop() { # PID: end a process of ours and wait for it
-	[ -n "${1-}" ] && kill "$1" 2>/dev/null && wait "$1" 2>/dev/null
-	return 0
-}
-cleanup() {
-	local i
-	for i in "${!slave[@]}"; do stop "${slave[$i]}"; done
-	stop "$master"
-}
-trap cleanup EXIT
-
+space_begin
 start_master() { # OPTION...
-	"$bin/bpmaster" --foreground --address 127.0.0.1 --port $port --log-port $log_port --state "$SCRATCH/state" \
-		--key "$SCRATCH/keys/master.key" --keepalive 1 --node 0,52:54:00:00:00:00 --node 1,52:54:00:00:00:01 \
-		--node 2,52:54:00:00:00:02,,third --node 7,52:54:00:00:00:07,127.0.0.7 "$@" >>"$SCRATCH/master.log" 2>&1 &
-	master=$!
-	wait_for 10 test -S "$BPBOOT_SOCKET"
-}
-boot_file() { # NUMBER [MAC]
-	printf 'BOOT=1000000%s\nMAC=%s\nMASTER=127.0.0.1:%s\n' "$1" "${2-52:54:00:00:00:0$1}" $port >"$SCRATCH/boot$1"
-}
-start_slave() { # NUMBER OPTION...
-	local n=$1
-	shift
-	"$bin/bpslave" --boot-file "$SCRATCH/boot$n" --events "$SCRATCH/events$n" --key "$SCRATCH/keys/master.pub" "$@" \
-		>>"$SCRATCH/slave$n.log" 2>&1 </dev/null &
-	slave[$n]=$!
-}
-state_is() { # NUMBER STATE
-	[ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]
+	space_master --node 0,52:54:00:00:00:00 --node 1,52:54:00:00:00:01 --node 2,52:54:00:00:00:02,,third \
+		--node 7,52:54:00:00:00:07,127.0.0.7 "$@"
 }
 bpsh() { "$bin/bpsh" "$@" </dev/null; }
 says() { t_says "$@" </dev/null; }
 
-mkdir -p "$SCRATCH/keys" "$SCRATCH/other"
-"$bin/bpboot" keygen --dir "$SCRATCH/keys" >/dev/null && "$bin/bpboot" keygen --dir "$SCRATCH/other" >/dev/null ||
-	not_ok "keys are made" "bpboot keygen failed"
-for n in 0 1 2 7; do boot_file $n; done
+"$bin/bpboot" keygen --dir "$SCRATCH/other" >/dev/null || not_ok "other keys are made" "bpboot keygen failed"
 
 says "without a bpmaster bpsh says so" 1 "bpmaster is not running: no socket '$BPBOOT_SOCKET'" "$bin/bpsh" 0 true
 start_master

@@ -4,17 +4,8 @@
 # fast
 . tests/system/lib.sh
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-export XDG_RUNTIME_DIR=$SCRATCH
-up=
-finish() {
-	[ -z "$up" ] || "$bin/bpboot" lab down --name terminal >/dev/null 2>&1
-}
-trap finish EXIT
-"$bin/bpboot" lab up --name terminal --light 3 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
-up=1
-BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-terminal/master.sock)
-export BPBOOT_SOCKET
+trap light_lab_end EXIT
+light_lab 3
 cd "$SCRATCH" || exit 1 # of the nodes, too: light ones see the files of this machine
 at=$OLDPWD/tests/tools/type-at.py
 
@@ -85,5 +76,4 @@ t_says "a node that is lost gives it back" 0 "restored" at_terminal \
 	"expect ready; raw; run $bin/bpctl -S 2 -P; expect node lost; end" "$bin/bpsh" -t 2 sh -c "$hang lost"
 t_says "a master that is away, too" 0 "restored" at_terminal \
 	"expect ready; raw; run $bin/bpboot lab down --name terminal; expect bpmaster is away; cooked; send \x03; expect interrupted; end" "$bin/bpsh" -t 1 sh -c "$hang master"
-up=
 done_testing
