@@ -76,7 +76,7 @@ static const struct option_row rows[] = {
 	  "bpmaster, in place of what the boot file says", .call = take_master },
 	{ "key", 0, OPTION_STRING, "FILE", "public key of bpmaster (" KEY_DEFAULT ")", AT(key) },
 	{ "node-key", 0, OPTION_STRING, "FILE",
-	  "key of this node, made when missing (one for each boot)", AT(node_key) },
+	  "key of this node, made when missing: a file, or efi (one for each boot)", AT(node_key) },
 	{ "lease", 0, OPTION_STRING, "FILE", "the DHCP lease that init left (" HANDOVER_LEASE ")",
 	  AT(lease) },
 	{ "renew", 0, OPTION_FLAG, NULL,

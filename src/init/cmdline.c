@@ -29,6 +29,14 @@ static int take_flag(struct cmdline *c, size_t offset, char *value)
 	return 0;
 }
 
+static int take_node_key(struct cmdline *c, size_t offset, char *value)
+{
+	if (*value != '/' && strcmp(value, CMDLINE_NODE_KEY_EFI) != 0)
+		return -EINVAL;
+	c->node_key = value;
+	return 0;
+}
+
 static int take_rw(struct cmdline *c, size_t offset, char *value)
 {
 	c->ro = false;
@@ -149,6 +157,7 @@ static const struct {
 	{ "bpboot.link", take_seconds, offsetof(struct cmdline, link_s), "seconds" },
 	{ "bpboot.log", take_log, 0, "an address, A.B.C.D[:PORT] or [IPV6][:PORT]" },
 	{ "bpboot.master", take_master, 0, "an address, A.B.C.D[:PORT] or [IPV6][:PORT]" },
+	{ "bpboot.node-key", take_node_key, 0, "efi, or the path of a file" },
 	{ "bpboot.overlay-size", take_overlay_size, 0, "a size such as 512M, or a percentage" },
 	{ "bpboot.ramdisk", take_ramdisk, 0, "brd, zram, zram:lz4 or zram:zstd" },
 	{ "bpboot.retry", take_retry, 0, "seconds, MIN or MIN-MAX" },

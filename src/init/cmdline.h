@@ -21,6 +21,7 @@
 #define CMDLINE_BLACKLIST_MAX	 64
 #define CMDLINE_BOND_OPTIONS_MAX 16
 #define CMDLINE_NAMESERVERS_MAX	 4
+#define CMDLINE_NODE_KEY_EFI	 "efi"
 #define CMDLINE_SLAVES_MAX	 16
 #define CMDLINE_VLAN_MAX	 4094
 #define CMDLINE_WARNINGS_MAX	 8
@@ -87,6 +88,7 @@ struct cmdline {
 	uint32_t arp_ms;			 /* to find out who else has the address */
 	bool arp_said;
 	uint32_t sessions;			      /* transfers at once; 0: the default */
+	const char *node_key;			      /* efi, or a path; NULL: not given */
 	uint32_t watchdog_s; /* 0: not given */
 	uint32_t blksize, windowsize;		      /* TFTP; 0: the default */
 	const char *blacklist[CMDLINE_BLACKLIST_MAX]; /* modules */

@@ -9,15 +9,18 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/parse.h"
 #include "init/boot.h"
+#include "init/drivers.h"
 #include "wire/dhcp6.h"
 #include "wire/leasefile.h"
 
 #define FILE_MAX     8192
+#define EFI	     "/sys/firmware/efi"
 #define NETWORKD_UP  "/run/systemd"
 #define NETWORKD_DIR NETWORKD_UP "/network"
 
@@ -49,6 +52,8 @@ static int root_text(const struct boot *b, struct buffer *to)
 	if (r == 0 && !b->disk[0])
 		r = put_number(to, "COUNTER", b->index.counter);
 	r = r ? r : put(to, "INIT", b->init);
+	if (r == 0 && b->cmdline.node_key)
+		r = put(to, "NODE_KEY", b->cmdline.node_key);
 	if (r == 0 && b->watchdog.seconds)
 		r = put_number(to, "WATCHDOG_SECONDS", b->watchdog.seconds);
 	return r || b->disk[0] ? r : put(to, "URL", fetch_url_format(&b->url, url));
@@ -156,10 +161,20 @@ static int write_text(struct boot *b, const char *name,
 	return 0;
 }
 
+/* Have the kernel show the firmware's variables. Where it cannot, bpslave says so. */
+static void show_efi(struct boot *b)
+{
+	const char *key = b->cmdline.node_key;
+
+	if (key && !strcmp(key, CMDLINE_NODE_KEY_EFI) && access(EFI, F_OK) == 0)
+		(void)!drivers_load(b->drivers, "efivarfs", ""); /* it may be in the kernel */
+}
+
 int handover_stage(struct boot *b)
 {
 	int r = write_text(b, BOOT_RUN_DIR "/boot", boot_text);
 
+	show_efi(b);
 	if (!b->link.ifindex) /* a root that needs no network */
 		return r;
 	resolve_servers(b);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "space/handover.h"
+#include "space/node_key_efi.h"
 
 int handover_endpoint(const char *s, struct ipaddr *ret, uint16_t *ret_port)
 {
@@ -27,6 +28,12 @@ static const char *take_line(struct handover *h, const char *key, const char *va
 		return handover_endpoint(value, &h->master, &h->port) < 0
 			       ? "MASTER is not ADDRESS[:PORT]"
 			       : NULL;
+	if (!strcmp(key, "NODE_KEY")) {
+		if (strlen(value) >= sizeof(h->node_key) ||
+		    (*value != '/' && strcmp(value, NODE_KEY_EFI) != 0))
+			return "NODE_KEY is neither efi nor the path of a file";
+		memcpy(h->node_key, value, strlen(value) + 1);
+	}
 	if (!strcmp(key, "BOOT")) {
 		if (strlen(value) != 8 || parse_hex(value, b, sizeof(b)) < 0)
 			return "BOOT is not 8 hexadecimal digits";

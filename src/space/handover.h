@@ -16,6 +16,7 @@
 #define HANDOVER_BYTES_MAX 16384u
 #define HANDOVER_PORT	   2223
 #define HANDOVER_WATCHDOG_MAX_S 86400
+#define HANDOVER_NODE_KEY_MAX	256 /* with NUL */
 
 struct handover {
 	struct mac mac;
@@ -23,6 +24,7 @@ struct handover {
 	struct ipaddr master;  /* not set when not said */
 	uint16_t port;
 	uint32_t watchdog_s; /* a watchdog is armed and wants to be fed; 0: none */
+	char node_key[HANDOVER_NODE_KEY_MAX]; /* where the node's key is kept; "": not said */
 };
 
 /* Parse the text. Return: 0, or -EBADMSG with *ret_why set. */

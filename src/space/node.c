@@ -51,9 +51,17 @@ static int load_key(struct node *n)
 	return 0;
 }
 
+/* As we were told, or init was. PID 1 has not looked yet what that left, and goes on without. */
 static int open_key(struct node *n)
 {
-	return node_key_open(n->config->node_key, n->config->boot_file, &n->key);
+	const char *lasting = n->config->node_key;
+
+	if (!lasting && n->config->first && access(n->config->boot_file, F_OK) == 0 &&
+	    handover_read(n->config->boot_file, &n->boot) < 0)
+		n->boot = (struct handover){ 0 };
+	if (!lasting && *n->boot.node_key)
+		lasting = n->boot.node_key;
+	return node_key_open(lasting, n->config->boot_file, &n->key);
 }
 
 void node_timer_set(struct node *n, uint32_t ms)

@@ -5,6 +5,9 @@
  * start of bpslave, before any program of a user can run here, and readable by root alone. So a
  * bpslave that was restarted is the same node, and nobody else is. A file that others may read or
  * write is no key: a lasting one keeps bpslave from starting, one of this boot is made anew.
+ *
+ * What such a node does have is its firmware (node_key_efi.h), where that is EFI; where it is not,
+ * or keeps nothing, the key of a boot has to do.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +21,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "space/node_key.h"
+#include "space/node_key_efi.h"
 #include "wire/masterkey.h"
 
 /* Whether nobody but root and ourselves can have touched or read it. */
@@ -99,13 +103,47 @@ static int open_lasting(const char *path, struct node_key *ret)
 	return 0;
 }
 
+/* Return: 1: this machine keeps no key in EFI, and that is said; 0; negative errno (logged). */
+static int open_efi(struct node_key *ret)
+{
+	_cleanup_close_ int dir = FD_NONE;
+	int r = node_key_efi_mount(&dir);
+
+	if (r == -ENODEV) {
+		log_warn(0, "this machine was not started by EFI, which was to keep the key of "
+			    "this node: using one for this boot");
+		return 1;
+	}
+	if (r == -EOPNOTSUPP) {
+		log_warn(0, "the kernel has no efivarfs (bpboot initrd --modules ...,efivarfs), so "
+			    "EFI cannot keep the key of this node: using one for this boot");
+		return 1;
+	}
+	r = r < 0 ? r : node_key_efi_open(dir, &ret->pair);
+	if (r == -EBADMSG)
+		return log_err(0,
+			       "the EFI variable " NODE_KEY_EFI_VARIABLE
+			       " is not a key of this node: remove it, or use another --node-key"),
+		       r;
+	if (r < 0) {
+		log_warn(r, "EFI cannot keep the key of this node: using one for this boot");
+		return 1;
+	}
+	ret->lasting = true;
+	say(ret);
+	return 0;
+}
+
 int node_key_open(const char *lasting, const char *boot_file, struct node_key *ret)
 {
 	_cleanup_free_ char *path = NULL;
 	int r;
 
-	if (lasting)
+	if (lasting && strcmp(lasting, NODE_KEY_EFI) != 0)
 		return open_lasting(lasting, ret);
+	r = lasting ? open_efi(ret) : 1;
+	if (r <= 0)
+		return r;
 	if (asprintf(&path, "%s" NODE_KEY_SUFFIX, boot_file) < 0) {
 		path = NULL;
 		return log_err(-ENOMEM, "cannot make a key of this node");

@@ -16,8 +16,9 @@ struct node_key {
 };
 
 /*
- * The key in the file @lasting, which is made when it is missing; without one (NULL) a key of this
- * boot, beside @boot_file, or, where that cannot be written, of this process alone.
+ * The key in the file @lasting, which is made when it is missing, or with "efi" in the firmware;
+ * without one (NULL), or where the firmware keeps none, a key of this boot, beside @boot_file, or,
+ * where that cannot be written, of this process alone.
  * Return: 0 or negative errno (logged); only for @lasting.
  */
 _must_check_ int node_key_open(const char *lasting, const char *boot_file, struct node_key *ret);

@@ -197,7 +197,7 @@ vm_console() {
 vm_dnsmasq() {
 	local boot=$1
 	shift
-	dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=tap0 --bind-interfaces --leasefile-ro \
+	dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface="${VM_LINK-tap0}" --bind-interfaces --leasefile-ro \
 		--no-ping --user=root --pid-file= --log-facility="$VM/dnsmasq.log" --enable-tftp --tftp-root="$boot" \
 		--dhcp-range=10.77.0.10,10.77.0.20,1h "$@" </dev/null >"$VM/dnsmasq.out" 2>&1 &
 	vm_dnsmasq_pid=$!

@@ -37,7 +37,8 @@ static void words_are_taken(void **state)
 	struct cmdline *c =
 		parse("BOOT_IMAGE=/vmlinuz root=tftp:///a.index quiet rd.shell ro panic=-5 "
 		      "rootflags=\"noatime,x y\" BOOTIF=01-52-54-00-12-34-56 bpboot.retry=1-3 "
-		      "bpboot.master=10.0.0.1:77 bpboot.log=10.0.0.2 bpboot.link=7\n");
+		      "bpboot.master=10.0.0.1:77 bpboot.log=10.0.0.2 bpboot.link=7 "
+		      "bpboot.node-key=efi\n");
 	struct in_addr a;
 
 	assert_string_equal(c->root, "tftp:///a.index");
@@ -48,6 +49,7 @@ static void words_are_taken(void **state)
 	assert_int_equal(c->retry_min_s, 1);
 	assert_int_equal(c->retry_max_s, 3);
 	assert_int_equal(c->link_s, 7);
+	assert_string_equal(c->node_key, "efi");
 	assert_int_equal(c->master_port, 77);
 	assert_int_equal(ipv4_parse("10.0.0.2", &a), 0);
 	assert_int_equal(c->log.v4.s_addr, a.s_addr);
@@ -200,7 +202,7 @@ static void nonsense_is_ignored_with_a_warning(void **state)
 		"nameserver=ns1", "vlan=vlan5", "vlan=x:eth0", "vlan=v4095:eth0", "vlan=v0:eth0",
 		"bond=b:eth0:mode", "bond=b/c:eth0", "bond=b:eth0:mode=1:9:9", "bpboot.arp=-1",
 		"bpboot.retry=9-1", "bpboot.retry=x", "bpboot.master=host",	   "bpboot.link=0",
-		"panic=soon",	    "root=",	      "bpboot.nothing=1",
+		"panic=soon",	    "root=",	      "bpboot.nothing=1", "bpboot.node-key=tpm",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {

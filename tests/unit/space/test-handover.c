@@ -32,6 +32,10 @@ static void test_forms(void **state)
 		{ "MAC=52:54:00:00:00:01\nMASTER=10.0.0.1:65536\n", -EBADMSG, 0, "", 0 },
 		{ "MAC=52:54:00:00:00:01\nWATCHDOG_SECONDS=30\n", 0, 0, "", 2223 },
 		{ "MAC=52:54:00:00:00:01\nWATCHDOG_SECONDS=-1\n", -EBADMSG, 0, "", 0 },
+		{ "MAC=52:54:00:00:00:01\nNODE_KEY=efi\n", 0, 0, "", 2223 },
+		{ "MAC=52:54:00:00:00:01\nNODE_KEY=/var/key\n", 0, 0, "", 2223 },
+		{ "MAC=52:54:00:00:00:01\nNODE_KEY=key\n", -EBADMSG, 0, "", 0 },
+		{ "MAC=52:54:00:00:00:01\nNODE_KEY=\n", -EBADMSG, 0, "", 0 },
 		{ "MAC=52:54:00:00:00:01\nBOOT=xyz\n", -EBADMSG, 0, "", 0 },
 	};
 
