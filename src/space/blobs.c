@@ -12,10 +12,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sodium.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -457,15 +459,23 @@ int blobs_take_peer(void *slave, struct reader *r)
 	return e;
 }
 
-/* A memory file that can neither change nor end early, of exactly the size that was said. */
+/*
+ * A memory file that can neither change nor end early, of exactly the size that was said, and with
+ * all of its pages: those that were never written would be made, and paid for, when we read them,
+ * and where there is no memory left we would be killed for it.
+ */
 static int accept_file(struct blob *b, int fd)
 {
 	const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+	struct statfs fs;
 	struct stat st;
 	void *map;
 
 	if (fd < 0 || (fcntl(fd, F_GET_SEALS) & seals) != seals || fcntl(fd, F_GET_SEALS) < 0 ||
 	    fstat(fd, &st) < 0 || (uint64_t)st.st_size != b->bytes)
+		return -EBADMSG;
+	if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC ||
+	    (b->bytes > 0 && lseek(fd, 0, SEEK_HOLE) != (off_t)b->bytes))
 		return -EBADMSG;
 	if (b->bytes > 0) {
 		map = mmap(NULL, (size_t)b->bytes, PROT_READ, MAP_SHARED, fd, 0);

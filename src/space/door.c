@@ -18,6 +18,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "space/master_internal.h"
+#include "space/strays.h"
 
 #define DOOR_BACKLOG 128
 #define CALLERS	     "local programs"
@@ -128,6 +129,7 @@ static void on_drained(struct stream *st)
 
 static const struct stream_calls client_calls = {
 	.message = on_message,
+	.strays = strays_close,
 	.drained = on_drained,
 	.close = on_close,
 };

@@ -149,6 +149,7 @@ struct job *job_new(struct client *c, uint32_t number, struct member *n, uint32_
 	generation = generation % GENERATION_MAX + 1; /* never 0: no job has that number */
 	j->id = generation << SLOT_BITS | (uint32_t)slot;
 	j->number = number;
+	j->uid = c->who.uid;
 	j->client = c;
 	j->member = n;
 	j->window = j->output_credit[0] = j->output_credit[1] = window;
@@ -206,6 +207,11 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 
 	if (r > 0)
 		return r;
+	if (n->slave->n_jobs >= MASTER_JOBS_NODE) {
+		snprintf(ret_words, MESSAGE_WORDS_MAX, "node %u has %u jobs already", node,
+			 MASTER_JOBS_NODE);
+		return EAGAIN;
+	}
 	if (!slave_room(n->slave, sizeof(head) + order->spec_n, MASTER_START_HIGH))
 		return -EAGAIN;
 	j = job_new(c, number, n, order->window);

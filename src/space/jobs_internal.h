@@ -21,6 +21,7 @@ struct job {
 	uint32_t number;       /* of the client */
 	uint32_t ghost;	       /* pid of what stands for it here, or 0 */
 	uint32_t starter;      /* pid of who asked for it, if not the ghost itself; or 0 */
+	uint32_t uid;	       /* of the client */
 	struct client *client; /* NULL when it is gone */
 	struct slave *slave;	 /* running or claimed: its node's connection */
 	struct job *next, *prev; /* of the slave, else of the member */

@@ -24,10 +24,9 @@
 /* Ask its node for it. */
 void job_claim(struct job *j)
 {
-	struct message_claim c = { .job = j->id, .at = j->at };
+	struct message_claim c = { .job = j->id, .uid = j->uid, .at = j->at };
 	struct message_small msg;
 
-	c.uid = j->client ? j->client->who.uid : 0; /* nobody waits for it: only to end it */
 	job_move(j, j->member->slave);
 	j->state = JOB_CLAIMED;
 	message_claim_write(message_begin(&msg, MESSAGE_CLAIM), &c);

@@ -59,6 +59,14 @@ static void ticket_name(const struct message_fetch *f, uint8_t ret[static PEERS_
 	crypto_generichash(ret, PEERS_TICKET_BYTES, label, sizeof(label), f->key, sizeof(f->key));
 }
 
+static void ticket_drop(struct peers *p, struct ticket *k)
+{
+	struct ticket *last = &p->tickets[--p->n_tickets];
+
+	*k = *last;
+	sodium_memzero(last, sizeof(*last));
+}
+
 static void transfer_free(struct transfer *t)
 {
 	struct peers *p = t->all;
@@ -186,7 +194,7 @@ static bool admit(struct transfer *t)
 		if (sodium_memcmp(k->name, t->buf, PEERS_TICKET_BYTES) != 0)
 			continue;
 		t->fetch = k->fetch;
-		*k = p->tickets[--p->n_tickets]; /* it is good once */
+		ticket_drop(p, k); /* it is good once */
 		t->blob = p->carries->cache ? cache_find(p->carries->cache, &t->fetch.blob) : NULL;
 		if (t->blob)
 			t->blob->users++;
@@ -266,7 +274,7 @@ int peers_serve(struct peers *p, const struct message_fetch *f)
 
 	for (size_t i = p->n_tickets; i-- > 0;) {
 		if (p->tickets[i].until_ms < now)
-			p->tickets[i] = p->tickets[--p->n_tickets];
+			ticket_drop(p, &p->tickets[i]);
 	}
 	if (!p->loop || p->n_tickets == PEERS_TICKETS_MAX)
 		return 0; /* who comes is turned away, and goes elsewhere */

@@ -2,9 +2,9 @@
  * strays.c - descriptors that nobody asked for, closed where that may wait
  *
  * Who may send a descriptor may send one whose close(2) takes as long as he likes: a socket that
- * lingers, a file of a file system that he serves himself. So bpmaster closes no such thing; threads
- * do that have nothing else to do, made when there is something for them. If all of them wait, the
- * rest stays open, which costs descriptors and nobody's time.
+ * lingers, a file of a file system that he serves himself. So bpmaster closes no such thing;
+ * threads do that have nothing else to do, made when there is something for them. If all of them
+ * wait, the rest stays open, which costs descriptors and nobody's time.
  */
 #include <pthread.h>
 #include <signal.h>

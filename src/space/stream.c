@@ -7,6 +7,7 @@
  */
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -285,35 +286,43 @@ void stream_resume(struct stream *s)
 	take_all(s);
 }
 
-/* Keep the descriptors that came. Return: 0, or -E2BIG when there are more than anybody needs. */
+/*
+ * Keep the descriptors that came. Of files in memory alone we know that closing them takes no time.
+ * Return: 0, -E2BIG when there are more than anybody needs, -EBADMSG.
+ */
 static int keep_fds(struct stream *s, struct msghdr *msg)
 {
-	int r = msg->msg_flags & MSG_CTRUNC ? -E2BIG : 0;
+	int r = msg->msg_flags & MSG_CTRUNC ? -E2BIG : 0, strays[STREAM_FDS_SENT];
+	size_t n_strays = 0;
 
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
 		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
 
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (size_t i = 0; i < n; i++) {
+		for (size_t i = 0; i < n && n_strays < STREAM_FDS_SENT; i++) {
+			bool memory;
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (s->n_fds < STREAM_FDS_MAX) {
+			memory = fcntl(fd, F_GET_SEALS) >= 0;
+			if (memory && s->n_fds < STREAM_FDS_MAX) {
 				s->fds[s->n_fds++] = fd;
-			} else {
-				fd_close(fd);
-				r = -E2BIG;
+				continue;
 			}
+			strays[n_strays++] = fd;
+			r = memory ? -E2BIG : -EBADMSG;
 		}
 	}
+	if (n_strays > 0)
+		s->calls->strays(strays, n_strays);
 	return r;
 }
 
 static ssize_t receive(struct stream *s, void *p, size_t n)
 {
 	struct iovec data = { p, n };
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(STREAM_FDS_MAX * sizeof(int))];
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(STREAM_FDS_SENT * sizeof(int))];
 	struct msghdr msg = { .msg_iov = &data,
 			      .msg_iovlen = 1,
 			      .msg_control = control,
@@ -334,6 +343,19 @@ static ssize_t receive(struct stream *s, void *p, size_t n)
 	return r;
 }
 
+/* With the socket the kernel would close what was sent with bytes that nobody has read, and we
+ * would wait for that. */
+static void take_unread(struct stream *s)
+{
+	uint8_t rest[4096];
+	ssize_t n;
+
+	(void)shutdown(s->fd, SHUT_RD); /* no more comes; one that is gone already sends nothing */
+	do
+		n = receive(s, rest, sizeof(rest));
+	while (n > 0 || (n < 0 && (errno == EBADMSG || errno == E2BIG || errno == EINTR)));
+}
+
 static void on_readable(struct ev_loop *loop, struct ev_io *w, int events)
 {
 	struct stream *s = w->data;
@@ -349,7 +371,10 @@ static void on_readable(struct ev_loop *loop, struct ev_io *w, int events)
 		return;
 	if (n <= 0) {
 		stream_fail(s, n < 0 ? -errno : 0,
-			    n < 0 ? NULL : "the other side closed the connection");
+			    n == 0 ? "the other side closed the connection"
+			    : errno == EBADMSG || errno == E2BIG
+				    ? "a descriptor that nobody asked for"
+				    : NULL);
 		return;
 	}
 	s->heard_ms = clock_ms();
@@ -392,6 +417,8 @@ void stream_deinit(struct stream *s)
 	ev_io_stop(s->loop, &s->readable);
 	ev_io_stop(s->loop, &s->writable);
 	ev_timer_stop(s->loop, &s->closing);
+	if (s->takes_fds)
+		take_unread(s);
 	s->fd = fd_close(s->fd);
 	s->pass = fd_close(s->pass);
 	while (s->n_fds > 0)

@@ -23,6 +23,7 @@
 #define STREAM_LENGTH_BYTES 4
 #define STREAM_READ_BYTES   65536u /* taken from the socket at once */
 #define STREAM_FDS_MAX	    4u	   /* descriptors that came and are not taken */
+#define STREAM_FDS_SENT	    253u   /* that the kernel passes with one send() (SCM_MAX_FD) */
 #define STREAM_QUEUE_MAX \
 	(64u << 20) /* bytes waiting for a peer; a peer that lets more pile up is cut off */
 
@@ -38,6 +39,10 @@ struct stream_calls {
 	/* Raw bytes of a greeting. Return: bytes taken, 0 for more needed, negative errno. Only
 	 * while s->greeting. */
 	ssize_t (*greeting)(struct stream *s, const uint8_t *p, size_t n);
+	/* Descriptors came that are no memory files that can be sealed, or are too many: to be
+	 * closed, which may take as long as their sender likes. The stream fails. Only of one that
+	 * takes any. */
+	void (*strays)(const int *fds, size_t n);
 	/* All that waited is sent; or NULL. */
 	void (*drained)(struct stream *s);
 	/* It is over: 0 when the peer closed in order, else why. The owner deinits it here. */

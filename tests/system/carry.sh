@@ -163,7 +163,8 @@ while True:
         print("wanted", flush=True)
         if what == "keep": break
         fd = os.memfd_create("x", os.MFD_ALLOW_SEALING)
-        os.write(fd, data if what == "give" else b"\0" * len(data))
+        if what == "holes": os.ftruncate(fd, len(data))
+        else: os.write(fd, data if what == "give" else b"\0" * len(data))
         if what != "unsealed":
             fcntl.fcntl(fd, 1033, 2 | 4 | 8)  # F_ADD_SEALS: it shrinks, grows and is written no more
         body = struct.pack(">I", 11) + b"\x2a" + struct.pack(">IHI", 0, 0, 0)
@@ -180,6 +181,7 @@ END
 	head -c 300000 /dev/urandom >"$home/other"
 	t "bytes with another hash are refused" is "wanted cut off " liar "$home/other" public poison 65534
 	t "a memory file that can change is refused" is "wanted cut off " liar "$home/other" public unsealed 65534
+	t "and one with pages that nobody has written" is "wanted cut off " liar "$home/other" public holes 65534
 	t "what was refused is not there" is "wanted " liar "$home/other" public keep 65534
 	says "nobody lists the cache of a node" 2 "Permission denied" 0 setpriv --reuid 65534 --clear-groups ls /run/bpboot/cache
 fi

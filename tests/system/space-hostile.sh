@@ -201,6 +201,49 @@ t "bpmaster held no more than a few megabytes for it: $grown KiB" test $grown -l
 used=$(cpu $master)
 t_says "and is at rest afterwards" 0 "" bash -c "sleep 1; [ \$((\$(awk '{ print \$14 + \$15 }' /proc/$master/stat) - $used)) -lt 20 ]"
 
+# Descriptors whose closing takes a minute: with a message, and behind one for which the program is cut off before it is read.
+cat >"$SCRATCH/linger.py" <<'END'
+import array, socket, struct, sys, threading, time
+served = socket.socket()
+served.bind(("127.0.0.1", 0))
+served.listen(9)
+held = []
+def lingering():
+    s = socket.socket()
+    s.connect(served.getsockname())
+    held.append(served.accept()[0])
+    s.setblocking(False)
+    try:
+        while True: s.send(b"x" * 65536)
+    except BlockingIOError: pass
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+    return s
+for i in range(int(sys.argv[3])):
+    door = socket.socket(socket.AF_UNIX)
+    door.connect(sys.argv[1])
+    s = lingering()
+    try:
+        if sys.argv[2] == "behind": door.sendall(struct.pack(">I", 1) + b"\xff")
+        door.sendmsg([struct.pack(">I", 3) + b"\x0a\x00\x03"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()] * 3))])
+    except OSError: pass # cut off before it was sent
+    threading.Thread(target=s.close, daemon=True).start() # who closes it last waits
+    held.append(door)
+print("sent", flush=True)
+time.sleep(60)
+END
+for how in with behind; do
+	before=$(wc -l <"$SCRATCH/master.log")
+	python3 "$SCRATCH/linger.py" "$BPBOOT_SOCKET" $how 12 >"$SCRATCH/linger.$how" 2>&1 &
+	linger=$!
+	pids+=($linger)
+	t "12 programs send sockets that linger, $how a message" wait_for 20 grep -q sent "$SCRATCH/linger.$how"
+	t "they are cut off, and bpmaster says why" wait_for 10 eval \
+		'tail -n "+$((before + 1))" "$SCRATCH/master.log" | grep -qE "is cut off: (a descriptor that nobody asked for|a message of an unknown type)"'
+	t_says "others run meanwhile" 0 "meanwhile" timeout 20 "$bin/bpsh" 0 echo meanwhile
+	kill $linger
+	wait $linger 2>/dev/null
+done
+
 # No descriptor is left.
 if command -v prlimit >/dev/null; then
 	prlimit --pid $master --nofile=$(($(ls /proc/$master/fd | wc -l) + 4))

@@ -104,14 +104,14 @@ static void test_made_once(void **state)
 /* As the kernel shows variables after a boot: to all, and not to be changed. */
 static void test_hidden(void **state)
 {
-	static const uint8_t secret[CIPHER_KEY_BYTES] = { 0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
-							  11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
-							  22, 23, 24, 25, 26, 27, 28, 29, 30, 31 };
+	uint8_t secret[CIPHER_KEY_BYTES];
 	uint8_t value[256];
 	struct keypair pair;
 	bool fixed;
 	mode_t mode;
 
+	for (size_t i = 0; i < sizeof(secret); i++)
+		secret[i] = (uint8_t)i;
 	put(NODE_KEY_EFI_VARIABLE, "\7\0\0\0" TEXT HEX "\n", 4 + strlen(TEXT HEX) + 1, 0644);
 	fixed = immutable(true);
 	assert_int_equal(node_key_efi_open(dir, &pair), 0);
