@@ -224,7 +224,7 @@ for i in range(int(sys.argv[3])):
     s = lingering()
     try:
         if sys.argv[2] == "behind": door.sendall(struct.pack(">I", 1) + b"\xff")
-        door.sendmsg([struct.pack(">I", 3) + b"\x0a\x00\x03"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()] * 3))])
+        door.sendmsg([struct.pack(">I", 3) + b"\x0a\x00\x04"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()] * 3))])
     except OSError: pass # cut off before it was sent
     threading.Thread(target=s.close, daemon=True).start() # who closes it last waits
     held.append(door)
