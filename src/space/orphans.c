@@ -62,6 +62,7 @@ void processes_orphan(struct processes *ps)
 
 	if (!ps->channel)
 		return; /* an attempt that failed */
+	processes_forget_lists(ps);
 	ps->channel = NULL;
 	ev_timer_stop(ps->loop, &ps->orphans);
 	for (struct process *p = ps->list; p; p = p->next) {

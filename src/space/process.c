@@ -290,6 +290,7 @@ int processes_take_abandon(struct processes *ps, struct reader *r)
 
 void processes_close(struct processes *ps)
 {
+	processes_forget_lists(ps);
 	ps->channel = NULL;
 	ev_timer_stop(ps->loop, &ps->orphans);
 	for (struct process *p = ps->list; p; p = p->next)

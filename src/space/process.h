@@ -37,6 +37,9 @@ struct processes {
 	struct ev_timer orphans;
 	uint64_t orphans_end_ms; /* clock_ms() when those that nobody has asked for end */
 	uint32_t orphan_s;	 /* how long a master that is there is waited for */
+	struct listing *lists;	 /* owned: of processes, that the master asked for */
+	size_t n_lists;
+	struct ev_timer slice; /* while there is one */
 };
 
 void processes_init(struct processes *ps, struct ev_loop *loop);
@@ -66,6 +69,7 @@ int processes_take_input(struct processes *ps, struct reader *r);
 int processes_take_signal(struct processes *ps, struct reader *r);
 int processes_take_credit(struct processes *ps, struct reader *r);
 int processes_take_look(struct processes *ps, struct reader *r); /* process_list.c */
+void processes_forget_lists(struct processes *ps); /* nobody waits for them any more */
 int processes_take_abandon(struct processes *ps, struct reader *r);
 int processes_take_resize(struct processes *ps, struct reader *r);
 int processes_take_claim(struct processes *ps, struct reader *r);

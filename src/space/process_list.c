@@ -1,8 +1,10 @@
 /*
  * process_list.c - what runs in the realm of a node, as its /proc has it
  *
- * A list is read at once and goes out in several messages; it is bounded in processes, and each of
- * them in its words. Where a node has no realm, only what belongs to a session of ours is told.
+ * Reading thousands of processes takes a tenth of a second, in which nobody's output shall wait: it
+ * is done in slices, one each time that the loop comes round, and one list after the other. A list
+ * goes out in several messages; it is bounded in processes, and each of them in its words. Where a
+ * node has no realm, only what belongs to a session of ours is told.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -22,18 +24,25 @@
 #define STAT_MAX   4096u  /* /proc/PID/stat */
 #define FIELDS_MAX 22	  /* of it, behind the name */
 #define REAPER	   1	  /* of the realm; no process of anybody's */
+#define SLICE_MS   2	  /* of a list, before others have their turn */
+#define SLICE_STEP 8	  /* processes between two looks at the clock */
+#define DRAIN_S	   0.01   /* until a channel that is full is looked at again */
+#define LISTS_MAX  1024u  /* that are asked for at a time */
 
-/* A message under construction. */
+/* A list that is asked for; the first one is under construction. */
 struct listing {
+	struct listing *next;
 	struct processes *ps;
 	uint32_t token;
+	size_t told;
+	DIR *dir; /* owned; NULL before the first slice */
 	struct writer w;
-	uint8_t bytes[1 + 5 + MESSAGE_DATA_MAX];
+	uint8_t *bytes; /* owned: 1 + 5 + MESSAGE_DATA_MAX of them */
 };
 
 static void begin(struct listing *l)
 {
-	l->w = WRITER(l->bytes, sizeof(l->bytes));
+	l->w = WRITER(l->bytes, 1 + 5 + MESSAGE_DATA_MAX);
 	writer_u8(&l->w, MESSAGE_PROCLIST);
 	message_proclist_write(&l->w, l->token, MESSAGE_MORE);
 }
@@ -146,26 +155,98 @@ static bool add(struct listing *l, int proc, const char *pid)
 	return true;
 }
 
+/* Forget the first list, and go on with the next. */
+static void forget(struct processes *ps)
+{
+	struct listing *l = ps->lists;
+
+	ps->lists = l->next;
+	ps->n_lists--;
+	if (l->dir)
+		(void)closedir(l->dir);
+	free(l->bytes);
+	free(l);
+}
+
+/* Begin to read. Without a /proc the list is empty. Return: 0 or -ENOMEM. */
+static int open_list(struct listing *l)
+{
+	const struct realm *realm = &l->ps->realm;
+	int fd;
+
+	l->bytes = malloc(1 + 5 + MESSAGE_DATA_MAX);
+	if (!l->bytes)
+		return -ENOMEM;
+	begin(l);
+	fd = openat(realm->init > 0 ? realm->root : AT_FDCWD, realm->init > 0 ? "proc" : "/proc",
+		    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	l->dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!l->dir)
+		fd_close(fd);
+	return 0;
+}
+
+static void on_slice(struct ev_loop *loop, struct ev_timer *w, int revents)
+{
+	struct processes *ps = w->data;
+	struct listing *l = ps->lists;
+	uint64_t end = clock_ms() + SLICE_MS;
+	const struct dirent *d = NULL;
+	double after = 0;
+
+	if (!l)
+		return;
+	if (!l->bytes && open_list(l) < 0) {
+		after = DRAIN_S; /* there may be memory then */
+	} else if (ps->channel && stream_queued(ps->channel) > PROCESS_CHANNEL_HIGH) {
+		after = DRAIN_S;
+	} else {
+		for (unsigned i = 1; l->dir && l->told < LIST_MAX && (d = readdir(l->dir)); i++) {
+			l->told += add(l, dirfd(l->dir), d->d_name);
+			if (i % SLICE_STEP == 0 && clock_ms() >= end)
+				break;
+		}
+		if (!d || l->told == LIST_MAX) {
+			flush(l, MESSAGE_LAST);
+			forget(ps);
+		}
+	}
+	if (ps->lists) {
+		ev_timer_set(w, after, 0);
+		ev_timer_start(loop, w);
+	}
+}
+
 int processes_take_look(struct processes *ps, struct reader *r)
 {
-	struct listing l = { .ps = ps, .token = reader_be32(r) };
-	int e = reader_end(r), fd;
-	const struct dirent *d;
-	size_t n = 0;
-	DIR *dir;
+	struct listing *l, **at = &ps->lists;
+	uint32_t token = reader_be32(r);
+	int e = reader_end(r);
 
+	if (e == 0 && ps->n_lists == LISTS_MAX)
+		e = -EPROTO;
 	if (e < 0)
 		return e;
-	begin(&l);
-	fd = openat(ps->realm.init > 0 ? ps->realm.root : AT_FDCWD,
-		    ps->realm.init > 0 ? "proc" : "/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
-		fd_close(fd);
-	while (dir && n < LIST_MAX && (d = readdir(dir)))
-		n += add(&l, fd, d->d_name);
-	if (dir)
-		(void)closedir(dir);
-	flush(&l, MESSAGE_LAST);
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	l->ps = ps;
+	l->token = token;
+	while (*at)
+		at = &(*at)->next;
+	*at = l;
+	if (ps->n_lists++ == 0) {
+		ev_timer_init(&ps->slice, on_slice, 0, 0);
+		ps->slice.data = ps;
+		ev_timer_start(ps->loop, &ps->slice);
+	}
 	return 0;
+}
+
+void processes_forget_lists(struct processes *ps)
+{
+	if (ps->n_lists > 0)
+		ev_timer_stop(ps->loop, &ps->slice);
+	while (ps->lists)
+		forget(ps);
 }
