@@ -2,7 +2,9 @@
  * bpps.c - the program `bpps`: the processes of the space, as ps shows those of one machine
  *
  * Each node answers for itself, at the moment of the question; rows come in the order of the nodes
- * and, on each, of the process numbers. Columns and selections have the names that ps has for them.
+ * and, on each, of the process numbers. Options are those of ps: what several of them select is put
+ * together, and columns and their heads have its names (bpps_columns.c). Nodes are ours: -n leaves
+ * out all others.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -11,31 +13,37 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/parse.h"
+#include "cli/bpps_columns.h"
 #include "cli/program.h"
 #include "cli/where.h"
 #include "space/caller.h"
 
-#define COLUMNS_MAX 32
-#define TEXT_MAX    (MESSAGE_ARGS_MAX + 1) /* of a column */
-#define NAME_SHOWN  33
-#define USUAL	    "node,pid,user,state,time,rss,args"
-#define FULL	    "node,pid,ppid,pgid,user,state,pcpu,etime,time,vsz,rss,args"
-
-/* A process and where it runs; the strings are owned. */
-struct row {
-	uint32_t node;
-	struct message_process p;
-};
+#define PARTS_MAX 64 /* lists of one kind */
+#define USUAL	  "node,pid,user,state,time,rss,args"
+#define FULL	  "node,user=UID,pid,ppid,c,stime,time,args=CMD"
+#define EXTRA	  "node,user=UID,pid,ppid,c,sz,rss,stime,time,args=CMD"
+#define LONG	  "node,s,uid,pid,ppid,c,ni,sz,time,comm=CMD"
+#define BSD	  "node,user,pid,%cpu,vsz,rss,stat,stime=START,bsdtime,args"
+#define BSD_SHORT "node,pid,stat,bsdtime,args"
 
 struct table {
-	struct row *rows; /* owned */
+	struct bpps_row *rows; /* owned */
 	size_t n, cap;
 	struct nodeset lost; /* nodes that were not there */
 };
 
+/* What options of one kind name, each some between commas or blanks. */
+struct list {
+	const char *parts[PARTS_MAX];
+	size_t n;
+};
+
 struct options {
-	bool every, full, json, no_headers;
-	const char *nodes, *users, *pids, *names, *groups, *columns, *socket;
+	bool every, full, extra, longer, wide, deselect, json, no_headers;
+	const char *nodes, *sort, *socket;
+	struct list users, pids, parents, groups, sessions, names;
+	struct columns columns;
 };
 
 static void defaults(void *options)
@@ -43,187 +51,106 @@ static void defaults(void *options)
 	((struct options *)options)->socket = where_socket();
 }
 
-/* --- columns --- */
-
-static void show_time(uint64_t s, bool always_hours, char *to)
+static int list_add(struct list *l, const char *value)
 {
-	unsigned days = (unsigned)(s / 86400), hours = (unsigned)(s / 3600 % 24);
-	unsigned minutes = (unsigned)(s / 60 % 60), seconds = (unsigned)(s % 60);
-
-	if (days > 0)
-		snprintf(to, TEXT_MAX, "%u-%02u:%02u:%02u", days, hours, minutes, seconds);
-	else if (hours > 0 || always_hours)
-		snprintf(to, TEXT_MAX, "%02u:%02u:%02u", hours, minutes, seconds);
-	else
-		snprintf(to, TEXT_MAX, "%02u:%02u", minutes, seconds);
+	if (l->n == PARTS_MAX)
+		return log_err(-E2BIG, "at most %d of one kind", PARTS_MAX);
+	l->parts[l->n++] = value;
+	return 0;
 }
 
-static void user_name(uint32_t uid, char *to)
+/* Numbers, or nothing is selected by mistake. */
+static int list_add_numbers(struct list *l, const char *value)
 {
-	const struct passwd *p = getpwuid(uid);
-
-	if (p)
-		snprintf(to, NAME_SHOWN, "%s", p->pw_name);
-	else
-		snprintf(to, NAME_SHOWN, "%u", uid);
+	if (!*value || value[strspn(value, "0123456789, ")])
+		return log_err(0, "'%s': expected numbers with commas between", value), -EINVAL;
+	return list_add(l, value);
 }
 
-#define NUMBER(name, expr)                                    \
-	static void show_##name(const struct row *r, char *to) \
-	{                                                      \
-		snprintf(to, TEXT_MAX, "%llu",                 \
-			 (unsigned long long)(expr));          \
+static int add_columns(void *options, const char *value)
+{
+	return columns_add(&((struct options *)options)->columns, value);
+}
+
+#define LIST(field, how)                                                \
+	static int add_##field(void *options, const char *value)        \
+	{                                                               \
+		return how(&((struct options *)options)->field, value); \
 	}
-NUMBER(node, r->node)
-NUMBER(pid, r->p.pid)
-NUMBER(ppid, r->p.parent)
-NUMBER(pgid, r->p.group)
-NUMBER(sid, r->p.session)
-NUMBER(uid, r->p.uid)
-NUMBER(threads, r->p.threads)
-NUMBER(rss, r->p.rss_kib)
-NUMBER(vsz, r->p.vsz_kib)
-NUMBER(times, r->p.cpu_ms / 1000)
-NUMBER(etimes, r->p.elapsed_ms / 1000)
+LIST(pids, list_add_numbers)
+LIST(parents, list_add_numbers)
+LIST(groups, list_add_numbers)
+LIST(sessions, list_add_numbers)
+LIST(names, list_add)
 
-static void show_user(const struct row *r, char *to)
+/* A user that there is not is a mistake, unless it is a number. */
+static int add_users(void *options, const char *value)
 {
-	user_name(r->p.uid, to);
-}
+	char name[COLUMN_NAME];
 
-static void show_state(const struct row *r, char *to)
-{
-	snprintf(to, TEXT_MAX, "%c", r->p.state);
-}
+	for (const char *p = value; *p; p += strspn(p, ", ")) {
+		size_t n = strcspn(p, ", ");
 
-static void show_nice(const struct row *r, char *to)
-{
-	snprintf(to, TEXT_MAX, "%d", r->p.nice);
-}
-
-static void show_cputime(const struct row *r, char *to)
-{
-	show_time(r->p.cpu_ms / 1000, true, to);
-}
-
-static void show_etime(const struct row *r, char *to)
-{
-	show_time(r->p.elapsed_ms / 1000, false, to);
-}
-
-static void show_pcpu(const struct row *r, char *to)
-{
-	double share = r->p.elapsed_ms ? (double)r->p.cpu_ms * 100 / (double)r->p.elapsed_ms : 0;
-
-	snprintf(to, TEXT_MAX, "%.1f", share);
-}
-
-static void show_comm(const struct row *r, char *to)
-{
-	snprintf(to, TEXT_MAX, "%s", r->p.name);
-}
-
-/* As ps: the name in brackets where there are no arguments. */
-static void show_args(const struct row *r, char *to)
-{
-	if (*r->p.args)
-		snprintf(to, TEXT_MAX, "%s", r->p.args);
-	else
-		snprintf(to, TEXT_MAX, "[%s]", r->p.name);
-}
-
-static const struct column {
-	const char *name, *other, *head;
-	bool left; /* its text stands at the left */
-	void (*show)(const struct row *r, char *to);
-} columns[] = {
-	{ "node", NULL, "NODE", false, show_node },
-	{ "pid", NULL, "PID", false, show_pid },
-	{ "ppid", NULL, "PPID", false, show_ppid },
-	{ "pgid", "pgrp", "PGID", false, show_pgid },
-	{ "sid", "sess", "SID", false, show_sid },
-	{ "user", "euser", "USER", true, show_user },
-	{ "uid", "euid", "UID", false, show_uid },
-	{ "state", "s", "S", true, show_state },
-	{ "nice", "ni", "NI", false, show_nice },
-	{ "nlwp", "thcount", "NLWP", false, show_threads },
-	{ "pcpu", "%cpu", "%CPU", false, show_pcpu },
-	{ "time", "cputime", "TIME", false, show_cputime },
-	{ "times", "cputimes", "TIME", false, show_times },
-	{ "etime", NULL, "ELAPSED", false, show_etime },
-	{ "etimes", NULL, "ELAPSED", false, show_etimes },
-	{ "rss", "rssize", "RSS", false, show_rss },
-	{ "vsz", "vsize", "VSZ", false, show_vsz },
-	{ "comm", "ucmd", "COMMAND", true, show_comm },
-	{ "args", "cmd", "COMMAND", true, show_args },
-};
-
-/* Return: 0 or -EINVAL (logged). */
-static int choose_columns(const char *text, const struct column **ret, size_t *ret_n)
-{
-	_cleanup_free_ char *copy = strdup(text);
-	char *rest = copy, *name;
-	size_t n = 0, i;
-
-	while (copy && (name = strsep(&rest, ", "))) {
-		if (!*name)
-			continue;
-		for (i = 0; i < ARRAY_SIZE(columns); i++) {
-			if (!strcmp(name, columns[i].name) ||
-			    (columns[i].other && !strcmp(name, columns[i].other)))
-				break;
-		}
-		if (i == ARRAY_SIZE(columns) || n == COLUMNS_MAX)
-			return log_err(0,
-				       "there is no column '%s'; bpps --help names them (at most "
-				       "%d)",
-				       name, COLUMNS_MAX),
-			       -EINVAL;
-		ret[n++] = &columns[i];
+		snprintf(name, sizeof(name), "%.*s", (int)n, p);
+		if (n > 0 && name[strspn(name, "0123456789")] && !getpwnam(name))
+			return log_err(0, "there is no user '%s'", name), -EINVAL;
+		p += n;
 	}
-	*ret_n = n;
-	return copy && n > 0 ? 0 : log_err(-EINVAL, "no column is named");
+	return list_add(&((struct options *)options)->users, value);
 }
 
 /* --- selection --- */
 
-/* Whether @word is one of those in @list between commas or blanks; a list that is not there has
- * all. */
-static bool is_listed(const char *list, const char *word)
+static bool is_listed(const struct list *l, const char *word)
 {
 	size_t n = strlen(word);
 
-	for (const char *p = list; p && *p; p += *p != 0) {
-		size_t len = strcspn(p, ", ");
+	for (size_t i = 0; i < l->n; i++) {
+		for (const char *p = l->parts[i]; *p; p += *p != 0) {
+			size_t len = strcspn(p, ", ");
 
-		if (len == n && !strncmp(p, word, n))
-			return true;
-		p += len;
+			if (len == n && !strncmp(p, word, n))
+				return true;
+			p += len;
+		}
 	}
-	return !list;
+	return false;
 }
 
-static bool number_listed(const char *list, uint32_t n)
+static bool number_listed(const struct list *l, uint32_t n)
 {
 	char text[12];
 
 	snprintf(text, sizeof(text), "%u", n);
-	return is_listed(list, text);
+	return is_listed(l, text);
+}
+
+static bool is_user_listed(const struct list *l, uint32_t uid)
+{
+	char user[COLUMN_NAME];
+
+	if (l->n == 0)
+		return false;
+	columns_user(uid, user);
+	return is_listed(l, user) || number_listed(l, uid);
 }
 
 static bool is_chosen(const struct options *o, const struct message_process *p)
 {
-	char user[NAME_SHOWN];
+	bool any = o->users.n + o->pids.n + o->parents.n + o->groups.n + o->sessions.n +
+			   o->names.n ==
+		   0;
 
-	user_name(p->uid, user);
-	return (is_listed(o->users, user) || number_listed(o->users, p->uid)) &&
-	       number_listed(o->pids, p->pid) && number_listed(o->groups, p->group) &&
-	       is_listed(o->names, p->name);
+	any = any || o->every || is_user_listed(&o->users, p->uid) ||
+	      number_listed(&o->pids, p->pid) || number_listed(&o->parents, p->parent) ||
+	      number_listed(&o->groups, p->group) || number_listed(&o->groups, p->session) ||
+	      number_listed(&o->sessions, p->session) || is_listed(&o->names, p->name);
+	return any != o->deselect;
 }
 
 static int add(struct table *t, uint32_t node, const struct message_process *p)
 {
-	struct row *r;
+	struct bpps_row *r;
 
 	if (t->n == t->cap) {
 		size_t cap = t->cap ? 2 * t->cap : 64;
@@ -235,7 +162,7 @@ static int add(struct table *t, uint32_t node, const struct message_process *p)
 		t->cap = cap;
 	}
 	r = &t->rows[t->n];
-	*r = (struct row){ .node = node, .p = *p };
+	*r = (struct bpps_row){ .node = node, .p = *p };
 	r->p.name = strdup(p->name);
 	r->p.args = strdup(p->args);
 	t->n++;
@@ -285,59 +212,19 @@ static int ask(const struct options *o, struct caller *c, const struct nodeset *
 	return r;
 }
 
-static int compare(const void *a, const void *b)
-{
-	const struct row *x = a, *y = b;
-
-	if (x->node != y->node)
-		return x->node < y->node ? -1 : 1;
-	return x->p.pid < y->p.pid ? -1 : x->p.pid > y->p.pid;
-}
-
-/* --- output --- */
-
-static void print_table(const struct table *t, const struct column *const *cols, size_t n,
-			bool heads)
-{
-	char text[TEXT_MAX];
-	size_t widths[COLUMNS_MAX];
-
-	for (size_t k = 0; k < n; k++) {
-		widths[k] = strlen(cols[k]->head);
-		for (size_t i = 0; i < t->n; i++) {
-			cols[k]->show(&t->rows[i], text);
-			widths[k] = MAX(widths[k], strlen(text));
-		}
-	}
-	for (size_t i = heads ? 0 : 1; i <= t->n; i++) {
-		for (size_t k = 0; k < n; k++) {
-			bool last = k + 1 == n;
-
-			snprintf(text, sizeof(text), "%s", cols[k]->head);
-			if (i > 0)
-				cols[k]->show(&t->rows[i - 1], text);
-			if (cols[k]->left && last)
-				printf("%s\n", text);
-			else
-				printf("%*s%c", (int)widths[k] * (cols[k]->left ? -1 : 1), text,
-				       last ? '\n' : ' ');
-		}
-	}
-}
-
 static int print_json(const struct table *t)
 {
 	json_t *list = json_array();
 	int r = list ? 0 : -ENOMEM;
 
 	for (size_t i = 0; r == 0 && i < t->n; i++) {
-		const struct row *row = &t->rows[i];
+		const struct bpps_row *row = &t->rows[i];
 		const struct message_process *p = &row->p;
 		const char state[2] = { p->state, 0 };
-		char user[NAME_SHOWN];
+		char user[COLUMN_NAME];
 		json_t *one;
 
-		user_name(p->uid, user);
+		columns_user(p->uid, user);
 		one = json_pack("{sI sI sI sI sI sI ss ss si sI sI sI sI sI ss ss}", "node",
 				(json_int_t)row->node, "pid", (json_int_t)p->pid, "ppid",
 				(json_int_t)p->parent, "pgid", (json_int_t)p->group, "sid",
@@ -383,19 +270,53 @@ static int choose_nodes(const struct options *o, struct caller *c, struct nodese
 	return r;
 }
 
+/* Arguments without a dash: numbers of processes, or options as BSD's ps has them, without -. */
+static int take_arguments(struct options *o, int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++) {
+		if (argv[i][0] >= '0' && argv[i][0] <= '9') {
+			if (list_add_numbers(&o->pids, argv[i]) < 0)
+				return -EINVAL;
+		} else if (argv[i][0] && !argv[i][strspn(argv[i], "aguwxh")]) {
+			o->no_headers = o->no_headers || strchr(argv[i], 'h');
+			if (o->columns.n == 0 &&
+			    columns_add(&o->columns, strchr(argv[i], 'u') ? BSD : BSD_SHORT) < 0)
+				return -EINVAL;
+		} else {
+			return log_err(0,
+				       "'%s' is no process number, and no letters of BSD's ps "
+				       "that are known here (aux)",
+				       argv[i]),
+			       -EINVAL;
+		}
+	}
+	return 0;
+}
+
+/* The columns and the order that are asked for. Return: 0 or -EINVAL (logged). */
+static int choose_columns(struct options *o, struct columns *ret_keys)
+{
+	int r = 0;
+
+	if (o->columns.n == 0)
+		r = columns_add(&o->columns, o->extra	 ? EXTRA
+					     : o->full	 ? FULL
+					     : o->longer ? LONG
+							 : USUAL);
+	return r == 0 && o->sort ? columns_add_keys(ret_keys, o->sort) : r;
+}
+
 static int run(void *options, int argc, char **argv)
 {
-	const struct options *o = options;
-	const char *names = o->columns ? o->columns : o->full ? FULL : USUAL;
+	struct options *o = options;
 	_cleanup_caller_ struct caller c = CALLER();
 	_cleanup_(table_clear) struct table t = { .lost = NODESET() };
 	_cleanup_nodeset_ struct nodeset nodes = NODESET();
 	_cleanup_buffer_ struct buffer text = BUFFER(NODESET_TEXT_MAX);
-	const struct column *cols[COLUMNS_MAX];
-	size_t n = 0;
+	struct columns keys = { .n = 0 };
 	int r;
 
-	if (choose_columns(names, cols, &n) < 0)
+	if (take_arguments(o, argc, argv) < 0 || choose_columns(o, &keys) < 0)
 		return COMMAND_USAGE;
 	r = caller_open(&c, o->socket);
 	if (r == 0)
@@ -404,12 +325,11 @@ static int run(void *options, int argc, char **argv)
 		r = ask(o, &c, &nodes, &t);
 	if (r < 0)
 		return r;
-	if (t.n > 0)
-		qsort(t.rows, t.n, sizeof(*t.rows), compare);
+	columns_sort(&keys, t.rows, t.n);
 	if (o->json)
 		r = print_json(&t);
 	else
-		print_table(&t, cols, n, !o->no_headers);
+		columns_print(&o->columns, t.rows, t.n, !o->no_headers);
 	if (t.lost.n > 0)
 		r = log_err(-EHOSTDOWN, "not there to be asked: node%s %s",
 			    t.lost.n == 1 ? "" : "s",
@@ -419,15 +339,28 @@ static int run(void *options, int argc, char **argv)
 
 #define AT(field) offsetof(struct options, field)
 static const struct option_row rows[] = {
-	{ "every", 'e', OPTION_FLAG, NULL, "every process (as without it)", AT(every) },
-	{ "full", 'f', OPTION_FLAG, NULL, "more columns", AT(full) },
-	{ "format", 'o', OPTION_STRING, "COLUMNS", "these columns, with commas between",
-	  AT(columns) },
-	{ "nodes", 'n', OPTION_STRING, "NODES", "on these nodes (those that are up)", AT(nodes) },
-	{ "user", 'u', OPTION_STRING, "USERS", "of these users, names or numbers", AT(users) },
-	{ "pid", 'p', OPTION_STRING, "PIDS", "with these process numbers", AT(pids) },
-	{ "pgroup", 'g', OPTION_STRING, "PGIDS", "of these process groups", AT(groups) },
-	{ "command", 'C', OPTION_STRING, "NAMES", "with these names", AT(names) },
+	{ "every", 'e', OPTION_FLAG, NULL, "every process (as without a selection)", AT(every) },
+	{ "all", 'A', OPTION_FLAG, NULL, "the same", AT(every) },
+	{ "nodes", 'n', OPTION_STRING, "NODES", "on these nodes only (those that are up)",
+	  AT(nodes) },
+	{ "user", 'u', OPTION_CALL, "USERS", "of these users, names or numbers",
+	  .call = add_users },
+	{ "User", 'U', OPTION_CALL, "USERS", "the same", .call = add_users },
+	{ "pid", 'p', OPTION_CALL, "PIDS", "with these process numbers", .call = add_pids },
+	{ "ppid", 0, OPTION_CALL, "PIDS", "whose parent is one of these", .call = add_parents },
+	{ "group", 'g', OPTION_CALL, "NUMBERS", "of these process groups or sessions",
+	  .call = add_groups },
+	{ "sid", 's', OPTION_CALL, "SIDS", "of these sessions", .call = add_sessions },
+	{ "command", 'C', OPTION_CALL, "NAMES", "with these names", .call = add_names },
+	{ "deselect", 'N', OPTION_FLAG, NULL, "all but those that are selected", AT(deselect) },
+	{ "full", 'f', OPTION_FLAG, NULL, "the columns of ps -f", AT(full) },
+	{ "extra-full", 'F', OPTION_FLAG, NULL, "the columns of ps -F", AT(extra) },
+	{ "long", 'l', OPTION_FLAG, NULL, "the columns of ps -l", AT(longer) },
+	{ "format", 'o', OPTION_CALL, "COLUMNS", "these columns, NAME or NAME=HEAD",
+	  .call = add_columns },
+	{ "sort", 0, OPTION_STRING, "KEYS", "sort by these columns, the largest first after '-'",
+	  AT(sort) },
+	{ "wide", 'w', OPTION_FLAG, NULL, "lines of any length (as without it)", AT(wide) },
 	{ "no-headers", 0, OPTION_FLAG, NULL, "no line with the columns' names", AT(no_headers) },
 	{ "json", 0, OPTION_FLAG, NULL, "everything, as JSON", AT(json) },
 	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },
@@ -436,14 +369,16 @@ static const struct option_row rows[] = {
 
 static const struct command cmd_bpps = {
 	.name = "bpps",
-	.args = "",
+	.args = "[PID...|aux]",
 	.summary = "show the processes of the space",
-	.details = "COLUMNS are node, pid, ppid, pgid, sid, user, uid, state, nice, nlwp, pcpu, "
-		   "time, times, etime,\netimes, rss, vsz, comm, args. Selections that are given "
-		   "together must all hold.\n",
+	.details = "COLUMNS and KEYS are node, pid, ppid, pgid, sid, user, uid, state, stat, nice, "
+		   "nlwp, pcpu, c, time, times,\nbsdtime, etime, etimes, stime, lstart, rss, vsz, "
+		   "sz, comm, args. As with ps, what several options select is\nput together; "
+		   "-n leaves out all other nodes.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.defaults = defaults,
+	.args_max = -1,
 	.run = run,
 };
 

@@ -44,6 +44,42 @@ says "by user" "$second" -u root,nobody -n 2 -o pid --no-headers
 says "of a user who has none" "" -u nobody --no-headers
 says "columns have heads" "NODE PID USER S TIME COMMAND
 2 $second root S 00:00:00 sleep 313" -n 2 -o node,pid,user,state,time,args
+says "-o names heads, and an empty one is none" "N WHO
+2 $second" -n 2 -o node=N,pid=WHO
+says "without any head there is no line of heads" "2 $second" -n 2 -o node=,pid=
+says "several -o are one" "2 sleep" -n 2 -o node= -o comm=
+says "what several options select is put together, as in ps" "$first
+$second" -p $first -p $second -o pid=
+says "by the parent" "0 sleep
+0 sleep" --ppid $first -C nothing -o node=,comm= --sort pid -n 0 -w
+says "by session" "$second" -s $second -o pid=
+says "all but those" "$second" -N -g $first -o pid=
+says "sorted, the largest first" "$second
+$first" -p $first,$second --sort -node -o pid=
+says "sorted by a name, then by another" "0 sh
+0 sleep
+0 sleep
+2 sleep" --sort +comm,node -o node=,comm=
+says "a number alone is a process, as in ps" "$second" $second -o pid=
+t "heads of -f are those of ps" test "$("$bin/bpps" -ef | head -n 1 | tr -s ' ')" = "NODE UID PID PPID C STIME TIME CMD"
+for how in -F -l aux ax -ef; do
+	t "bpps $how shows each" test "$("$bin/bpps" $how --no-headers | grep -c sleep)" -ge 3
+done
+t_says "words that are no numbers of processes are refused" 2 "expected numbers" "$bin/bpps" -p x
+t_says "a user that there is not is refused" 2 "there is no user 'nosuchuser'" "$bin/bpps" -u nosuchuser
+"$bin/bpps" -p 999999 >"$SCRATCH/none"
+t "where nothing is selected the status is 1, as in ps" test $? = 1
+# The same words for the same process, seen by ps on the node and by bpps here.
+t "columns are what ps shows there" python3 - "$bin" $second <<'EOT'
+import subprocess, sys
+bin, pid = sys.argv[1:]
+columns = "pid,ppid,pgid,sid,user,uid,s,ni,nlwp,sz,comm,args"
+run = lambda *a: subprocess.run(a, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.split("\n")
+there = run(bin + "/bpsh", "2", "ps", "-o", columns, "-p", pid)
+here = run(bin + "/bpps", "-n", "2", "-o", columns, "-p", pid)
+print(there, here, flush=True)
+assert len(here) == 3 and [w.split() for w in there] == [w.split() for w in here]
+EOT
 t_says "a column that does not exist is refused" 2 "there is no column 'colour'" "$bin/bpps" -o colour
 "$bin/bpps" --json -n 2 >"$SCRATCH/json"
 t "JSON has the same" python3 - "$SCRATCH/json" $second <<'EOT'

@@ -1,0 +1,45 @@
+/*
+ * bpps_columns.h - the columns of bpps: what they are called, hold, and are sorted by
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/lang.h"
+#include "wire/message.h"
+
+#define COLUMNS_MAX 32 /* in a table, and keys of a sort */
+#define COLUMN_TEXT (MESSAGE_ARGS_MAX + 1)
+#define COLUMN_NAME 33 /* bytes of a user's name that are shown, with NUL */
+
+/* A process and where it runs. */
+struct bpps_row {
+	uint32_t node;
+	struct message_process p; /* its strings are owned */
+};
+
+struct columns {
+	struct {
+		const struct column *column;
+		char head[64];
+		bool down; /* as a key: the largest first */
+	} list[COLUMNS_MAX];
+	size_t n;
+};
+
+/* Add what -o names: COLUMN or COLUMN=HEAD, between commas or blanks. Return: 0, -EINVAL (logged).
+ */
+_must_check_ int columns_add(struct columns *c, const char *text);
+
+/* Add what --sort names: +COLUMN or -COLUMN. Return: 0, -EINVAL (logged). */
+_must_check_ int columns_add_keys(struct columns *c, const char *text);
+
+/* Sort @rows by the keys, then by node and number. */
+void columns_sort(const struct columns *keys, struct bpps_row *rows, size_t n);
+
+/* Print a table; the line of heads is left out when all are empty. */
+void columns_print(const struct columns *c, const struct bpps_row *rows, size_t n, bool heads);
+
+/* The user's name, or his number. */
+void columns_user(uint32_t uid, char ret[static COLUMN_NAME]);
