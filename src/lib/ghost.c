@@ -32,6 +32,7 @@
 #define PIPE_BYTES    4096 /* PIPE_BUF: a pipe that poll() says takes some takes so many */
 #define FILE_BYTES    65536
 #define AWAY_MS	      600000 /* bpmaster may be away */
+#define ENDED_MS      10000 /* one that has taken its socket away was ended */
 #define KNOCK_MS      200    /* between two looks whether it is there */
 #define BACKGROUND_MS 500 /* between two looks at a terminal that is not ours */
 
@@ -47,6 +48,7 @@ struct ghost {
 	struct ghost_watch watch;
 	uint64_t watch_ms;  /* clock_ms() when it begins; 0: it has */
 	unsigned continued; /* SIGCONTs that the node has not answered */
+	uint64_t ended_ms;   /* and since which it has no socket; 0: it has one */
 	int signal_fd;
 	bool input; /* there may be more */
 	bool input_sent; /* all of it */
@@ -106,13 +108,19 @@ static void ask_again(struct ghost *g)
 /* Is bpmaster there again? */
 static void knock(struct ghost *g)
 {
-	if (clock_ms() - g->lost_ms > AWAY_MS)
-		give_up("lost bpmaster");
-	if (caller_open(g->c, g->order->socket) < 0) {
+	uint64_t now = clock_ms();
+	int r = caller_open(g->c, g->order->socket);
+
+	if (r < 0) {
 		caller_close(g->c);
+		g->ended_ms = r != -ENOENT ? 0 : g->ended_ms ? g->ended_ms : now;
+		if (now - g->lost_ms > AWAY_MS)
+			give_up("lost bpmaster");
+		if (g->ended_ms != 0 && now - g->ended_ms > ENDED_MS)
+			give_up("lost bpmaster: it was ended");
 		return;
 	}
-	g->lost_ms = 0;
+	g->lost_ms = g->ended_ms = 0;
 	ask_again(g);
 }
 

@@ -142,6 +142,7 @@ static int take_run(void *owner, struct reader *r)
 	if (e < 0)
 		return e;
 	order.pid = order.starter = client_ghost(c, pid);
+	order.seen = pid != 0 && pid == (uint32_t)c->pid;
 	order.spec = r->p;
 	order.spec_n = r->left;
 	e = message_spec_read(r, &spec); /* checked here once, so that no slave sees a bad one */

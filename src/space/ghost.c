@@ -204,6 +204,21 @@ void ghost_answered(struct ghost *g)
 	g->continued -= g->continued > 0;
 }
 
+void ghost_left(struct ghost *g)
+{
+	g->owed = g->owed || g->continued > 0;
+	g->continued = 0;
+}
+
+bool ghost_goes_on(struct ghost *g)
+{
+	bool owed = g->owed || g->continued > 0;
+
+	g->owed = false;
+	g->continued = owed;
+	return owed;
+}
+
 void ghost_end(struct ghost *g, int signal)
 {
 	const struct rlimit none = { 0, 0 };

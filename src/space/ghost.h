@@ -21,6 +21,7 @@ struct ghost {
 	int signal_fds[2];
 	struct ghost_watch watch;
 	unsigned continued; /* SIGCONTs that the node has not answered yet */
+	bool owed;	    /* one of them may never have reached it */
 	/* Ours, when it was changed for it, or NULL: whatever ends us, our watcher restores it
 	 * before anybody knows of our end. */
 	struct terminal *terminal;
@@ -43,6 +44,11 @@ void ghost_title(struct ghost *g, char *const *argv, size_t n, uint32_t node);
 /* The remote process has stopped: so do we. And: its node answers a SIGCONT. */
 void ghost_stopped(struct ghost *g);
 void ghost_answered(struct ghost *g);
+
+/* Its node is out of reach. And, when that is over: whether it has to be told to go on, since we
+ * were meanwhile; its answer is waited for. */
+void ghost_left(struct ghost *g);
+bool ghost_goes_on(struct ghost *g);
 
 /* End by @signal; returns when that does not end us. */
 void ghost_end(struct ghost *g, int signal);

@@ -227,7 +227,9 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 	j->starter = order->starter;
 	j->manifest = manifest_ref(order->manifest);
 	for (size_t i = 0; i < 3; i++)
-		writer_be32(&w, (const uint32_t[]){ j->id, j->ghost, order->rank }[i]);
+		writer_be32(&w, (const uint32_t[]){ j->id,
+						    j->ghost | (order->seen ? MESSAGE_SEEN : 0),
+						    order->rank }[i]);
 	message_key_write(&w, &order->key);
 	message_credentials_write(&w, &c->who);
 	(void)stream_send2(&n->slave->stream, head, w.len, order->spec,

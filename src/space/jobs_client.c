@@ -40,7 +40,9 @@ int jobs_kill(struct client *c, uint32_t pid, uint8_t signal)
 		job_signal(j, signal);
 		r = 0;
 	}
-	return c->at > 0 && r == -ESRCH ? 0 : r; /* it went on where it had waited */
+	if (c->at > 0 && r == -ESRCH)
+		return 0; /* it went on where it had waited */
+	return r == -ESRCH ? jobs_kept_kill(c, pid, signal) : r;
 }
 
 /* Bytes of input for a job. */

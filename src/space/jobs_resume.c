@@ -112,6 +112,7 @@ static void on_patience(struct ev_loop *loop, struct ev_timer *w, int events)
 
 		if (n->slave || !n->waiting || now < n->patience_ms)
 			continue;
+		member_given_up(n);
 		while (n->waiting)
 			job_lost(n->waiting, *n->words ? n->words : "it has not come back");
 	}
@@ -188,6 +189,8 @@ int job_take_resume(void *client, struct reader *r)
 	j->state = JOB_WAITING;
 	if (n->slave)
 		job_claim(j);
+	else if (!strcmp(n->state, "down"))
+		member_lost(n, "it has not come since bpmaster was started");
 	return 0;
 }
 

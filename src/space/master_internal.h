@@ -24,6 +24,8 @@ struct ask;
 struct blob;
 struct manifest;
 
+#define MEMBER_AWAY "away" /* the state of one that is cut off, with processes */
+
 /* A node, connected or not. Lives as long as it is listed; a dynamic one until the master ends. */
 struct member {
 	struct master *master;
@@ -77,6 +79,10 @@ struct slave {
 	bool going; /* it was told to go down */
 	struct job *jobs;
 	uint32_t n_jobs;
+	struct message_kept *kept; /* its processes that nobody has asked for again; owned */
+	size_t n_kept;
+	uint64_t kept_ms; /* when it began to tell of them; 0: it has not */
+	bool kept_passed; /* what it tells now comes too soon: passed over */
 	struct ask *asks; /* by clients: what runs there */
 };
 
@@ -154,6 +160,10 @@ _must_check_ int members_load(struct master *m, const struct master_nodes *nodes
 struct member *member_by_number(const struct master *m, uint32_t number);
 struct member *member_by_mac(const struct master *m, const struct mac *mac);
 void member_set_state(struct member *n, const char *state, const char *words);
+/* Its connection is gone: it is away as long as processes of it are waited for, else down. */
+void member_lost(struct member *n, const char *why);
+/* They are waited for no more. */
+void member_given_up(struct member *n);
 /* An event of the node's boot came. */
 void member_reported(struct master *m, struct member *n, const struct report *e,
 		     const struct ipaddr *from);
@@ -207,6 +217,7 @@ struct job_order {
 	uint32_t window; /* of its output */
 	uint32_t pid;	 /* of its ghost here; 0: none */
 	uint32_t starter; /* of who asks for it */
+	bool seen;	  /* by the numbers of our own PID namespace */
 	struct message_key key;
 	uint32_t rank;	 /* which of the processes of its start it is */
 	struct manifest *manifest; /* its files, or NULL; borrowed */
@@ -236,6 +247,11 @@ int job_take_exit(void *slave, struct reader *r);
 int job_take_stopped(void *slave, struct reader *r);
 int job_take_continued(void *slave, struct reader *r);
 int job_take_resumed(void *slave, struct reader *r);
+/* jobs_kept.c */
+int job_take_kept(void *slave, struct reader *r);
+void jobs_kept_clear(struct slave *s);
+/* The same as jobs_kill(), for processes that nobody has asked for again. */
+int jobs_kept_kill(struct client *c, uint32_t pid, uint8_t signal);
 /* What a client may say of its jobs. */
 int job_take_input(void *client, struct reader *r);
 int job_take_signal(void *client, struct reader *r);

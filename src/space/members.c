@@ -1,9 +1,9 @@
 /*
  * members.c - the nodes that bpmaster knows, and the state of each
  *
- * down -> boot (a boot event came) -> up (registered) -> down (connection lost); error when the
- * boot failed or the node says that it is not well. bpctl may set any other word; it stays until
- * the next of these changes.
+ * down -> boot (a boot event came) -> up (registered) -> down (connection lost), or away as long as
+ * processes of it are waited for; error when the boot failed or the node says that it is not well.
+ * bpctl may set any other word; it stays until the next of these changes.
  *
  * A node that is not listed any more after a reload is refused from then on and shown no longer;
  * its connection, if it has one, ends.
@@ -13,6 +13,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "space/master_internal.h"
 
 uint64_t master_wall_ms(void)
@@ -67,6 +68,27 @@ void member_set_state(struct member *n, const char *state, const char *words)
 		snprintf(n->state, sizeof(n->state), "%s", state);
 	snprintf(n->words, sizeof(n->words), "%s", words);
 	clients_changed(n->master);
+}
+
+void member_lost(struct member *n, const char *why)
+{
+	uint64_t now = clock_ms();
+	char words[MESSAGE_WORDS_MAX];
+
+	if (n->n_waiting == 0 || n->patience_ms <= now) {
+		member_set_state(n, "down", why);
+		return;
+	}
+	snprintf(words, sizeof(words), "%.300s: %u process%s of it %s waited for, for %u s", why,
+		 n->n_waiting, n->n_waiting == 1 ? "" : "es", n->n_waiting == 1 ? "is" : "are",
+		 (unsigned)((n->patience_ms - now + 999) / 1000));
+	member_set_state(n, MEMBER_AWAY, words);
+}
+
+void member_given_up(struct member *n)
+{
+	if (!strcmp(n->state, MEMBER_AWAY))
+		member_set_state(n, "down", "it has not come back");
 }
 
 static struct member *member_insert(struct master *m, const struct master_node *node)

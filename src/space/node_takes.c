@@ -184,6 +184,11 @@ static int take_look(void *owner, struct reader *r)
 	return processes_take_look(&((struct node *)owner)->processes, r);
 }
 
+static int take_nudge(void *owner, struct reader *r)
+{
+	return processes_take_nudge(&((struct node *)owner)->processes, r);
+}
+
 static int take_serve(void *owner, struct reader *r)
 {
 	struct message_fetch f;
@@ -225,4 +230,5 @@ const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_SERVE] = { NODE_UP, take_serve },
 	[MESSAGE_FETCH] = { NODE_UP, take_fetch },
 	[MESSAGE_CLAIM] = { NODE_UP, take_claim },
+	[MESSAGE_NUDGE] = { NODE_UP, take_nudge },
 };

@@ -17,7 +17,38 @@
 #include "base/log.h"
 #include "space/process_internal.h"
 
-#define TICK_S 1.0
+#define TICK_S	   1.0
+#define KEPT_TICKS 5 /* between two words about those that nobody has asked for */
+
+/* Tell the master of those that nobody has asked for: it sees whether somebody still may. */
+static void say_kept(struct processes *ps)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(2 + MESSAGE_KEPT_MAX * MESSAGE_KEPT_BYTES);
+	bool first = true;
+
+	for (struct process *p = ps->list; ps->channel && p;) {
+		uint8_t head[2] = { MESSAGE_KEPT, first };
+		int e = buffer_append(&b, head, sizeof(head));
+
+		for (size_t n = 0; e == 0 && p && n < MESSAGE_KEPT_MAX; p = p->next) {
+			const struct message_kept k = { p->key, p->seen, p->uid };
+			uint8_t text[MESSAGE_KEPT_BYTES];
+			struct writer w = WRITER(text, sizeof(text));
+
+			if (p->job != 0 || p->abandoned || p->seen == 0)
+				continue;
+			message_kept_write(&w, &k);
+			e = buffer_append(&b, text, w.len);
+			n++;
+		}
+		if (e < 0)
+			return;	   /* for want of memory: later */
+		if (b.len > sizeof(head) || first)
+			(void)stream_send(ps->channel, b.data, b.len);
+		first = false;
+		b.len = 0;
+	}
+}
 
 static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 {
@@ -43,6 +74,8 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *w, int events)
 	}
 	if (n > 0)
 		log_warn(0, "ended %zu processes that nobody has asked for", n);
+	if (++ps->ticks % KEPT_TICKS == 0 || left == 0)
+		say_kept(ps);
 	if (left == 0)
 		ev_timer_stop(loop, w);
 }
@@ -81,6 +114,8 @@ void processes_join(struct processes *ps, struct stream *channel, uint32_t orpha
 	ps->orphan_s = orphan_s;
 	ev_timer_stop(ps->loop, &ps->orphans);
 	wait_for(ps, orphan_s);
+	if (ps->list)
+		say_kept(ps);
 }
 
 /* The process of a claim: root may ask for any, others for their own. */
@@ -173,5 +208,28 @@ int processes_take_claim(struct processes *ps, struct reader *r)
 		process_abandon(p);
 		process_settle(p);
 	}
+	return 0;
+}
+
+int processes_take_nudge(struct processes *ps, struct reader *r)
+{
+	struct message_nudge m;
+	struct process *p;
+	int e = message_nudge_read(r, &m);
+
+	if (e < 0)
+		return e;
+	for (p = ps->list; p; p = p->next) {
+		if (p->job == 0 && !p->abandoned && message_key_equal(&p->key, &m.key))
+			break;
+	}
+	if (!p)
+		return 0; /* somebody has asked for it meanwhile */
+	if (m.signal > 0) {
+		process_signal_as_here(p, m.signal);
+		return 0;
+	}
+	process_abandon(p);
+	process_settle(p);
 	return 0;
 }

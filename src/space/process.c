@@ -218,7 +218,8 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	struct spawned sp;
 	struct carry *carry = NULL;
 	char words[MESSAGE_WORDS_MAX] = "the node cannot start a process";
-	uint32_t job = reader_be32(r), number = reader_be32(r), rank = reader_be32(r);
+	uint32_t job = reader_be32(r), ghost = reader_be32(r), rank = reader_be32(r);
+	uint32_t number = ghost & ~MESSAGE_SEEN;
 	struct message_key key;
 	int e;
 
@@ -238,7 +239,7 @@ int processes_take_start(struct processes *ps, struct reader *r)
 		goto out;
 	}
 	p = calloc(1, sizeof(*p));
-	spec.rank = rank, number = MIN(number, (uint32_t)INT32_MAX);
+	spec.rank = rank;
 	e = p ? carry_new(&ps->carries, job, &spec, who.uid, &carry, words) : -ENOMEM;
 	if (e == 0)
 		e = spawn(&ps->realm, (pid_t)number, &spec, &who, carry, &sp);
@@ -254,6 +255,7 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	p->job = job;
 	p->key = key;
 	p->uid = who.uid;
+	p->seen = ghost & MESSAGE_SEEN ? number : 0;
 	p->number = realm_number(sp.pid);
 	process_adopt(ps, p, &sp, spec.window);
 out:

@@ -35,6 +35,7 @@ struct processes {
 	size_t n;
 	bool held; /* output waits until the channel has drained */
 	struct ev_timer orphans;
+	unsigned ticks; /* of @orphans */
 	uint64_t orphans_end_ms; /* clock_ms() when those that nobody has asked for end */
 	uint32_t orphan_s;	 /* how long a master that is there is waited for */
 	struct listing *lists;	 /* owned: of processes, that the master asked for */
@@ -73,3 +74,4 @@ void processes_forget_lists(struct processes *ps); /* nobody waits for them any 
 int processes_take_abandon(struct processes *ps, struct reader *r);
 int processes_take_resize(struct processes *ps, struct reader *r);
 int processes_take_claim(struct processes *ps, struct reader *r);
+int processes_take_nudge(struct processes *ps, struct reader *r);

@@ -15,6 +15,7 @@ struct process {
 	uint32_t job;	    /* 0 while nobody has asked for it on this connection */
 	struct message_key key; /* what knows it over all connections */
 	uint32_t uid;
+	uint32_t seen;	    /* pid of who stands for it, as the master sees it; 0: not known */
 	bool abandoned;	    /* nobody waits for it */
 	bool starting;	    /* not known yet whether it runs */
 	bool started, cwd_missing;
@@ -78,6 +79,8 @@ void process_watch_output(struct process *p, int i);
 /* process_signals.c */
 /* Send a signal to its process group. */
 void process_signal(const struct process *p, int signal);
+/* The same, where one of the keyboard has to stop it, as it would here. */
+void process_signal_as_here(const struct process *p, int signal);
 void process_continued(const struct process *p, bool asked);
 /* Stopped or continued by whoever. */
 void process_changed(struct processes *ps, pid_t pid, int status);

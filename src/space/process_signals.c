@@ -50,6 +50,11 @@ static bool stops_by_default(const struct process *p, int signal)
 	return true;
 }
 
+void process_signal_as_here(const struct process *p, int signal)
+{
+	process_signal(p, stops_by_default(p, signal) ? SIGSTOP : signal);
+}
+
 void process_continued(const struct process *p, bool asked)
 {
 	struct message_small m;
@@ -70,7 +75,7 @@ int processes_take_signal(struct processes *ps, struct reader *r)
 	p = process_find(ps, job);
 	if (!p)
 		return 0;
-	process_signal(p, stops_by_default(p, signal) ? SIGSTOP : signal);
+	process_signal_as_here(p, signal);
 	if (signal == SIGCONT && p->starting)
 		p->continued++;
 	else if (signal == SIGCONT)

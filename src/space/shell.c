@@ -18,6 +18,16 @@
 
 #define DIVIDER "---------------------------------------------------------------------"
 
+/* Return: false when bpmaster has gone just now: what it did not take is to be said again. */
+static bool door_takes(struct shell *s, const struct message_small *m)
+{
+	int r = stream_send_writer(&s->door, &m->w);
+
+	if (r == 0)
+		stream_flush(&s->door);
+	return r == 0 && !s->door.over;
+}
+
 void shell_signal(struct shell *s, int signal)
 {
 	struct message_small m;
@@ -33,7 +43,8 @@ void shell_signal(struct shell *s, int signal)
 		return;
 	}
 	message_signal_write(message_begin(&m, MESSAGE_SIGNAL), 0, (uint32_t)s->n, (uint8_t)signal);
-	(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
+	if (!door_takes(s, &m))
+		s->away_signals |= 1ull << (signal - 1);
 }
 
 /* The nodes whose processes still run, as text. */
@@ -99,7 +110,8 @@ static void on_ghosts_signal(void *owner, uint32_t index, int signal)
 		return;
 	}
 	message_signal_write(message_begin(&m, MESSAGE_SIGNAL), index, 1, (uint8_t)signal);
-	(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
+	if (!door_takes(s, &m))
+		s->remotes[index].away_signals |= 1ull << (signal - 1);
 }
 
 /* We were stopped, and others had the terminal. */

@@ -43,6 +43,7 @@ struct shell {
 	unsigned state;			 /* SHELL_ bits: of the door */
 	struct ev_timer retry;
 	uint64_t away_ms;    /* clock_ms() since which bpmaster is away; 0: it is there */
+	uint64_t ended_ms; /* clock_ms() since which it has no socket; 0: it has one */
 	bool away_said;
 	uint64_t away_signals; /* that wait for it: bit 0 is signal 1 */
 	struct remote *remotes;		 /* owned */

@@ -5,8 +5,12 @@
  * ask for each process that is not over: by its key, with how far its output has come. The node
  * sends what is missing; of our input it says how far that has come, and we send what is missing.
  * Signals that come meanwhile wait, each once, as in a process that is stopped.
+ *
+ * One that was killed leaves its socket behind. One that was ended takes it away: it is being
+ * restarted, or it does not come again, and then we do not wait for long.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -25,7 +29,7 @@ static void leave(struct shell *s, struct remote *r)
 {
 	r->here = false;
 	r->credit = 0;
-	s->ghost.continued = 0;
+	ghost_left(&s->ghost);
 	ghosts_left(&s->ghosts, (uint32_t)(r - s->remotes));
 }
 
@@ -56,26 +60,51 @@ static int knock(struct shell *s)
 	return stream_send_writer(&s->door, &m.w);
 }
 
+static void give_up(struct shell *s)
+{
+	shell_raise(s, SHELL_ABNORMAL);
+	ev_break(s->loop, EVBREAK_ALL);
+}
+
+static void say_away(struct shell *s, bool ended)
+{
+	if (s->away_said)
+		return;
+	terminal_restore(&s->terminal);
+	if (ended)
+		log_warn(0, "bpmaster has ended: waiting %u s for another one", SHELL_ENDED_S);
+	else
+		log_warn(0, "bpmaster is away: waiting for it, up to %u s", SHELL_AWAY_S);
+	s->away_said = true;
+}
+
 static void on_retry(struct ev_loop *loop, struct ev_timer *w, int events)
 {
 	struct shell *s = w->data;
-	uint64_t away_ms = clock_ms() - s->away_ms;
+	uint64_t now = clock_ms();
+	int r = s->state == SHELL_AWAY ? knock(s) : 0;
 
-	if (away_ms > SHELL_AWAY_S * 1000u) {
-		log_err(0, "lost bpmaster: it was away for %u s", SHELL_AWAY_S);
-		shell_raise(s, SHELL_ABNORMAL);
-		ev_break(loop, EVBREAK_ALL);
+	if (r == 0) {
+		s->ended_ms = 0;
+		ev_timer_stop(loop, w); /* its answer, or its end, comes by the door */
 		return;
 	}
-	if (away_ms > SHELL_AWAY_SAY_S * 1000u && !s->away_said) {
-		terminal_restore(&s->terminal);
-		log_warn(0, "bpmaster is away: waiting for it, up to %u s", SHELL_AWAY_S);
-		s->away_said = true;
-	}
-	if (s->state == SHELL_AWAY && knock(s) < 0)
+	if (r == -ENOENT && s->ended_ms == 0)
+		s->ended_ms = now;
+	else if (r != -ENOENT)
+		s->ended_ms = 0;
+	if (now - s->away_ms > SHELL_AWAY_S * 1000u) {
+		log_err(0, "lost bpmaster: it was away for %u s", SHELL_AWAY_S);
+		give_up(s);
+	} else if (s->ended_ms != 0 && now - s->ended_ms > SHELL_ENDED_S * 1000u) {
+		log_err(0, "lost bpmaster: it was ended, and none has come in %u s",
+			SHELL_ENDED_S);
+		give_up(s);
+	} else {
+		if (now - s->away_ms > SHELL_AWAY_SAY_S * 1000u)
+			say_away(s, s->ended_ms != 0);
 		try_later(s);
-	else
-		ev_timer_stop(loop, w); /* its answer, or its end, comes by the door */
+	}
 }
 
 bool shell_away(struct shell *s, const char *why)
@@ -91,6 +120,8 @@ bool shell_away(struct shell *s, const char *why)
 		leave(s, &s->remotes[i]);
 	shell_input_update(s);
 	stream_deinit(&s->door);
+	for (size_t i = 0; s->wanted && i < s->spec->n_files; i++)
+		s->wanted[i].yes = false; /* it is asked for anew */
 	try_later(s);
 	return true;
 }
@@ -221,7 +252,9 @@ int shell_take_resumed(void *shell, struct reader *r)
 	shell_input_update(s);
 	if (s->terminal.fd >= 0)
 		shell_send_size(s);
-	if (x.flags & MESSAGE_IS_STOPPED && s->ghost.loop)
+	if (s->ghost.loop && ghost_goes_on(&s->ghost))
+		shell_signal(s, SIGCONT);
+	else if (x.flags & MESSAGE_IS_STOPPED && s->ghost.loop)
 		ghost_stopped(&s->ghost);
 	if (x.flags & MESSAGE_IS_STOPPED)
 		ghosts_stopped(&s->ghosts, x.job);

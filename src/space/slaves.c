@@ -44,6 +44,7 @@ static void pending_remove(struct slave *s)
 static void slave_free(struct slave *s)
 {
 	asks_slave_lost(s);
+	jobs_kept_clear(s);
 	pending_remove(s);
 	ev_timer_stop(s->master->loop, &s->timer);
 	stream_deinit(&s->stream);
@@ -348,6 +349,7 @@ static const struct message_take slave_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_INPUT_CLOSED] = { SLAVE_UP, job_take_input_closed },
 	[MESSAGE_EXIT] = { SLAVE_UP, job_take_exit },
 	[MESSAGE_RESUMED] = { SLAVE_UP, job_take_resumed },
+	[MESSAGE_KEPT] = { SLAVE_UP, job_take_kept },
 	[MESSAGE_STOPPED] = { SLAVE_UP, job_take_stopped },
 	[MESSAGE_CONTINUED] = { SLAVE_UP, job_take_continued },
 	[MESSAGE_PROCLIST] = { SLAVE_UP, ask_take_proclist },
@@ -392,7 +394,7 @@ static void on_close(struct stream *st, int err, const char *why)
 		if (n->reported_boot != n->boot)
 			member_set_state(n, "boot", "");
 		else
-			member_set_state(n, "down", why);
+			member_lost(n, why);
 	} else if (s->state != SLAVE_UP && err != -EACCES && (err < 0 || s->state == SLAVE_NEW) &&
 		   complaints_allow(&m->strangers, STRANGERS)) {
 		log_warn(0, "a connection from %s ended before it registered: %s",

@@ -72,6 +72,8 @@ const struct message_kind message_kinds[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_FORKED] = { "forked", 12, 12 },
 	[MESSAGE_CHILD] = { "child", 15, 13 + MESSAGE_TITLE_MAX },
 	[MESSAGE_CHILD_SIGNAL] = { "child-signal", 9, 9 },
+	[MESSAGE_KEPT] = { "kept", 1, 1 + MESSAGE_KEPT_MAX * MESSAGE_KEPT_BYTES },
+	[MESSAGE_NUDGE] = { "nudge", 21, 21 },
 };
 
 int message_dispatch(const struct message_take *takes, unsigned state, void *owner, const void *p,

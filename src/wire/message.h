@@ -50,6 +50,9 @@
 #define MESSAGE_FILE_MAX    (1u << 30)	/* bytes of one of them */
 #define MESSAGE_PIECE_MAX   65536u	/* bytes of a file in one message */
 #define MESSAGE_EVERYONE    UINT32_MAX	/* owner of a file that all may read */
+#define MESSAGE_KEPT_MAX    1024u	/* processes in one KEPT */
+#define MESSAGE_KEPT_BYTES  28u		/* of each */
+#define MESSAGE_SEEN	    (1u << 31) /* of a ghost in START: the master sees it by that pid */
 
 enum message_type {
 	/* slave to master */
@@ -130,6 +133,9 @@ enum message_type {
 	MESSAGE_FORKED,	      /* towards the process: pid of the ghost */
 	MESSAGE_CHILD,	      /* from the process: what became of one of them */
 	MESSAGE_CHILD_SIGNAL, /* towards the process: a signal for one of them */
+	/* processes that nobody has asked for again yet (wire/resume.c) */
+	MESSAGE_KEPT = 78, /* slave to master: which, and who stands for them */
+	MESSAGE_NUDGE,	   /* master to slave: key of one, signal; 0: end it */
 	MESSAGE_TYPE_MAX_,
 };
 
@@ -508,6 +514,24 @@ struct message_resumed {
 };
 void message_resumed_write(struct writer *w, const struct message_resumed *m);
 _must_check_ int message_resumed_read(struct reader *r, struct message_resumed *ret);
+
+/* KEPT is a byte, 1 in the first one of a round, and these: processes of a node that nobody has
+ * asked for again. */
+struct message_kept {
+	struct message_key key;
+	uint32_t pid; /* of who stands for it, as the master sees it */
+	uint32_t uid;
+};
+void message_kept_write(struct writer *w, const struct message_kept *m);
+_must_check_ int message_kept_read(struct reader *r, struct message_kept *ret);
+
+/* NUDGE: a signal for one of them. */
+struct message_nudge {
+	struct message_key key;
+	uint8_t signal; /* 0: nobody stands for it any more, end it */
+};
+void message_nudge_write(struct writer *w, const struct message_nudge *m);
+_must_check_ int message_nudge_read(struct reader *r, struct message_nudge *ret);
 
 /* A process on a node, as ps would show it. */
 struct message_process {

@@ -134,3 +134,41 @@ int message_resumed_read(struct reader *r, struct message_resumed *ret)
 	*ret = m;
 	return 0;
 }
+
+void message_kept_write(struct writer *w, const struct message_kept *m)
+{
+	message_key_write(w, &m->key);
+	writer_be32(w, m->pid);
+	writer_be32(w, m->uid);
+}
+
+int message_kept_read(struct reader *r, struct message_kept *ret)
+{
+	struct message_kept m = { .pid = 0 };
+
+	message_key_read(r, &m.key);
+	m.pid = reader_be32(r);
+	m.uid = reader_be32(r);
+	if (r->err || m.pid < 1 || m.pid > INT32_MAX)
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}
+
+void message_nudge_write(struct writer *w, const struct message_nudge *m)
+{
+	message_key_write(w, &m->key);
+	writer_u8(w, m->signal);
+}
+
+int message_nudge_read(struct reader *r, struct message_nudge *ret)
+{
+	struct message_nudge m = { .signal = 0 };
+
+	message_key_read(r, &m.key);
+	m.signal = reader_u8(r);
+	if (reader_end(r) < 0 || m.signal > 64)
+		return -EBADMSG;
+	*ret = m;
+	return 0;
+}

@@ -44,6 +44,7 @@ TAKE(fork, FORK)
 TAKE(forked, FORKED)
 TAKE(child, CHILD)
 TAKE(child_signal, CHILD_SIGNAL)
+TAKE(nudge, NUDGE)
 
 static int take_words(void *owner, struct reader *r)
 {
@@ -311,6 +312,30 @@ static int take_proclist(void *owner, struct reader *r)
 	return -EALREADY;
 }
 
+static int take_kept(void *owner, struct reader *r)
+{
+	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+	const uint8_t *start = r->p;
+	const size_t n = r->left;
+
+	writer_u8(&w, reader_u8(r));
+	while (r->left > 0) {
+		struct message_kept k;
+		int e = message_kept_read(r, &k);
+
+		if (e < 0)
+			return e;
+		if (buffer_append(&b, back, w.len) < 0)
+			abort();
+		w = WRITER(back, sizeof(back));
+		message_kept_write(&w, &k);
+	}
+	if (w.err < 0 || buffer_append(&b, back, w.len) < 0 || b.len != n ||
+	    memcmp(b.data, start, n) != 0)
+		abort();
+	return -EALREADY;
+}
+
 /* PIDS and PROCESSES. */
 static int take_nodes(void *owner, struct reader *r)
 {
@@ -375,6 +400,8 @@ static const struct message_take takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_CHILD] = { 1, take_child },
 	[MESSAGE_CHILD_SIGNAL] = { 1, take_child_signal },
 	[MESSAGE_FETCHED] = { 1, take_fetched },
+	[MESSAGE_KEPT] = { 1, take_kept },
+	[MESSAGE_NUDGE] = { 1, take_nudge },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -120,7 +120,7 @@ case_cut() {
 	t "a process runs on the node" wait_for 30 grep -q line "$SCRATCH/cut"
 	ip link set s0 down
 	until=$((SECONDS + 20))
-	t "a node that is cut off is down" wait_for 30 state_is 0 down
+	t "a node that is cut off with processes is away" wait_for 30 state_is 0 away
 	slow
 	starts
 	while [ $SECONDS -lt $until ]; do sleep 0.2; done

@@ -287,6 +287,50 @@ static void test_apart(void **state)
 	assert_int_equal(message_spec_read(&r, &back), -EBADMSG);
 }
 
+/* Processes that nobody has asked for, and signals for them. */
+static void test_kept(void **state)
+{
+	const struct message_kept k = { .key = { { 1, 2 }, 3 }, .pid = 77, .uid = 1000 };
+	const struct {
+		uint32_t pid;
+		size_t n;
+		int result;
+	} rows[] = {
+		{ 77, MESSAGE_KEPT_BYTES, 0 },
+		{ 77, MESSAGE_KEPT_BYTES - 1, -EBADMSG },
+		{ 0, MESSAGE_KEPT_BYTES, -EBADMSG },
+		{ 1u << 31, MESSAGE_KEPT_BYTES, -EBADMSG },
+	};
+	struct message_nudge n = { .key = k.key, .signal = 64 }, nudged;
+	struct message_small m;
+	struct reader r;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct message_kept given = k, back;
+		uint8_t *copy = malloc(rows[i].n);
+
+		assert_non_null(copy);
+		given.pid = rows[i].pid;
+		m.w = WRITER(m.bytes, sizeof(m.bytes));
+		message_kept_write(&m.w, &given);
+		assert_int_equal(m.w.len, MESSAGE_KEPT_BYTES);
+		memcpy(copy, m.bytes, rows[i].n);
+		r = READER(copy, rows[i].n);
+		assert_int_equal(message_kept_read(&r, &back), rows[i].result);
+		if (rows[i].result == 0)
+			assert_true(message_key_equal(&back.key, &k.key) && back.pid == 77 &&
+				    back.uid == 1000);
+		free(copy);
+	}
+	for (; n.signal < 66; n.signal++) {
+		m.w = WRITER(m.bytes, sizeof(m.bytes));
+		message_nudge_write(&m.w, &n);
+		r = READER(m.bytes, m.w.len);
+		assert_int_equal(message_nudge_read(&r, &nudged),
+				 n.signal > 64 ? -EBADMSG : 0);
+	}
+}
+
 /* Its files are laid below a folder of the node's. */
 static void test_paths_of_files(void **state)
 {
@@ -399,6 +443,7 @@ int main(void)
 		cmocka_unit_test(test_escape_sequences_never_come_through),
 		cmocka_unit_test(test_spec),
 		cmocka_unit_test(test_apart),
+		cmocka_unit_test(test_kept),
 		cmocka_unit_test(test_paths_of_files),
 		cmocka_unit_test(test_a_spec_that_is_too_large_is_not_written),
 		cmocka_unit_test(test_children),
