@@ -26,6 +26,14 @@ extern "C" {
 #define BPROC_NODE_NONE	  (-3)
 #define BPROC_NODE_ANY	  (-4) /* all of them, where a list is asked for */
 
+#define BPROC_STATUS_NONE (-2)
+
+/* What of a process travels as its bytes, and not as the path of a file. */
+#define BPROC_DUMP_LIBS	 1
+#define BPROC_DUMP_EXEC	 2
+#define BPROC_DUMP_OTHER 4
+#define BPROC_DUMP_ALL	 7
+
 #define BPROC_X_OK 1 /* bproc_access(): may processes be started there? */
 
 /* Values of errno beside the system's. */
@@ -146,6 +154,24 @@ int bproc_rfork(int node);
 int bproc_rfork_io(int node, struct bproc_io_t *io, int iolen);
 int bproc_vrfork(int nnodes, int *nodes, int *pids);
 int bproc_vrfork_io(int nnodes, int *nodes, int *pids, struct bproc_io_t *io, int iolen);
+
+/* The same, saying what is to travel: ENOSYS */
+int _bproc_move(int node, int flags);
+int _bproc_move_io(int node, struct bproc_io_t *io, int iolen, int flags);
+int _bproc_rfork(int node, int flags);
+int _bproc_rfork_io(int node, struct bproc_io_t *io, int iolen, int flags);
+int _bproc_vrfork(int nnodes, int *nodes, int *pids, int flags);
+int _bproc_vrfork_io(int nnodes, int *nodes, int *pids, struct bproc_io_t *io, int iolen,
+		     int flags);
+
+/* A process into a file and out of it, and libraries that need not travel: ENOSYS */
+int bproc_dump(int fd, int flags);
+int bproc_undump(int fd);
+int bproc_execdump(int fd, int flags, const char *cmd, char *const argv[], char *const envp[]);
+int bproc_libclear(void);
+int bproc_libadd(const char *libname);
+int bproc_libdel(const char *libname);
+int bproc_liblist(char **list);
 
 /* Administration */
 int bproc_nodesetstatus(int node, char *status);

@@ -32,6 +32,7 @@ struct start {
 	struct job_stream streams[3];
 	char names[3][PATH_MAX]; /* files on the node, or "" */
 	uint16_t flags;
+	const struct bproc_io_t *memory; /* whose bytes are standard input, or NULL; borrowed */
 };
 
 static int ghost_path(char ret[static PATH_MAX])
@@ -62,9 +63,10 @@ static int take_io(struct start *s, const struct bproc_io_t *io)
 
 	if (io->fd < 0)
 		return -EBADF;
-	if (io->fd > STDERR_FILENO || io->type == BPROC_IO_MEMFILE)
+	if (io->fd > STDERR_FILENO || (io->type == BPROC_IO_MEMFILE && io->fd != STDIN_FILENO))
 		return -ENOSYS;
 	st = &s->streams[io->fd];
+	s->memory = io->fd == STDIN_FILENO ? NULL : s->memory;
 	switch (io->type) {
 	case BPROC_IO_FILE:
 		if (!file_is_plain(io))
@@ -81,6 +83,13 @@ static int take_io(struct start *s, const struct bproc_io_t *io)
 		st->kind = JOB_SOCKET;
 		st->info = (io->flags & BPROC_IO_SEND_INFO) != 0;
 		memcpy(&st->at, &io->d.addr, sizeof(st->at));
+		s->names[io->fd][0] = 0;
+		return 0;
+	case BPROC_IO_MEMFILE:
+		if (io->d.mem.size < 0 || (!io->d.mem.base && io->d.mem.size > 0))
+			return -EINVAL;
+		st->kind = JOB_CARRIED;
+		s->memory = io;
 		s->names[io->fd][0] = 0;
 		return 0;
 	default:
@@ -182,6 +191,21 @@ static int run_message(const struct start *s, uint32_t node, const char *rank, s
 	return r < 0 ? r : message_spec_write(to, &spec);
 }
 
+/* Standard input that is memory of the caller's: a file without a name. Return: descriptor or
+ * -errno. */
+static int memory_file(const struct bproc_io_t *io)
+{
+	_cleanup_close_ int fd = memfd_create("bproc-memory", MFD_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = fd_write_all(fd, io->d.mem.base, (size_t)io->d.mem.size);
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = -errno;
+	return r < 0 ? r : TAKE_FD(fd);
+}
+
 /* A file without a name that holds the order. Return: descriptor above 2, or -errno. */
 static int order_file(const struct job_order *o)
 {
@@ -253,7 +277,9 @@ static int replace(int node, struct start *s, struct bproc_io_t *io, int iolen)
 		return r;
 	o.run = run.data;
 	o.run_n = run.len;
-	r = job_begin(&c, &o);
+	if (s->memory)
+		fds[0] = memory_file(s->memory);
+	r = s->memory && fds[0] < 0 ? fds[0] : job_begin(&c, &o);
 	if (r == 0)
 		r = become_ghost(s, ghost, &c, &o, fds);
 	for (int i = 0; i < 3; i++)
@@ -306,7 +332,7 @@ static int order_of(const struct start *s, int node, const char *rank)
 /* Start bpghost for the @index-th node. Return: its pid or -errno. */
 static int spawn_ghost(const struct start *s, const char *ghost, int node, int index, int report)
 {
-	_cleanup_close_ int order = FD_NONE;
+	_cleanup_close_ int order = FD_NONE, input = FD_NONE;
 	posix_spawn_file_actions_t actions;
 	char variable[64], rank[32], *env[] = { variable, NULL };
 	pid_t pid;
@@ -318,6 +344,8 @@ static int spawn_ghost(const struct start *s, const char *ghost, int node, int i
 	order = order_of(s, node, rank);
 	if (order < 0)
 		return order;
+	if (s->memory && (input = memory_file(s->memory)) < 0)
+		return input;
 	snprintf(variable, sizeof(variable), JOB_VARIABLE "=run:%d:%d:%d", order, report, index);
 	r = -posix_spawn_file_actions_init(&actions);
 	if (r < 0)
@@ -326,6 +354,8 @@ static int spawn_ghost(const struct start *s, const char *ghost, int node, int i
 	r = -posix_spawn_file_actions_adddup2(&actions, order, order);
 	if (r == 0)
 		r = -posix_spawn_file_actions_adddup2(&actions, report, report);
+	if (r == 0 && input >= 0)
+		r = -posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
 	if (r == 0)
 		r = -posix_spawn(&pid, ghost, &actions, NULL, s->argv, env);
 	posix_spawn_file_actions_destroy(&actions);

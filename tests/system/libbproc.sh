@@ -9,12 +9,14 @@ run() { timeout 60 "$build/tests/tools/$@" </dev/null; }
 
 # What is exported is what the header declares, and what has a test.
 lib=$build/src/lib/libbproc.so
-declared=$(grep -oE '\bbproc_[a-z_]+\(' include/bproc.h | tr -d '(' | grep -v bproc_node_set_node | sort -u)
-exported=$(nm -D --defined-only "$lib" | awk '$2 == "T" { sub("@.*", "", $3); print $3 }' | sort)
+declared=$(grep -ohE '\b(_?bproc|vmadump)_[a-z_]+\(' include/bproc.h include/sys/vmadump.h | tr -d '(' | grep -v bproc_node_set_node | LC_ALL=C sort -u)
+exported=$(nm -D --defined-only "$lib" | awk '$2 == "T" { sub("@.*", "", $3); print $3 }' | LC_ALL=C sort)
 t "exactly the functions of the header are exported" diff <(echo "$declared") <(echo "$exported")
-t "nothing else is" bash -c "! nm -D --defined-only '$lib' | grep -vE ' [TA] (bproc_[a-z_]+@@LIBBPROC_4|LIBBPROC_4)'"
+t "nothing else is" bash -c "! nm -D --defined-only '$lib' | grep -vE ' [TA] ((_?bproc|vmadump)_[a-z_]+@@LIBBPROC_4|LIBBPROC_4)'"
+t "the map names them, no more and no less" diff <(echo "$declared") <(sed -n 's/^\t\(.*\);$/\1/p' src/lib/bproc.map | grep -v '\*' | LC_ALL=C sort)
+t "none that a program may be linked with has gone" bash -c "! LC_ALL=C comm -23 tests/system/libbproc.abi <(echo '$declared') | grep ."
 t "the name of the library is fixed" bash -c "objdump -p '$lib' | grep -q 'SONAME *libbproc.so.4$'"
-t "each function has a test" diff <(echo "$declared") <("$build/tests/tools/bproc-test" --list | sed 's/^/bproc_/' | sort)
+t "each function has a test" diff <(echo "$declared") <("$build/tests/tools/bproc-test" --list | LC_ALL=C sort)
 t "each function is in a manual page" bash -c "for f in $(echo $declared); do grep -qs \"^\.Fn .*\b\$f\b\|^\.Fo \$f\$\" man/bproc*.3 || { echo \$f; exit 1; }; done"
 
 t_says "without a bpmaster a program is told so" 1 "bproc_nodelist: Connection refused" run bproc-old true
@@ -26,7 +28,7 @@ for n in 0 1 2; do start_slave $n; done
 for n in 0 1 2; do t "node $n registers" wait_for 20 state_is $n up; done
 
 for f in $("$build/tests/tools/bproc-test" --list); do
-	t "bproc_$f" run bproc-test "$f"
+	t "$f" run bproc-test "$f"
 done
 
 # Ghosts as a shell sees them.
@@ -142,7 +144,7 @@ if DESTDIR=$SCRATCH/root meson install -C "$build" --no-rebuild --quiet >"$SCRAT
 		"gcc -Wall -Wextra -Wno-sign-compare -Werror -o '$SCRATCH/old' tests/tools/bproc-old.c \$(pkg-config --cflags --libs bproc)"
 	t_says "and runs" 0 "3 of 4 nodes" env LD_LIBRARY_PATH="${pc%/pkgconfig/*}" timeout 60 "$SCRATCH/old" /bin/true
 	if command -v g++ >/dev/null; then
-		t "the header is good for C++ too" bash -c "echo '#include <sys/bproc.h>' | g++ -Wall -Werror -fsyntax-only -x c++ \$(pkg-config --cflags bproc) -"
+		t "the headers are good for C++ too" bash -c "printf '#include <sys/bproc.h>\n#include <sys/vmadump.h>\n' | g++ -Wall -Werror -fsyntax-only -x c++ \$(pkg-config --cflags bproc) -"
 	fi
 else
 	not_ok "what is installed compiles a program" "$(tail -n 3 "$SCRATCH/install.log")"

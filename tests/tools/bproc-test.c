@@ -14,11 +14,24 @@
 #include <grp.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vmadump.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* What programs that were compiled against the library have in them, where a long has 8 bytes. */
+_Static_assert(sizeof(long) != 8 ||
+		       (sizeof(struct bproc_node_info_t) == 64 &&
+			offsetof(struct bproc_node_info_t, addr) == 32 &&
+			offsetof(struct bproc_node_info_t, mtime) == 56 &&
+			sizeof(struct bproc_node_set_t) == 16 &&
+			sizeof(struct bproc_proc_info_t) == 8 &&
+			sizeof(struct bproc_version_t) == 32 && sizeof(bproc_io_t) == 280 &&
+			offsetof(bproc_io_t, d) == 8 && offsetof(bproc_io_t, d.file.name) == 24),
+	       "types keep their layout");
 
 #define NODES	3 /* up */
 #define WAIT_MS 20000
@@ -449,7 +462,27 @@ static void start_io(int (*start)(int, struct bproc_io_t *, int, const char *, c
 		n += (int)got;
 	CHECK(n == 12 && !memcmp(text, "from a file\n", 12));
 	CHECK(end_of(pid) == 0);
-	io[1].type = BPROC_IO_MEMFILE;
+	/* Memory of ours is its input; DELAY puts nothing off. */
+	io[0].flags |= BPROC_IO_DELAY;
+	io[1] = (struct bproc_io_t){ .fd = 0, .type = BPROC_IO_MEMFILE };
+	io[1].d.mem.base = (char *)"from memory\n";
+	io[1].d.mem.size = 12;
+	pid = fork();
+	if (pid == 0) {
+		(void)start(1, io, 2, "/bin/sh", argv, NULL);
+		printf("not started: %s\n", bproc_strerror(errno));
+		_exit(99);
+	}
+	fd = accept(s, NULL, NULL);
+	CHECK(fd >= 0 && read(fd, info, sizeof(info)) == sizeof(info));
+	n = 0;
+	for (ssize_t got; (got = read(fd, text + n, sizeof(text) - (size_t)n)) > 0;)
+		n += (int)got;
+	CHECK(n == 12 && !memcmp(text, "from memory\n", 12));
+	CHECK(end_of(pid) == 0);
+	io[1].d.mem.size = -1;
+	FAILS(start(1, io, 2, "/bin/true", truth, NULL), EINVAL);
+	io[1].fd = 1;
 	FAILS(start(1, io, 2, "/bin/true", truth, NULL), ENOSYS);
 	io[1].fd = 5;
 	FAILS(start(1, io, 2, "/bin/true", truth, NULL), ENOSYS);
@@ -494,6 +527,8 @@ static void vexecmove_io(void)
 {
 	char *const argv[] = { (char *)"sh", (char *)"-c", (char *)"echo rank $BPROC_RANK; exit 3",
 			       NULL };
+	char *const reader[] = { (char *)"sh", (char *)"-c",
+				 (char *)"read n; exit $((n + BPROC_RANK))", NULL };
 	struct bproc_io_t io;
 	int s = listen_on(&io, 1), pids[NODES], seen = 0;
 
@@ -516,6 +551,12 @@ static void vexecmove_io(void)
 	CHECK(seen == NODES);
 	for (int i = 0; i < NODES; i++)
 		CHECK(WEXITSTATUS(end_of(pids[i])) == 3);
+	io = (struct bproc_io_t){ .fd = 0, .type = BPROC_IO_MEMFILE };
+	io.d.mem.base = (char *)"5\n";
+	io.d.mem.size = 2;
+	CHECK(bproc_vexecmove_io(NODES, all, pids, &io, 1, "/bin/sh", reader, NULL) == NODES);
+	for (int i = 0; i < NODES; i++)
+		CHECK(WEXITSTATUS(end_of(pids[i])) == 5 + i);
 }
 
 static void moves(void)
@@ -528,10 +569,36 @@ static void moves(void)
 	FAILS(bproc_rfork_io(1, NULL, 0), ENOSYS);
 	FAILS(bproc_vrfork(NODES, all, pids), ENOSYS);
 	FAILS(bproc_vrfork_io(NODES, all, pids, NULL, 0), ENOSYS);
+	FAILS(_bproc_move(1, BPROC_DUMP_ALL), ENOSYS);
+	FAILS(_bproc_move_io(1, NULL, 0, BPROC_DUMP_EXEC), ENOSYS);
+	FAILS(_bproc_rfork(1, BPROC_DUMP_LIBS), ENOSYS);
+	FAILS(_bproc_rfork_io(1, NULL, 0, BPROC_DUMP_OTHER), ENOSYS);
+	FAILS(_bproc_vrfork(NODES, all, pids, 0), ENOSYS);
+	FAILS(_bproc_vrfork_io(NODES, all, pids, NULL, 0, 0), ENOSYS);
 	FAILS(bproc_nodechroot(1, NULL), EINVAL);
 	FAILS(bproc_nodechroot(1, (char *)"relative"), EINVAL);
 	CHECK(bproc_nodechroot(1, (char *)"/") == 0);
 	FAILS(bproc_nodereconnect(1, NULL, 0, NULL, 0), EINVAL);
+}
+
+static void dumps(void)
+{
+	char *list = NULL;
+
+	FAILS(bproc_dump(1, BPROC_DUMP_ALL), ENOSYS);
+	FAILS(bproc_undump(0), ENOSYS);
+	FAILS(bproc_execdump(1, 0, "/bin/true", truth, NULL), ENOSYS);
+	FAILS(bproc_libclear(), ENOSYS);
+	FAILS(bproc_libadd("/lib/libc.so.6"), ENOSYS);
+	FAILS(bproc_libdel("/lib/libc.so.6"), ENOSYS);
+	FAILS(bproc_liblist(&list), ENOSYS);
+	FAILS(vmadump_dump(1, BPROC_DUMP_ALL), ENOSYS);
+	FAILS(vmadump_undump(0), ENOSYS);
+	FAILS(vmadump_execdump(1, 0, "/bin/true", truth, NULL), ENOSYS);
+	FAILS(vmadump_libclear(), ENOSYS);
+	FAILS(vmadump_libadd("/lib/libc.so.6"), ENOSYS);
+	FAILS(vmadump_libdel("/lib/libc.so.6"), ENOSYS);
+	FAILS(vmadump_liblist(&list), ENOSYS);
 }
 
 static void nodesetstatus(void)
@@ -577,52 +644,72 @@ static const struct {
 	const char *name;
 	void (*run)(void);
 } tests[] = {
-	{ "numnodes", numnodes },
-	{ "currnode", currnode },
-	{ "nodestatus", nodestatus },
-	{ "nodeaddr", nodeaddr },
-	{ "nodeinfo", nodeinfo },
-	{ "nodelist", nodelist },
-	{ "nodelist_", nodelist_ },
-	{ "nodespec", nodespec },
-	{ "notifier", notifier },
-	{ "getnodeattr", getnodeattr },
-	{ "setnodeattr", setnodeattr },
-	{ "access", access_ },
-	{ "chmod", chmod_ },
-	{ "chown", chown_ },
-	{ "chgrp", chgrp_ },
-	{ "nodeset_init", nodeset_init },
-	{ "nodeset_grow", nodeset_grow },
-	{ "nodeset_free", nodeset_free },
-	{ "nodeset_add", nodeset_add },
-	{ "nodeset_append", nodeset_append },
-	{ "nodefilter", nodefilter },
-	{ "proclist", proclist },
-	{ "pidnode", pidnode },
-	{ "rexec", rexec },
-	{ "rexec_io", rexec_io },
-	{ "execmove", execmove },
-	{ "execmove_io", execmove_io },
-	{ "vexecmove", vexecmove },
-	{ "vexecmove_io", vexecmove_io },
-	{ "move", moves },
-	{ "move_io", moves },
-	{ "rfork", moves },
-	{ "rfork_io", moves },
-	{ "vrfork", moves },
-	{ "vrfork_io", moves },
-	{ "nodechroot", moves },
-	{ "nodereconnect", moves },
-	{ "nodesetstatus", nodesetstatus },
-	{ "nodereboot", power },
-	{ "nodehalt", power },
-	{ "nodepwroff", power },
-	{ "nodereboot_async", power },
-	{ "nodehalt_async", power },
-	{ "nodepwroff_async", power },
-	{ "version", version },
-	{ "strerror", strerror_ },
+	{ "bproc_numnodes", numnodes },
+	{ "bproc_currnode", currnode },
+	{ "bproc_nodestatus", nodestatus },
+	{ "bproc_nodeaddr", nodeaddr },
+	{ "bproc_nodeinfo", nodeinfo },
+	{ "bproc_nodelist", nodelist },
+	{ "bproc_nodelist_", nodelist_ },
+	{ "bproc_nodespec", nodespec },
+	{ "bproc_notifier", notifier },
+	{ "bproc_getnodeattr", getnodeattr },
+	{ "bproc_setnodeattr", setnodeattr },
+	{ "bproc_access", access_ },
+	{ "bproc_chmod", chmod_ },
+	{ "bproc_chown", chown_ },
+	{ "bproc_chgrp", chgrp_ },
+	{ "bproc_nodeset_init", nodeset_init },
+	{ "bproc_nodeset_grow", nodeset_grow },
+	{ "bproc_nodeset_free", nodeset_free },
+	{ "bproc_nodeset_add", nodeset_add },
+	{ "bproc_nodeset_append", nodeset_append },
+	{ "bproc_nodefilter", nodefilter },
+	{ "bproc_proclist", proclist },
+	{ "bproc_pidnode", pidnode },
+	{ "bproc_rexec", rexec },
+	{ "bproc_rexec_io", rexec_io },
+	{ "bproc_execmove", execmove },
+	{ "bproc_execmove_io", execmove_io },
+	{ "bproc_vexecmove", vexecmove },
+	{ "bproc_vexecmove_io", vexecmove_io },
+	{ "bproc_move", moves },
+	{ "bproc_move_io", moves },
+	{ "bproc_rfork", moves },
+	{ "bproc_rfork_io", moves },
+	{ "bproc_vrfork", moves },
+	{ "bproc_vrfork_io", moves },
+	{ "bproc_nodechroot", moves },
+	{ "bproc_nodereconnect", moves },
+	{ "bproc_nodesetstatus", nodesetstatus },
+	{ "bproc_nodereboot", power },
+	{ "bproc_nodehalt", power },
+	{ "bproc_nodepwroff", power },
+	{ "bproc_nodereboot_async", power },
+	{ "bproc_nodehalt_async", power },
+	{ "bproc_nodepwroff_async", power },
+	{ "bproc_version", version },
+	{ "bproc_strerror", strerror_ },
+	{ "_bproc_move", moves },
+	{ "_bproc_move_io", moves },
+	{ "_bproc_rfork", moves },
+	{ "_bproc_rfork_io", moves },
+	{ "_bproc_vrfork", moves },
+	{ "_bproc_vrfork_io", moves },
+	{ "bproc_dump", dumps },
+	{ "bproc_undump", dumps },
+	{ "bproc_execdump", dumps },
+	{ "bproc_libclear", dumps },
+	{ "bproc_libadd", dumps },
+	{ "bproc_libdel", dumps },
+	{ "bproc_liblist", dumps },
+	{ "vmadump_dump", dumps },
+	{ "vmadump_undump", dumps },
+	{ "vmadump_execdump", dumps },
+	{ "vmadump_libclear", dumps },
+	{ "vmadump_libadd", dumps },
+	{ "vmadump_libdel", dumps },
+	{ "vmadump_liblist", dumps },
 };
 
 int main(int argc, char **argv)
