@@ -358,6 +358,10 @@ static int want(struct slave *s, const struct job *j, uint16_t file)
 	struct blob *b = blob_find(s->master, id);
 	struct delivery *d, *first;
 
+	for (d = b ? b->deliveries : NULL; d; d = d->next) {
+		if (d->slave == s && d->job == j->id && d->state == DELIVERY_WAITING)
+			return 0; /* it has said so */
+	}
 	if (!b)
 		b = blob_new(s->master, id, j->manifest->files[file].bytes);
 	d = b ? calloc(1, sizeof(*d)) : NULL;

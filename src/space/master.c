@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sodium.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -183,6 +184,7 @@ int master_run(const struct master_config *c)
 	if (!m.loop)
 		return log_err(-ENOMEM, "cannot start");
 	signal(SIGPIPE, SIG_IGN);
+	(void)prctl(PR_SET_DUMPABLE, 0); /* no core, and no debugger of its user's, has our keys */
 	umask(022); /* boot logs are for everyone, keys and locks have modes of their own */
 	raise_limits(&m);
 	watch_signal(&m, &m.hup, SIGHUP, on_reload);

@@ -33,6 +33,7 @@
 #define MASTER_JOBS_MAX	    65536u	 /* at once */
 #define MASTER_JOBS_USER    32768u	 /* of them of one user who is not root */
 #define MASTER_JOBS_NODE    8192u	 /* of one node, which runs half as many at most */
+#define MASTER_NODE_WORDS   50000u	 /* of 64 bytes, that a node is heard a second */
 #define MASTER_START_HIGH   (4u << 20)	 /* bytes waiting for a node: no start is put behind them */
 #define MASTER_NODE_HIGH    (16u << 20)	 /* nor anything else of a program */
 #define MASTER_QUEUES_MAX   (256u << 20) /* bytes waiting for all nodes: the same */

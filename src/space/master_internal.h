@@ -72,6 +72,9 @@ struct slave {
 	uint64_t asked;	       /* token of the ping that decides about the rival */
 	uint64_t pinged_ms, registered_ms;
 	bool recorded; /* its record came */
+	uint64_t second_ms; /* when we began to count what it says */
+	uint32_t said;	    /* since then */
+	struct ev_timer hold; /* it has said too much */
 	uint16_t peer_port; /* where it gives files to other nodes; 0: nowhere */
 	uint32_t boot; /* what its hello says */
 	uint64_t uptime_ms;

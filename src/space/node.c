@@ -336,6 +336,7 @@ int node_run(const struct node_config *c)
 	if (!n.loop)
 		return log_err(-ENOMEM, "cannot start");
 	signal(SIGPIPE, SIG_IGN);
+	(void)prctl(PR_SET_DUMPABLE, 0); /* no core has our keys; what we run is as any other */
 	raise_limits();
 	(void)prctl(PR_SET_CHILD_SUBREAPER,
 		    1); /* orphans of our processes come to us, or to init */

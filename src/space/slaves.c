@@ -22,6 +22,7 @@
 #define LISTEN_BACKLOG 1024
 #define PING_SOON_MS   2000 /* a node that may have been reset has this long to answer */
 #define STRANGERS      "strangers"
+#define LONG_OUTPUT    1024u /* bytes of a message that pays for itself */
 /* Nothing that a node sends is longer: its record, or bytes of output with their head. */
 #define SLAVE_FRAME_MAX (1 + MESSAGE_RECORD_MAX)
 
@@ -47,6 +48,7 @@ static void slave_free(struct slave *s)
 	jobs_kept_clear(s);
 	pending_remove(s);
 	ev_timer_stop(s->master->loop, &s->timer);
+	ev_timer_stop(s->master->loop, &s->hold);
 	stream_deinit(&s->stream);
 	handshake_clear(&s->handshake);
 	free(s);
@@ -358,6 +360,35 @@ static const struct message_take slave_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_FETCHED] = { SLAVE_UP, blobs_take_fetched },
 };
 
+static void on_hold(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	struct slave *s = w->data;
+
+	ev_timer_stop(loop, w);
+	stream_resume(&s->stream);
+}
+
+/* A node that says more than one has to say is not heard for the rest of the second: else its words
+ * would be all that we do. Output is as much as others grant; what is long of the rest costs more.
+ */
+static void count(struct slave *s, uint8_t type, size_t n)
+{
+	uint64_t now;
+
+	s->said += type == MESSAGE_OUTPUT && n >= LONG_OUTPUT ? 0 : 1 + (uint32_t)n / 64;
+	if (s->said < MASTER_NODE_WORDS)
+		return;
+	now = clock_ms();
+	if (now - s->second_ms < 1000) {
+		stream_pause(&s->stream);
+		s->hold.repeat = (double)(1000 - (now - s->second_ms)) / 1e3;
+		ev_timer_again(s->master->loop, &s->hold);
+		now = s->second_ms + 1000;
+	}
+	s->second_ms = now;
+	s->said = 0;
+}
+
 static int on_message(struct stream *st, const uint8_t *p, size_t n)
 {
 	struct slave *s = st->owner;
@@ -366,6 +397,8 @@ static int on_message(struct stream *st, const uint8_t *p, size_t n)
 
 	if (r < 0)
 		stream_fail(st, r, why);
+	else
+		count(s, *p, n);
 	return r;
 }
 
@@ -476,6 +509,8 @@ static void accept_one(struct master *m, int fd, const struct ipaddr *from)
 	ev_timer_init(&s->timer, on_timer, CHANNEL_TIMEOUT_MS / 1e3, CHANNEL_TIMEOUT_MS / 1e3);
 	s->timer.data = s;
 	ev_timer_start(m->loop, &s->timer);
+	ev_timer_init(&s->hold, on_hold, 0., 0.);
+	s->hold.data = s;
 }
 
 static void on_accept(struct ev_loop *loop, struct ev_io *w, int events)

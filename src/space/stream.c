@@ -215,6 +215,12 @@ int stream_send_writer(struct stream *s, const struct writer *w)
 	return stream_send(s, w->buf, n);
 }
 
+void stream_pause(struct stream *s)
+{
+	s->paused = true;
+	ev_io_stop(s->loop, &s->readable);
+}
+
 /* Take one frame at @p. Return: bytes taken, 0 when more are needed, negative errno. */
 static ssize_t take_frame(struct stream *s, uint8_t *p, size_t n)
 {
@@ -247,8 +253,7 @@ static ssize_t take_frame(struct stream *s, uint8_t *p, size_t n)
 	}
 	if (e == STREAM_AGAIN) {
 		assert(!s->sealed);
-		s->paused = true;
-		ev_io_stop(s->loop, &s->readable);
+		stream_pause(s);
 		return 0;
 	}
 	return (ssize_t)(STREAM_LENGTH_BYTES + length);
@@ -260,7 +265,7 @@ static void take_all(struct stream *s)
 	size_t done = 0;
 	ssize_t n = 1;
 
-	while (!s->over && n > 0 && done < s->in.len) {
+	while (!s->over && !s->paused && n > 0 && done < s->in.len) {
 		if (s->greeting) {
 			n = s->calls->greeting(s, s->in.data + done, s->in.len - done);
 			if (n < 0)

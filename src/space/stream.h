@@ -81,6 +81,9 @@ void stream_init(struct stream *s, struct ev_loop *loop, int fd, const struct st
 		 void *owner, size_t frame_max);
 void stream_deinit(struct stream *s);
 
+/* Read nothing more, and take nothing of what was read, until stream_resume(). */
+void stream_pause(struct stream *s);
+
 /* From now on the peer may send messages of up to @bytes. */
 void stream_frame_max(struct stream *s, size_t bytes);
 

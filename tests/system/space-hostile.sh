@@ -84,6 +84,8 @@ job-early cut off a message out of turn or beyond its credit
 job-stopped-early cut off a message out of turn or beyond its credit
 job-continued-unasked cut off a message out of turn or beyond its credit
 job-exit-early cut off a message out of turn or beyond its credit
+job-want cut off a message out of turn or beyond its credit
+job-resumed cut off a message out of turn or beyond its credit
 job-started-twice cut off a message out of turn or beyond its credit
 job-failed-late cut off a message out of turn or beyond its credit
 job-closed-twice cut off a message out of turn or beyond its credit
@@ -181,6 +183,46 @@ t "and bpmaster says why" grep -q "node 9 is down: it does not read what it is s
 grown=$(($(rss $master) - before))
 t "bpmaster held no more than a few megabytes for it: $grown KiB" test $grown -lt "${GROWN_MAX:-24000}"
 kill $flood 2>/dev/null
+
+# A node that says as much as it can.
+as_slave 8 torrent >"$SCRATCH/torrent" 2>&1 &
+torrent=$!
+pids+=($torrent)
+wait_for 5 state_is 8 up
+t_says "others run while a node sends all it can" 0 "meanwhile" timeout 20 "$bin/bpsh" 0 echo meanwhile
+wait $torrent
+n=$(awk '/messages/ { print $2 }' "$SCRATCH/torrent")
+t "and it is heard no more than 50,000 times a second, beside what the kernel keeps: $n in 4 s" test "${n:-1000000}" -lt "${TORRENT_MAX:-600000}"
+t "it is a node all the same" grep -qx "torrent: alive" "$SCRATCH/torrent"
+
+# A node that wants a file of its job again and again, and a program that does not give it.
+before=$(rss $master)
+as_slave 7 job-wants >"$SCRATCH/wants" 2>&1 &
+wants=$!
+pids+=($wants)
+wait_for 5 state_is 7 up
+cat >"$SCRATCH/keep.py" <<'END'
+import socket, struct, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+def say(b): s.sendall(struct.pack(">I", len(b)) + b)
+say(b"\x0a\x00\x04")
+s.recv(100)
+file = struct.pack(">BBQ", 0, 0, 1000) + b"h" * 32 + b"/no/such/program\0"
+spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"x\0" + struct.pack(">HH", 0, 1) + file
+say(b"\x0c" + struct.pack(">II16sHI", 0, 0, b"k" * 16, 1, 7) + spec)
+while s.recv(100): print("asked", flush=True)
+END
+python3 "$SCRATCH/keep.py" "$BPBOOT_SOCKET" >"$SCRATCH/keep" 2>&1 &
+keep=$!
+pids+=($keep)
+wait $wants
+t "a node that wants a file all the time is heard: $(cat "$SCRATCH/wants")" grep -qx "job-wants: alive" "$SCRATCH/wants"
+t "the program was asked for it" grep -q asked "$SCRATCH/keep"
+kill $keep
+wait $keep 2>/dev/null
+grown=$(($(rss $master) - before))
+t "bpmaster held no more than a few megabytes for it: $grown KiB" test $grown -lt "${GROWN_MAX:-24000}"
 
 # A program that asks and does not read.
 python3 - "$BPBOOT_SOCKET" >"$SCRATCH/lists" 2>&1 <<'END'

@@ -223,9 +223,18 @@ static void say_job(enum message_type type, uint32_t job)
 	struct message_failed f = {
 		.job = job, .error = 5, .how = MESSAGE_NOT_RUN, .words = "hostile"
 	};
+	struct message_resumed resumed = { .job = job, .flags = MESSAGE_HAS_STARTED };
 	struct writer *w = message_begin(&m, type);
 
 	switch (type) {
+	case MESSAGE_WANT:
+		writer_be32(w, job);
+		writer_be16(w, 1);
+		writer_be16(w, MESSAGE_FILES_MAX - 1);
+		break;
+	case MESSAGE_RESUMED:
+		message_resumed_write(w, &resumed);
+		break;
 	case MESSAGE_STARTED:
 		message_started_write(w, &st);
 		break;
@@ -276,11 +285,45 @@ static void flood(uint8_t type, size_t n)
 			;
 }
 
+/* As many small messages as the other side takes. */
+static void torrent(void)
+{
+	static uint8_t frames[64 * (LENGTH_BYTES + 9 + CIPHER_TAG_BYTES)];
+	const uint8_t pong[9] = { MESSAGE_PONG };
+	uint64_t end = clock_ms() + 2 * FLOOD_MS, n = 0;
+	size_t at = 0;
+
+	do {
+		for (at = 0; at < sizeof(frames); n++)
+			at += seal(pong, sizeof(pong), frames + at);
+	} while (clock_ms() < end && send_all(frames, sizeof(frames)) == 0);
+	printf("torrent: %llu messages\n", (unsigned long long)n);
+}
+
+/* A file of our job, which nobody gives, again and again. */
+static void wants(void)
+{
+	static uint8_t text[7 + 2 * MESSAGE_FILES_MAX];
+	struct writer w = WRITER(text, sizeof(text));
+	uint64_t end = clock_ms() + FLOOD_MS;
+
+	writer_u8(&w, MESSAGE_WANT);
+	writer_be32(&w, peer.job);
+	writer_be16(&w, MESSAGE_FILES_MAX);
+	w.len = sizeof(text); /* all of them number 0 */
+	while (clock_ms() < end && say(text, w.len) == 0)
+		while (readable(0) && hear(clock_ms() + 1000) >= 0)
+			;
+}
+
 /* Messages about jobs of other nodes: each number that the master may have given. */
 static void strays(void)
 {
 	static const enum message_type types[] = { MESSAGE_OUTPUT, MESSAGE_EXIT, MESSAGE_FAILED,
-						   MESSAGE_STARTED, MESSAGE_INPUT_CLOSED };
+						   MESSAGE_STARTED, MESSAGE_INPUT_CLOSED,
+						   MESSAGE_STOPPED, MESSAGE_CONTINUED,
+						   MESSAGE_INPUT_CREDIT, MESSAGE_WANT,
+						   MESSAGE_RESUMED };
 
 	for (uint32_t generation = 0; generation < JOBS_TRIED; generation++)
 		for (uint32_t slot = 0; slot < JOBS_TRIED; slot++)
@@ -342,6 +385,8 @@ static bool slave_mode(const char *mode)
 		strays();
 	else if (!strcmp(mode, "pongs"))
 		flood(MESSAGE_PONG, 8);
+	else if (!strcmp(mode, "torrent"))
+		torrent();
 	else if (!strcmp(mode, "troubles"))
 		flood(MESSAGE_TROUBLE, 1);
 	else if (strncmp(mode, "job-", 4) != 0)
@@ -360,6 +405,12 @@ static bool job_mode(const char *mode)
 		say_job(MESSAGE_EXIT, peer.job);
 	else if (!strcmp(mode, "job-stopped-early"))
 		say_job(MESSAGE_STOPPED, peer.job);
+	else if (!strcmp(mode, "job-want"))
+		say_job(MESSAGE_WANT, peer.job);
+	else if (!strcmp(mode, "job-wants"))
+		wants();
+	else if (!strcmp(mode, "job-resumed"))
+		say_job(MESSAGE_RESUMED, peer.job);
 	else {
 		say_job(MESSAGE_STARTED, peer.job);
 		if (!strcmp(mode, "job-continued-unasked"))
@@ -511,7 +562,8 @@ static void as_slave(const struct sockaddr_in *to, const char *key_path, const c
 		(void)hear_for(MESSAGE_TYPE_MAX_, 3600000);
 	} else if (slave_mode(mode) && (strncmp(mode, "job-", 4) != 0 || job_mode(mode))) {
 		bool spared = !strcmp(mode, "strays") || !strcmp(mode, "pongs") ||
-			      !strcmp(mode, "troubles");
+			      !strcmp(mode, "troubles") || !strcmp(mode, "torrent") ||
+			      !strcmp(mode, "job-wants");
 
 		verdict(mode, spared ? QUIET_MS : WAIT_MS);
 	} else {
