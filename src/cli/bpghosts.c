@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <libgen.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -61,26 +60,6 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	errno = e;
 }
 
-/* Those that stop a process do so: bpsh sees it. */
-static bool is_taken(int signal)
-{
-	struct sigaction old;
-
-	switch (signal) {
-	case SIGKILL:
-	case SIGSTOP:
-	case SIGTSTP:
-	case SIGTTIN:
-	case SIGTTOU:
-	case SIGCHLD:
-		return false;
-	default:
-		if (signal > SIGSYS && signal < SIGRTMIN)
-			return false; /* libc's own */
-		return sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_IGN;
-	}
-}
-
 static void take_signals(void)
 {
 	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART };
@@ -88,7 +67,7 @@ static void take_signals(void)
 
 	sigfillset(&sa.sa_mask);
 	for (int i = 1; i <= SIGRTMAX; i++) {
-		if (is_taken(i) || i == GHOSTS_END_SIGNAL)
+		if (ghosts_pass_on(i) || i == GHOSTS_END_SIGNAL)
 			(void)sigaction(i, &sa, NULL); /* it could be read, so it can be set */
 	}
 	sigemptyset(&none);

@@ -297,71 +297,70 @@ static int take_file_end(struct receiver *rc, const struct copy_record *c)
 	return r;
 }
 
-/* Make way for something that is no file. */
-static int make_way(const struct receiver *rc, const char *name)
+/* Make @c, which is no file and no folder, with @how, in place of what is there. */
+static int make(struct receiver *rc, const struct copy_record *c,
+		int (*how)(const struct receiver *rc, const struct copy_record *c,
+			   const char *name),
+		const char *why)
 {
-	return unlinkat(here(rc), name, 0) < 0 && errno != ENOENT ? -errno : 0;
+	char name[COPY_NAME_MAX];
+	int r;
+
+	if (rc->passing > 0)
+		return 0;
+	r = name_of(rc, c, name);
+	if (r < 0)
+		return r;
+	r = unlinkat(here(rc), name, 0) < 0 && errno != ENOENT ? -errno : how(rc, c, name);
+	return r < 0 ? failed(rc, r, why, name) : 0;
+}
+
+/* What was made becomes its owner's, with its times. */
+static int give(const struct receiver *rc, const struct copy_record *c, const char *name,
+		uint32_t mode)
+{
+	int r = own(rc, here(rc), name, &c->meta, &mode);
+
+	if (r == 0)
+		touch(rc, here(rc), name, &c->meta);
+	return r;
+}
+
+static int make_symlink(const struct receiver *rc, const struct copy_record *c, const char *name)
+{
+	return symlinkat(c->target, here(rc), name) < 0 ? -errno : give(rc, c, name, 0777);
 }
 
 static int take_symlink(struct receiver *rc, const struct copy_record *c)
 {
-	uint32_t mode = 0777;
-	char name[COPY_NAME_MAX];
-	int r;
+	return make(rc, c, make_symlink, "cannot make the link");
+}
 
-	if (rc->passing > 0)
-		return 0;
-	r = name_of(rc, c, name);
-	if (r < 0)
-		return r;
-	r = make_way(rc, name);
-	if (r == 0 && symlinkat(c->target, here(rc), name) < 0)
-		r = -errno;
-	if (r == 0)
-		r = own(rc, here(rc), name, &c->meta, &mode);
-	if (r == 0)
-		touch(rc, here(rc), name, &c->meta);
-	return r < 0 ? failed(rc, r, "cannot make the link", name) : 0;
+static int make_link(const struct receiver *rc, const struct copy_record *c, const char *name)
+{
+	return copy_link_make(rc, c->link, here(rc), name);
 }
 
 static int take_link(struct receiver *rc, const struct copy_record *c)
 {
-	char name[COPY_NAME_MAX];
+	return make(rc, c, make_link, "cannot make another name of a file:");
+}
+
+static int make_special(const struct receiver *rc, const struct copy_record *c, const char *name)
+{
+	uint32_t mode = mode_of(rc, c->meta.mode & 07777);
 	int r;
 
-	if (rc->passing > 0)
-		return 0;
-	r = name_of(rc, c, name);
-	if (r < 0)
-		return r;
-	r = make_way(rc, name);
-	if (r == 0)
-		r = copy_link_make(rc, c->link, here(rc), name);
-	return r < 0 ? failed(rc, r, "cannot make another name of a file:", name) : 0;
+	(void)umask(0);
+	r = mknodat(here(rc), name, (c->meta.mode & S_IFMT) | mode, makedev(c->major, c->minor));
+	r = r < 0 ? -errno : 0;
+	(void)umask(077);
+	return r < 0 ? r : give(rc, c, name, mode);
 }
 
 static int take_special(struct receiver *rc, const struct copy_record *c)
 {
-	uint32_t mode = mode_of(rc, c->meta.mode & 07777);
-	char name[COPY_NAME_MAX];
-	int r;
-
-	if (rc->passing > 0)
-		return 0;
-	r = name_of(rc, c, name);
-	if (r < 0)
-		return r;
-	r = make_way(rc, name);
-	(void)umask(0);
-	if (r == 0 && mknodat(here(rc), name, (c->meta.mode & S_IFMT) | mode,
-			      makedev(c->major, c->minor)) < 0)
-		r = -errno;
-	(void)umask(077);
-	if (r == 0)
-		r = own(rc, here(rc), name, &c->meta, &mode);
-	if (r == 0)
-		touch(rc, here(rc), name, &c->meta);
-	return r < 0 ? failed(rc, r, "cannot make the FIFO or device", name) : 0;
+	return make(rc, c, make_special, "cannot make the FIFO or device");
 }
 
 static int take_attribute(struct receiver *rc, const struct copy_record *c)

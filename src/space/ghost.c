@@ -25,6 +25,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "space/ghost.h"
+#include "space/ghosts_wire.h"
 #include "space/terminal.h"
 
 #define COMM_MAX 16 /* bytes of a process's name, with NUL */
@@ -54,26 +55,10 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	errno = e;
 }
 
-/* What stops us is for the watcher, but that a terminal is given back before; SIGCHLD is of our own
- * making. */
+/* What stops us is for the watcher, but that a terminal is given back before. */
 static bool is_taken(const struct ghost *g, int signal)
 {
-	struct sigaction old;
-
-	if (signal == SIGTSTP)
-		return g->terminal;
-	switch (signal) {
-	case SIGKILL:
-	case SIGSTOP:
-	case SIGTTIN:
-	case SIGTTOU:
-	case SIGCHLD:
-		return false;
-	default:
-		if (signal > SIGSYS && signal < SIGRTMIN)
-			return false; /* libc's own */
-		return sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_IGN;
-	}
+	return signal == SIGTSTP ? g->terminal != NULL : ghosts_pass_on(signal);
 }
 
 static void on_signals(struct ev_loop *loop, struct ev_io *w, int events)

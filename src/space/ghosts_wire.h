@@ -5,12 +5,13 @@
 #pragma once
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define GHOSTS_PROGRAM	  "bpghosts"
-#define GHOSTS_REQUESTS	  0  /* descriptors of the program: where it is told to make some */
-#define GHOSTS_EVENTS	  1  /* and where it, and they, answer */
-#define GHOSTS_TAG	  14 /* bytes of its last argument, into which goes the node */
+#define GHOSTS_REQUESTS	  0	   /* descriptors of the program: where it is told to make some */
+#define GHOSTS_EVENTS	  1	   /* and where it, and they, answer */
+#define GHOSTS_TAG	  14	   /* bytes of its last argument, into which goes the node */
 #define GHOSTS_END_SIGNAL SIGRTMAX /* queued by bpsh, with the status with which to end */
 
 struct ghosts_request {
@@ -23,3 +24,24 @@ struct ghosts_event {
 	uint32_t what;
 	int32_t value; /* pid, or negative errno; number of the signal */
 };
+
+/* Whether a ghost passes on a signal that it is sent. Those that stop a process do so, which others
+ * see; SIGCHLD is of its own making. */
+static inline bool ghosts_pass_on(int signal)
+{
+	struct sigaction old;
+
+	switch (signal) {
+	case SIGKILL:
+	case SIGSTOP:
+	case SIGTSTP:
+	case SIGTTIN:
+	case SIGTTOU:
+	case SIGCHLD:
+		return false;
+	default:
+		if (signal > SIGSYS && signal < SIGRTMIN)
+			return false; /* libc's own */
+		return sigaction(signal, NULL, &old) == 0 && old.sa_handler != SIG_IGN;
+	}
+}

@@ -16,14 +16,10 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/lines.h"
-#include "base/path.h"
 #include "space/keys.h"
+#include "space/state_file.h"
 
-#define KEYS_FILE "keys"
-#define FILE_MODE 0644 /* public keys */
-#define SAVE_S	  0.2  /* from the first new pin to the writing of all */
+#define SAVE_S 0.2 /* from the first new pin to the writing of all */
 
 static struct pin *find(const struct master *m, const struct mac *mac)
 {
@@ -32,25 +28,6 @@ static struct pin *find(const struct master *m, const struct mac *mac)
 			return &m->keys.pins[i];
 	}
 	return NULL;
-}
-
-static int save(struct master *m)
-{
-	_cleanup_buffer_ struct buffer text = BUFFER(PINS_BYTES_MAX);
-	_cleanup_free_ char *path = NULL;
-	int r = path_join(m->config->state, KEYS_FILE, &path);
-
-	ev_timer_stop(m->loop, &m->keys.saving);
-	for (size_t i = 0; r == 0 && i < m->keys.n; i++)
-		r = pins_write(&text, &m->keys.pins[i]);
-	if (r == 0)
-		r = file_write(AT_FDCWD, path, text.data, text.len, FILE_MODE);
-	return r < 0 ? log_err(r, "cannot keep the nodes' keys in '%s'", path ? path : "") : 0;
-}
-
-static void on_saving(struct ev_loop *loop, struct ev_timer *w, int events)
-{
-	(void)save(w->data); /* said; tried again with the next pin, and at the end */
 }
 
 /* Of too many the first one whose machine is no node gives way. Return: its place, or NULL. */
@@ -84,43 +61,46 @@ static int pin_set(struct master *m, const struct pin *p)
 	return 0;
 }
 
-int keys_load(struct master *m)
+static int take_line(void *ctx, char *const *words, size_t n)
+{
+	struct master *m = ctx;
+	struct pin p;
+	int r = pins_read(words, n, &p);
+
+	if (r == 0 && find(m, &p.mac))
+		r = -EBADMSG;
+	return r < 0 ? r : pin_set(m, &p);
+}
+
+static const struct state_file pins_file = {
+	.name = "keys",
+	.max = PINS_BYTES_MAX,
+	.what = "the nodes' keys",
+	.without = "to believe every node's next key",
+	.take = take_line,
+};
+
+static int save(struct master *m)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(PINS_BYTES_MAX);
-	_cleanup_free_ char *path = NULL;
-	_cleanup_free_ struct lines *l = malloc(sizeof(*l));
-	struct pin p;
-	int r = path_join(m->config->state, KEYS_FILE, &path);
+	int r = 0;
 
+	ev_timer_stop(m->loop, &m->keys.saving);
+	for (size_t i = 0; r == 0 && i < m->keys.n; i++)
+		r = pins_write(&text, &m->keys.pins[i]);
+	return state_file_write(m->config->state, &pins_file, r, &text);
+}
+
+static void on_saving(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	(void)save(w->data); /* said; tried again with the next pin, and at the end */
+}
+
+int keys_load(struct master *m)
+{
 	ev_timer_init(&m->keys.saving, on_saving, SAVE_S, 0);
 	m->keys.saving.data = m;
-	if (r < 0 || !l)
-		return -ENOMEM;
-	r = settings_check_safe(m, path);
-	if (r < 0)
-		return r;
-	r = file_read(AT_FDCWD, path, &text);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return log_err(r, "cannot read the nodes' keys '%s'", path);
-	lines_init(l, path, text.data, text.len);
-	while ((r = lines_next(l)) == 1) {
-		r = pins_read(l->words, l->n_words, &p);
-		if (r == 0 && find(m, &p.mac))
-			r = -EBADMSG;
-		if (r == 0)
-			r = pin_set(m, &p);
-		if (r < 0)
-			break;
-	}
-	if (r == -EBADMSG)
-		return log_err(0,
-			       "%s:%u: not a line that bpmaster has written: repair it, or remove "
-			       "the file to believe every node's next key",
-			       path, l->line),
-		       r;
-	return r;
+	return state_file_read(m->config->state, &pins_file, m);
 }
 
 void keys_close(struct master *m)

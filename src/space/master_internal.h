@@ -189,9 +189,6 @@ void master_reload(struct master *m);
 /* settings.c: what bpctl sets, kept over a restart */
 _must_check_ int settings_load(struct master *m);
 void settings_close(struct master *m);
-/* Nobody else may write the state directory and @path in it, which may be missing. Return: 0 or
- * negative errno (logged). */
-_must_check_ int settings_check_safe(const struct master *m, const char *path);
 /* Return: 0 or negative errno (logged). */
 _must_check_ int settings_save(const struct master *m);
 /* A member that was just made gets what is kept for its machine; one that goes leaves it here. */

@@ -10,19 +10,11 @@
  * closed to users.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/file.h"
-#include "base/lines.h"
-#include "base/path.h"
 #include "space/master_internal.h"
-
-#define SETTINGS_FILE "settings"
-#define FILE_MODE     0644
+#include "space/state_file.h"
 
 void settings_close(struct master *m)
 {
@@ -52,64 +44,25 @@ static int keep(struct master *m, struct settings *s)
 	return 0;
 }
 
-/* Nobody else may write @path, which may be missing. @forbidden: bits of its mode; @flags: of
- * fstatat(). */
-static int check_safe(const char *path, mode_t forbidden, int flags)
+static int take_line(void *ctx, char *const *words, size_t n)
 {
-	struct stat st;
+	struct settings s;
+	int r = settings_read(words, n, &s);
 
-	if (fstatat(AT_FDCWD, path, &st, flags) < 0)
-		return errno == ENOENT ? 0 : log_err(-errno, "cannot look at '%s'", path);
-	if ((st.st_uid == geteuid() || st.st_uid == 0) && !(st.st_mode & forbidden))
-		return 0;
-	return log_err(-EPERM,
-		       "what bpmaster keeps of the nodes is not safe in '%s' (user %u, mode %03o): "
-		       "only the user that bpmaster runs as may write there",
-		       path, st.st_uid, st.st_mode & 0777u);
+	return r < 0 ? r : keep(ctx, &s);
 }
 
-int settings_check_safe(const struct master *m, const char *path)
-{
-	int r = check_safe(m->config->state, S_IWOTH, 0);
-
-	return r < 0 ? r : check_safe(path, S_IWGRP | S_IWOTH, AT_SYMLINK_NOFOLLOW);
-}
+static const struct state_file settings_file = {
+	.name = "settings",
+	.max = SETTINGS_BYTES_MAX,
+	.what = "the nodes' settings",
+	.without = "to give up permissions, states and attributes of all nodes",
+	.take = take_line,
+};
 
 int settings_load(struct master *m)
 {
-	_cleanup_buffer_ struct buffer text = BUFFER(SETTINGS_BYTES_MAX);
-	_cleanup_free_ char *path = NULL;
-	_cleanup_free_ struct lines *l = malloc(sizeof(*l));
-	int r = path_join(m->config->state, SETTINGS_FILE, &path);
-
-	if (r < 0 || !l)
-		return -ENOMEM;
-	r = settings_check_safe(m, path);
-	if (r < 0)
-		return r;
-	r = file_read(AT_FDCWD, path, &text);
-	if (r == -ENOENT)
-		return 0;
-	if (r < 0)
-		return log_err(r, "cannot read the nodes' settings '%s'", path);
-	lines_init(l, path, text.data, text.len);
-	while ((r = lines_next(l)) == 1) {
-		struct settings s;
-
-		r = settings_read(l->words, l->n_words, &s);
-		if (r == 0)
-			r = keep(m, &s);
-		if (r < 0)
-			break;
-	}
-	if (r == -EBADMSG)
-		return log_err(0,
-			       "%s:%u: not a line that bpmaster has written: repair it, or remove "
-			       "the file to give up permissions, states and attributes of all "
-			       "nodes",
-			       path, l->line),
-		       r;
-	return r;
+	return state_file_read(m->config->state, &settings_file, m);
 }
 
 /* A copy of what @n has, its attributes borrowed. Return: whether there is anything to keep. */
@@ -128,9 +81,8 @@ static bool copy(const struct member *n, struct settings *ret)
 int settings_save(const struct master *m)
 {
 	_cleanup_buffer_ struct buffer text = BUFFER(SETTINGS_BYTES_MAX);
-	_cleanup_free_ char *path = NULL;
 	struct settings s;
-	int r = path_join(m->config->state, SETTINGS_FILE, &path);
+	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < m->n_members; i++) {
 		if (copy(m->members[i], &s))
@@ -138,9 +90,7 @@ int settings_save(const struct master *m)
 	}
 	for (size_t i = 0; r == 0 && i < m->n_settings; i++)
 		r = settings_write(&text, &m->settings[i]);
-	if (r == 0)
-		r = file_write(AT_FDCWD, path, text.data, text.len, FILE_MODE);
-	return r < 0 ? log_err(r, "cannot keep the nodes' settings in '%s'", path ? path : "") : 0;
+	return state_file_write(m->config->state, &settings_file, r, &text);
 }
 
 void settings_give(struct member *n)
