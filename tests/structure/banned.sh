@@ -5,7 +5,7 @@ set -u
 banned='gets|strcpy|stpcpy|strcat|sprintf|vsprintf|strtok|strncpy|strncat|atoi|atol|atoll|atof|scanf|fscanf|sscanf|
 vscanf|tmpnam|tempnam|mktemp|alloca|system|popen|getwd|readdir_r|vfork|signal_r|rand|srand|random'
 banned=$(echo "$banned" | tr -d '\n')
-status=0
+. tests/structure/verdict.bash
 
 # Calls of banned functions below $1/src; comments and strings do not count.
 calls() {
@@ -22,21 +22,11 @@ calls() {
 }
 
 found=$(calls .)
-if [ -z "$found" ]; then
-	echo "ok no banned function is called"
-else
-	echo "not ok no banned function is called - $(echo "$found" | tr '\n' ' ')"
-	status=1
-fi
+verdict "no banned function is called" "$found"
 
 # exit() belongs to main(), that is to cli/ and init's own last word.
-found=$(grep -rnE '(^|[^_A-Za-z0-9.>])exit[ ]*\(' src/base src/wire src/net src/image src/serve --include='*.c' | grep -vE '^\S+\s*(\*|/\*)' | cut -d: -f1,2)
-if [ -z "$found" ]; then
-	echo "ok nothing below main calls exit"
-else
-	echo "not ok nothing below main calls exit - $(echo "$found" | tr '\n' ' ')"
-	status=1
-fi
+found=$(grep -rnE '(^|[^_A-Za-z0-9.>])exit[ ]*\(' src/base src/wire src/net src/image src/serve src/lab src/space src/lib --include='*.c' | grep -vE '^\S+\s*(\*|/\*)' | cut -d: -f1,2)
+verdict "nothing below main calls exit" "$found"
 
 fake=$(mktemp -d)
 mkdir -p "$fake/src" && printf '/* strcpy(a, b) */\nint x = "gets(";\n\tstrcpy(a, b);\n' >"$fake/src/x.c"

@@ -14,7 +14,7 @@ declare -A may=(
 	[lib]="base wire space lib"
 	[cli]="base wire net image init serve lab space lib cli"
 )
-status=0
+. tests/structure/verdict.bash
 
 # Print FILE:INCLUDED of every include below $1/src that its room may not use.
 upward() {
@@ -32,12 +32,7 @@ upward() {
 }
 
 bad=$(upward .)
-if [ -z "$bad" ]; then
-	echo "ok no include runs upward"
-else
-	echo "not ok no include runs upward - $(echo "$bad" | tr '\n' ' ')"
-	status=1
-fi
+verdict "no include runs upward" "$bad"
 
 # The checker itself must be able to fail.
 fake=$(mktemp -d)
@@ -53,10 +48,5 @@ rm -rf -- "$fake"
 # No two headers include each other, in any number of steps.
 cycles=$(grep -rHoE '^#include "[^"]+"' src --include='*.h' | sed -E 's/^src\/([^:]+):#include "(.*)"/\2 \1/' |
 	tsort 2>&1 >/dev/null | grep -v 'input contains a loop' | tr '\n' ' ')
-if [ -z "$cycles" ]; then
-	echo "ok no include cycles"
-else
-	echo "not ok no include cycles - $cycles"
-	status=1
-fi
+verdict "no include cycles" "$cycles"
 exit $status

@@ -1,16 +1,7 @@
 #!/bin/bash
 # manual.sh - every command has a manual page, and --help and the page name the same options
 set -u
-status=0
-
-verdict() { # NAME FOUND
-	if [ -z "$2" ]; then
-		echo "ok $1"
-	else
-		echo "not ok $1 - $(echo "$2" | tr '\n' ' ')"
-		status=1
-	fi
-}
+. tests/structure/verdict.bash
 
 # Options in --help, and in a page (mdoc's ".It Fl -name"), one a line.
 help_options() {

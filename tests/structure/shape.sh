@@ -1,16 +1,7 @@
 #!/bin/bash
 # shape.sh - no function over 100 lines, no file over 600; each file says what it is; each header compiles alone
 set -u
-status=0
-
-verdict() { # NAME FOUND
-	if [ -z "$2" ]; then
-		echo "ok $1"
-	else
-		echo "not ok $1 - $(echo "$2" | tr '\n' ' ')"
-		status=1
-	fi
-}
+. tests/structure/verdict.bash
 
 verdict "no file is longer than 600 lines" "$(find src -name '*.[ch]' -exec wc -l {} + | awk '$2 != "total" && $1 > 600 { print $2 ":" $1 }')"
 

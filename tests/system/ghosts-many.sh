@@ -128,22 +128,8 @@ t_says "what else there could be is said" 2 "expected 'each' or 'none'" "$bin/bp
 
 # Job control in a shell on a terminal, for a job on two nodes.
 cat >"$SCRATCH/shell.py" <<'END'
-import os, pty, re, select, subprocess, sys, time
-pid, fd = pty.fork()
-if pid == 0:
-    os.environ["PS1"] = "ask> "
-    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
-heard = b""
-def hear(pattern, seconds=30):
-    global heard
-    end = time.time() + seconds
-    while not re.search(pattern, heard):
-        if time.time() > end:
-            print("waited for", pattern, "in", heard[-600:]); sys.exit(1)
-        if select.select([fd], [], [], 0.1)[0]:
-            heard += os.read(fd, 4096)
-    heard = heard[re.search(pattern, heard).end():]
-def say(text): os.write(fd, text)
+import subprocess, sys, time
+from at_shell import hear, say
 def states(want):
     end = time.time() + 30
     while True:
@@ -160,5 +146,5 @@ say(b"fg\n"); hear(rb"sleep"); time.sleep(0.3)
 say(b"\x03"); hear(rb"waiting for 2 of 2 nodes: 0,2"); say(b"\x03"); hear(rb"ask> "); say(b"echo status $?\n"); hear(rb"status 255")
 say(b"exit\n")
 END
-t "a shell's ^Z, bg, fg and ^C" timeout 150 python3 "$SCRATCH/shell.py" "$bin/bpsh" "$bin/bpps"
+t "a shell's ^Z, bg, fg and ^C" timeout 150 env PYTHONPATH="$PWD/tests/tools" python3 -B "$SCRATCH/shell.py" "$bin/bpsh" "$bin/bpps"
 done_testing

@@ -124,22 +124,8 @@ t "who writes into a closed pipe ends by SIGPIPE" writer_ends
 # Job control in a shell on a terminal.
 if command -v python3 >/dev/null; then
 	cat >"$SCRATCH/shell.py" <<'END'
-import os, pty, re, select, sys, time
-pid, fd = pty.fork()
-if pid == 0:
-    os.environ["PS1"] = "ask> "
-    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
-heard = b""
-def hear(pattern, seconds=20):
-    global heard
-    end = time.time() + seconds
-    while not re.search(pattern, heard):
-        if time.time() > end:
-            print("waited for", pattern, "in", heard[-600:]); sys.exit(1)
-        if select.select([fd], [], [], 0.1)[0]:
-            heard += os.read(fd, 4096)
-    heard = heard[re.search(pattern, heard).end():]
-def say(text): os.write(fd, text)
+import sys, time
+from at_shell import hear, say
 bpsh = sys.argv[1].encode()
 hear(rb"ask> ")
 say(bpsh + b" 0 sh -c 'echo be''gun; while read x; do echo got $x; done'\n")
@@ -150,7 +136,7 @@ say(b"fg\n"); time.sleep(0.2); say(b"two\n"); hear(rb"got two")
 say(b"\x03"); hear(rb"ask> "); say(b"echo status $?\n"); hear(rb"status 130")
 say(b"exit\n")
 END
-	t "a shell's ^Z, bg, fg and ^C" timeout 90 python3 "$SCRATCH/shell.py" "$bin/bpsh"
+	t "a shell's ^Z, bg, fg and ^C" timeout 90 env PYTHONPATH="$PWD/tests/tools" python3 -B "$SCRATCH/shell.py" "$bin/bpsh"
 else
 	echo "skip a shell's ^Z, bg, fg and ^C - no python3"
 fi

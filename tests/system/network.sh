@@ -1,6 +1,7 @@
 #!/bin/bash
 # network.sh - how a node gets its address: DHCP in its odd forms, ip= of every kind, IPv6, DNS
 #
+# alone
 # The node is a network namespace, with veth pairs to a server's: dhcp-probe runs the client alone, light_node init
 # itself. Servers are dnsmasq, ISC's dhcpd and dhcrelay, radvd, and one that does what a test tells it.
 . tests/system/lib.sh
