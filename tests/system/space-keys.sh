@@ -74,6 +74,14 @@ t_says "another boot may come with another key" 0 "" said "sit: up"
 t "which is pinned then" wait_for 5 is_pinned 0 boot=20000000
 gone 0
 
+# A node whose image is another cluster's, and a master that holds another key: neither speaks to the other.
+mkdir "$SCRATCH/another" && "$bin/bpboot" keygen --dir "$SCRATCH/another" >/dev/null
+start_slave 4 --key "$SCRATCH/another/master.pub"
+t "a node that knows another master is cut off, and bpmaster says so" wait_for 10 grep -q "ended before it registered: it was made for another master's key" "$SCRATCH/master.log"
+t "and the node, too" wait_for 10 grep -q "no connection to bpmaster at 127.0.0.1:$port: " "$SCRATCH/slave4.log"
+t "nothing of it is known" test -z "$(pinned 4)"
+kill "$slave_pid" && wait "$slave_pid" 2>/dev/null
+
 # A key that outlives the boots.
 machine 1 one HOSTILE_LASTING=1
 t_says "a node with a lasting key is up" 0 "" said "sit: up"
@@ -145,6 +153,22 @@ t_says "and the accepted one is a node" 0 "" said "sit: up"
 t "with the next free number" wait_for 5 state_is 5 up
 t_says "who does not wait cannot be accepted" 1 "no machine with MAC 52:54:00:00:00:04 waits" "$bin/bpctl" --accept 4
 t_says "--accept and --keys exclude each other" 2 "stand alone" "$bin/bpctl" --keys --accept 4
+
+# bpslave and its firmware, which this machine is not to have.
+start_bare() { # NUMBER OPTION...
+	local n=$1
+	shift
+	printf 'BOOT=1000000%s\nMAC=52:54:00:00:00:0%s\nMASTER=127.0.0.1:%s\n' "$n" "$n" $port >"$SCRATCH/boot$n"
+	unshare --mount --propagation private sh -ec '[ ! -d /sys/firmware ] || mount -t tmpfs tmpfs /sys/firmware; exec "$@"' sh \
+		"$bin/bpslave" --boot-file "$SCRATCH/boot$n" --events /nonexistent --key "$SCRATCH/master.pub" "$@" \
+		>>"$SCRATCH/slave$n.log" 2>&1 </dev/null &
+	slave_pid=$!
+	pids+=($!)
+}
+start_bare 3 --node-key efi
+t "a machine without EFI says so in one line" wait_for 10 grep -q "this machine was not started by EFI.*: using one for this boot" "$SCRATCH/slave3.log"
+t "and has a key for its boot" wait_for 10 test -s "$SCRATCH/boot3.key"
+kill "$slave_pid" && wait "$slave_pid" 2>/dev/null
 
 # bpslave and its file.
 chmod 644 "$SCRATCH/node2.key"
