@@ -14,14 +14,12 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/parse.h"
 #include "cli/carried.h"
 #include "cli/program.h"
 #include "cli/where.h"
 #include "space/ghosts_wire.h"
 #include "space/shell.h"
-
-
-
 
 #define ENV_NODES "BPROC_NODES"	 /* all nodes of the command */
 #define ENV_RANKS "BPROC_NRANKS" /* how many they are */
@@ -106,14 +104,25 @@ static int fill_spec(const struct options *o, int argc, char **argv, char cwd[st
 	return 0;
 }
 
-/* Which nodes. Takes the argument for it, unless an option says it. */
-static int choose(const struct options *o, const struct caller_nodes *known, const char *text,
-		  struct nodeset *ret)
+/* One node by its number: whatever other nodes there are, that is the one. */
+static bool is_number(const char *text, uint32_t *ret)
+{
+	return text && parse_u32(text, 0, NODE_NUMBER_MAX, ret) == 0;
+}
+
+/* Which nodes. Takes the argument for it, unless an option says it. bpmaster is asked for its list
+ * where the answer depends on it; the words of a start say what is wrong with a node. */
+static int choose(const struct options *o, struct caller *c, struct caller_nodes *known,
+		  const char *text, struct nodeset *ret)
 {
 	const struct nodeset *from = o->all_up ? &known->up : &known->not_down;
-	int r = 0;
+	uint32_t number;
+	int r;
 
-	if (text)
+	if (is_number(text, &number) && !o->input_to)
+		return nodeset_add(ret, number);
+	r = caller_list(c, known);
+	if (r == 0 && text)
 		r = caller_nodeset(known, text, ret);
 	for (size_t i = 0; r == 0 && !text && i < from->n; i++)
 		r = nodeset_add(ret, from->numbers[i]);
@@ -236,11 +245,9 @@ static int run(void *options, int argc, char **argv)
 		return COMMAND_USAGE;
 	if (!socket || (o->files[0] && !out) || (o->files[1] && !err))
 		return log_err(-ENOMEM, "cannot run");
-	r = caller_open(&c, o->socket);
+	r = caller_begin(&c, o->socket);
 	if (r == 0)
-		r = caller_list(&c, &known);
-	if (r == 0)
-		r = choose(o, &known, text, &nodes);
+		r = choose(o, &c, &known, text, &nodes);
 	if (r == 0)
 		r = tell_ranks(&nodes);
 	if (r == 0)
@@ -256,6 +263,8 @@ static int run(void *options, int argc, char **argv)
 		shell.ghosts = ghosts;
 	spec.files = carried.files;
 	spec.n_files = carried.n;
+	if (r == 0)
+		r = caller_opened(&c);
 	return r < 0 ? r : shell_run(&c, &nodes, &spec, &shell);
 }
 

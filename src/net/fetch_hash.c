@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "base/lang.h"
+#include "base/processor.h"
 #include "net/fetch_hash.h"
 
 #ifdef __x86_64__
@@ -82,10 +83,10 @@ struct step {
 
 /* The function F of RFC 7693, for as many lanes as a vector has, from @first on. */
 #define DEFINE_COMPRESS(name, processor, lanes_n)                                                  \
-	static __attribute__((target(processor))) void name(uint64_t (*h)[LANES],                  \
+	static __attribute__((target(processor))) void name(uint64_t(*h)[LANES],                   \
 							    const struct step *step, size_t first) \
 	{                                                                                          \
-		typedef uint64_t lanes __attribute__((vector_size((lanes_n) * 8)));                \
+		typedef uint64_t lanes __attribute__((vector_size((lanes_n)*8)));                  \
 		lanes v[WORDS], m[WORDS], done, last, live;                                        \
                                                                                                    \
 		for (size_t i = 0; i < WORDS; i++) {                                               \
@@ -210,11 +211,11 @@ bool fetch_hash_knows(enum fetch_hash_way way)
 {
 	switch (way) {
 	case FETCH_HASH_WIDE:
-		return __builtin_cpu_supports("avx512f");
+		return PROCESSOR_HAS(AVX512F);
 	case FETCH_HASH_AVX512:
-		return __builtin_cpu_supports("avx512vl");
+		return PROCESSOR_HAS(AVX512VL);
 	case FETCH_HASH_AVX2:
-		return __builtin_cpu_supports("avx2");
+		return PROCESSOR_HAS(AVX2);
 	default:
 		return way == FETCH_HASH_SODIUM;
 	}

@@ -2,7 +2,7 @@
  * file_hash.h - the hash by which a file of a program is known (docs/protocol.md)
  *
  * BLAKE2b-256 of the BLAKE2b-256 hashes of its chunks of 64 KiB, one behind the other. Chunks are
- * independent, so four of them are hashed at once (net/fetch_hash.h), and a file can be hashed
+ * independent, so eight of them are hashed at once (net/fetch_hash.h), and a file can be hashed
  * while it arrives.
  */
 #pragma once
@@ -17,7 +17,7 @@
 #define FILE_HASH_BYTES INDEX_HASH_BYTES
 #define FILE_HASH_CHUNK 65536u
 
-#define FILE_HASH_GROUP (4 * FILE_HASH_CHUNK) /* bytes that are hashed at once */
+#define FILE_HASH_GROUP (8 * FILE_HASH_CHUNK) /* bytes that are hashed at once */
 
 struct file_hash {
 	crypto_generichash_state chunks; /* of the hashes of chunks */

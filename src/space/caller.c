@@ -20,6 +20,7 @@ void caller_close(struct caller *c)
 {
 	c->fd = fd_close(c->fd);
 	buffer_clear(&c->in);
+	buffer_clear(&c->ahead);
 }
 
 static int lost(int err)
@@ -52,15 +53,45 @@ int caller_send(struct caller *c, const void *p, size_t n)
 	return r < 0 ? lost(r) : 0;
 }
 
+/* Read as much as there is, but not less than @n bytes, to where read_bytes() finds it. */
+static int read_ahead(struct caller *c, size_t n)
+{
+	while (c->ahead.len < n) {
+		int r = buffer_reserve(&c->ahead, CALLER_AHEAD - c->ahead.len);
+		ssize_t got;
+
+		if (r < 0)
+			return r;
+		got = read(c->fd, c->ahead.data + c->ahead.len, CALLER_AHEAD - c->ahead.len);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got <= 0)
+			return got < 0 ? -errno : -ECONNRESET;
+		c->ahead.len += (size_t)got;
+	}
+	return 0;
+}
+
+static int read_bytes(struct caller *c, uint8_t *to, size_t n)
+{
+	size_t ready = MIN(n, c->ahead.len), got = 0;
+	int r;
+
+	if (ready > 0) {
+		memcpy(to, c->ahead.data, ready);
+		buffer_consume(&c->ahead, ready);
+	}
+	r = ready < n ? fd_read_full(c->fd, to + ready, n - ready, &got) : 0;
+	return r < 0 ? r : ready + got < n ? -ECONNRESET : 0;
+}
+
 int caller_receive(struct caller *c)
 {
 	uint8_t length[STREAM_LENGTH_BYTES];
 	struct reader r = READER(length, sizeof(length));
-	size_t got, n;
-	int e = fd_read_full(c->fd, length, sizeof(length), &got);
+	int e = read_bytes(c, length, sizeof(length));
+	size_t n;
 
-	if (e == 0 && got < sizeof(length))
-		e = -ECONNRESET;
 	if (e < 0)
 		return lost(e);
 	n = reader_be32(&r);
@@ -69,13 +100,25 @@ int caller_receive(struct caller *c)
 	c->in.len = 0;
 	e = buffer_reserve(&c->in, n);
 	if (e == 0)
-		e = fd_read_full(c->fd, c->in.data, n, &got);
-	if (e == 0 && got < n)
-		e = -ECONNRESET;
+		e = read_bytes(c, c->in.data, n);
 	if (e < 0)
 		return lost(e);
 	c->in.len = n;
 	return 0;
+}
+
+/* One of many messages, of which the last one is DONE: behind that nothing comes by itself, so that
+ * all that is there may be read. */
+static int receive_listed(struct caller *c)
+{
+	int r = c->opening ? caller_opened(c) : 0;
+
+	if (r == 0 && c->ahead.len < STREAM_LENGTH_BYTES) {
+		r = read_ahead(c, STREAM_LENGTH_BYTES);
+		if (r < 0)
+			return lost(r);
+	}
+	return r < 0 ? r : caller_receive(c);
 }
 
 /* Take a DONE that was received. */
@@ -101,7 +144,7 @@ int caller_done(struct caller *c)
 	return r < 0 ? r : take_done(c);
 }
 
-int caller_open(struct caller *c, const char *path)
+int caller_begin(struct caller *c, const char *path)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	struct message_small m;
@@ -128,8 +171,23 @@ int caller_open(struct caller *c, const char *path)
 		return log_err(r, "cannot reach bpmaster at '%s'", path);
 	}
 	writer_be16(message_begin(&m, MESSAGE_OPEN), MESSAGE_VERSION);
-	r = caller_send(c, m.bytes, m.w.len);
-	return r < 0 ? r : caller_done(c);
+	c->opening = true;
+	return caller_send(c, m.bytes, m.w.len);
+}
+
+int caller_opened(struct caller *c)
+{
+	bool opening = c->opening;
+
+	c->opening = false;
+	return opening ? caller_done(c) : 0;
+}
+
+int caller_open(struct caller *c, const char *path)
+{
+	int r = caller_begin(c, path);
+
+	return r < 0 ? r : caller_opened(c);
 }
 
 int caller_key(uint8_t ret[static MESSAGE_KEY_BYTES])
@@ -178,7 +236,7 @@ int caller_each(struct caller *c, enum message_type request, enum message_type a
 	while (r == 0) {
 		struct reader body;
 
-		r = caller_receive(c);
+		r = receive_listed(c);
 		if (r < 0 || c->in.data[0] != answer)
 			break;
 		body = READER(c->in.data + 1, c->in.len - 1);
@@ -267,7 +325,7 @@ int caller_list(struct caller *c, struct caller_nodes *ret)
 	int r = caller_send(c, &type, 1);
 
 	while (r == 0) {
-		r = caller_receive(c);
+		r = receive_listed(c);
 		if (r == 0 && c->in.data[0] != MESSAGE_NODE && c->in.data[0] != MESSAGE_GROUP)
 			break;
 		if (r == 0) {

@@ -15,14 +15,26 @@
 struct caller {
 	int fd; /* owned; blocking */
 	struct buffer in;
+	struct buffer ahead; /* of a list: what was read and not taken yet */
+	bool opening;	     /* the answer to OPEN was not waited for yet */
 };
 
-#define CALLER()	 ((struct caller){ .fd = FD_NONE, .in = BUFFER(MESSAGE_BYTES_MAX) })
+#define CALLER_AHEAD 65536u /* bytes of a list that are read at once */
+#define CALLER()          \
+	((struct caller){ \
+		.fd = FD_NONE, .in = BUFFER(MESSAGE_BYTES_MAX), .ahead = BUFFER(CALLER_AHEAD) })
 #define _cleanup_caller_ _cleanup_(caller_close)
 void caller_close(struct caller *c);
 
 /* Connect to the door at @path and agree on the version. Return: 0 or negative errno (logged). */
 _must_check_ int caller_open(struct caller *c, const char *path);
+
+/*
+ * The same in two steps, with something else to do between them, which may be caller_list().
+ * Return: as caller_open().
+ */
+_must_check_ int caller_begin(struct caller *c, const char *path);
+_must_check_ int caller_opened(struct caller *c);
 
 /* A key for a RUN. Return: 0 or negative errno. */
 _must_check_ int caller_key(uint8_t ret[static MESSAGE_KEY_BYTES]);

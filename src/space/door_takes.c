@@ -33,7 +33,9 @@ static int take_open(void *owner, struct reader *r)
 		snprintf(words, sizeof(words),
 			 "bpmaster speaks version %u, this program %u: install them together",
 			 MESSAGE_VERSION, version);
-		return client_answer(c, EPROTO, words);
+		e = client_answer(c, EPROTO, words);
+		stream_flush(&c->stream); /* what it has sent behind ends the connection */
+		return e;
 	}
 	c->state = CLIENT_OPEN;
 	stream_frame_max(&c->stream, MESSAGE_BYTES_MAX);

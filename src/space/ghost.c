@@ -102,7 +102,8 @@ static void until_watched(const struct ghost *g)
 
 int ghost_open(struct ghost *g, struct ev_loop *loop, const char *door)
 {
-	struct sigaction sa = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | SA_RESTART };
+	const struct sigaction sa = { .sa_sigaction = on_signal,
+				      .sa_flags = SA_SIGINFO | SA_RESTART };
 
 	if (pipe2(g->signal_fds, O_CLOEXEC | O_NONBLOCK) < 0)
 		return log_err(-errno, "cannot make a pipe");
@@ -134,11 +135,8 @@ void ghost_close(struct ghost *g)
 {
 	if (!g->loop)
 		return;
-	for (int i = 1; i <= SIGRTMAX; i++) {
-		if (is_taken(g, i))
-			(void)signal(i, SIG_DFL);
-	}
-	handler_fd = -1;
+	handler_fd =
+		-1; /* the process that we stand for is over: signals come too late to end us */
 	ev_io_stop(g->loop, &g->signals);
 	ev_timer_stop(g->loop, &g->later);
 	for (int i = 0; i < 2; i++)

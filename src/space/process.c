@@ -23,8 +23,7 @@
 void process_say(struct processes *ps, const struct message_small *m)
 {
 	if (ps->channel)
-		(void)stream_send_writer(ps->channel,
-					 &m->w); /* a channel that fails is closed */
+		(void)stream_send_writer(ps->channel, &m->w); /* a channel that fails is closed */
 }
 
 void process_tell(const struct process *p, const struct message_small *m)
@@ -256,7 +255,7 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	p->key = key;
 	p->uid = who.uid;
 	p->seen = ghost & MESSAGE_SEEN ? number : 0;
-	p->number = realm_number(sp.pid);
+	p->number = sp.number;
 	process_adopt(ps, p, &sp, spec.window);
 out:
 	message_spec_clear(&spec);
@@ -303,16 +302,8 @@ void processes_close(struct processes *ps)
 	realm_close(&ps->realm);
 }
 
-static void reaped(struct processes *ps, pid_t pid, int status, const struct rusage *usage)
+static void ended(struct process *p, int status, const struct rusage *usage)
 {
-	struct process *p;
-
-	for (p = ps->list; p; p = p->next) {
-		if (p->pid == pid && !p->ended)
-			break;
-	}
-	if (!p)
-		return; /* an orphan that fell to us */
 	p->ended = true;
 	p->status = status;
 	p->usage = *usage;
@@ -324,6 +315,29 @@ static void reaped(struct processes *ps, pid_t pid, int status, const struct rus
 	} else {
 		process_settle(p);
 	}
+}
+
+bool process_reap(struct process *p)
+{
+	struct rusage usage;
+	int status;
+
+	if (p->ended || wait4(p->pid, &status, WNOHANG, &usage) != p->pid)
+		return false;
+	ended(p, status, &usage);
+	return true;
+}
+
+static void reaped(struct processes *ps, pid_t pid, int status, const struct rusage *usage)
+{
+	struct process *p;
+
+	for (p = ps->list; p; p = p->next) {
+		if (p->pid == pid && !p->ended)
+			break;
+	}
+	if (p) /* else an orphan that fell to us */
+		ended(p, status, usage);
 }
 
 void processes_reap(struct processes *ps)

@@ -12,12 +12,12 @@
 struct process {
 	struct process *next;
 	struct processes *all;
-	uint32_t job;	    /* 0 while nobody has asked for it on this connection */
+	uint32_t job;		/* 0 while nobody has asked for it on this connection */
 	struct message_key key; /* what knows it over all connections */
 	uint32_t uid;
-	uint32_t seen;	    /* pid of who stands for it, as the master sees it; 0: not known */
-	bool abandoned;	    /* nobody waits for it */
-	bool starting;	    /* not known yet whether it runs */
+	uint32_t seen;		/* pid of who stands for it, as the master sees it; 0: not known */
+	bool abandoned;		/* nobody waits for it */
+	bool starting;		/* not known yet whether it runs */
 	bool started, cwd_missing;
 	bool stopped;
 	uint8_t *last; /* owned: the last message, until it is abandoned */
@@ -59,6 +59,8 @@ void process_failed(struct message_small *m, uint32_t job, enum message_how how,
 		    const char *words);
 /* Kill it and close its streams. */
 void process_abandon(struct process *p);
+/* See whether it has ended. Return: true when it has; it is settled, and may be gone. */
+bool process_reap(struct process *p);
 /* Say and forget a process of which nothing more can come. */
 void process_settle(struct process *p);
 /* By the job's number on the channel, or NULL. */

@@ -83,7 +83,9 @@ static void on_output(struct ev_loop *loop, struct ev_io *w, int events)
 	kept->len += (size_t)n;
 	if (n == 0) {
 		process_close_output(p, i);
-		process_settle(p);
+		/* most often it ends when its output does: then the two are said together */
+		if (!process_reap(p))
+			process_settle(p);
 	}
 }
 

@@ -183,7 +183,25 @@ static bool raise_maximum(void)
 	return fd >= 0 && fd_write_all(fd, PID_MAX_TEXT, sizeof(PID_MAX_TEXT) - 1) == 0;
 }
 
-pid_t realm_fork(const struct realm *realm, pid_t pid)
+/* The number that a child of ours has in the realm. */
+static pid_t number_of(pid_t pid)
+{
+	_cleanup_buffer_ struct buffer text = BUFFER(STATUS_MAX);
+	char path[32], *line, *end;
+	uint32_t number;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	if (file_read(AT_FDCWD, path, &text) < 0)
+		return pid;
+	line = strstr((char *)text.data, "\nNSpid:\t"); /* outer number, ..., innermost */
+	end = line ? strchr(line + 1, '\n') : NULL;
+	if (!end)
+		return pid;
+	*end = 0;
+	return parse_u32(strrchr(line, '\t') + 1, 1, INT32_MAX, &number) < 0 ? pid : (pid_t)number;
+}
+
+pid_t realm_fork(const struct realm *realm, pid_t pid, pid_t *ret_number)
 {
 	pid_t r = -EINVAL;
 
@@ -192,8 +210,13 @@ pid_t realm_fork(const struct realm *realm, pid_t pid)
 		if (r == -EINVAL && realm->may_grow && raise_maximum())
 			r = clone_as(pid);
 	}
-	if (r < 0)
-		r = fork();
+	if (r > 0)
+		*ret_number = pid; /* a kernel that gives it gives exactly that */
+	if (r >= 0)
+		return r;
+	r = fork();
+	if (r > 0)
+		*ret_number = number_of(r);
 	return r < 0 ? -errno : r;
 }
 
@@ -214,23 +237,6 @@ int realm_chroot(struct realm *realm, const char *path)
 		return -errno;
 	snprintf(realm->base, sizeof(realm->base), "%s", strcmp(path, "/") != 0 ? path : "");
 	return 0;
-}
-
-pid_t realm_number(pid_t pid)
-{
-	_cleanup_buffer_ struct buffer text = BUFFER(STATUS_MAX);
-	char path[32], *line, *end;
-	uint32_t number;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	if (file_read(AT_FDCWD, path, &text) < 0)
-		return pid;
-	line = strstr((char *)text.data, "\nNSpid:\t"); /* outer number, ..., innermost */
-	end = line ? strchr(line + 1, '\n') : NULL;
-	if (!end)
-		return pid;
-	*end = 0;
-	return parse_u32(strrchr(line, '\t') + 1, 1, INT32_MAX, &number) < 0 ? pid : (pid_t)number;
 }
 
 int realm_enter(const struct realm *realm)

@@ -32,13 +32,11 @@ void realm_renew(struct realm *realm);
 void realm_close(struct realm *realm);
 
 /*
- * fork() into the realm. The child gets number @pid there when that is neither 0 nor taken.
+ * fork() into the realm. The child gets number @pid there when that is neither 0 nor taken;
+ * *ret_number is what it got, or ours for it where there is no realm.
  * Return: as fork(), with a negative errno.
  */
-_must_check_ pid_t realm_fork(const struct realm *realm, pid_t pid);
-
-/* The number that a child of ours has in the realm, or ours for it where there is none. */
-pid_t realm_number(pid_t pid);
+_must_check_ pid_t realm_fork(const struct realm *realm, pid_t pid, pid_t *ret_number);
 
 /* What is started from now on has @path as its root. Return: 0 or negative errno. */
 _must_check_ int realm_chroot(struct realm *realm, const char *path);

@@ -89,6 +89,8 @@ static void set_limits(const struct message_spec *spec)
 			continue;
 		l.rlim_max = MIN(l.rlim_max, own.rlim_max);
 		l.rlim_cur = MIN(l.rlim_cur, l.rlim_max);
+		if (l.rlim_cur == own.rlim_cur && l.rlim_max == own.rlim_max)
+			continue;
 		(void)setrlimit((__rlimit_resource_t)i,
 				&l); /* a limit that this kernel lacks stays as it is */
 	}
@@ -332,7 +334,7 @@ int spawn(const struct realm *realm, pid_t number, const struct message_spec *sp
 		goto out;
 	memcpy(c.io, theirs, sizeof(c.io));
 	c.report = theirs[3];
-	pid = realm_fork(realm, number);
+	pid = realm_fork(realm, number, &number);
 	if (pid == 0)
 		child_main(&c);
 	if (pid < 0) {
@@ -340,6 +342,7 @@ int spawn(const struct realm *realm, pid_t number, const struct message_spec *sp
 		goto out;
 	}
 	*ret = (struct spawned){ .pid = pid,
+				 .number = number,
 				 .input = TAKE_FD(ours[0]),
 				 .output = { TAKE_FD(ours[1]), TAKE_FD(ours[2]) },
 				 .report = TAKE_FD(ours[3]) };

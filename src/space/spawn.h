@@ -16,6 +16,7 @@
 
 struct spawned {
 	pid_t pid;     /* leader of its session and group */
+	pid_t number;  /* as those in the realm see it */
 	int input;     /* write end, nonblocking, or FD_NONE */
 	int output[2]; /* read ends of standard output and error, nonblocking, or FD_NONE */
 	int report;    /* ends when the program runs; else brings spawn_report */

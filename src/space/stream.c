@@ -112,24 +112,38 @@ static void on_writable(struct ev_loop *loop, struct ev_io *w, int events)
 	struct stream *s = w->data;
 
 	stream_flush(s);
-	if (s->over || stream_queued(s) > 0)
+	if (s->over)
 		return;
+	if (stream_queued(s) > 0) {
+		ev_io_start(loop, w);
+		return;
+	}
 	ev_io_stop(loop, w);
+	s->draining = true;
 	if (s->calls->drained)
 		s->calls->drained(s);
+	s->draining = false;
 }
 
-/* Something was queued: the loop sends it when all that is ready now was handled, many messages at
- * once. */
+/*
+ * Something was queued: it is sent when all that is ready now was handled, many messages at once.
+ * The event is made, not waited for: a socket that takes nothing says so, and only then the loop
+ * watches it, which is two system calls. What is queued because the queue was empty waits for the
+ * loop, since others are to have their turn.
+ */
 static int queued(struct stream *s, int r)
 {
 	if (r < 0) {
 		stream_fail(s, r, "its queue is full: it does not read");
 		return r;
 	}
-	if (!ev_is_active(&s->writable))
-		s->sent_ms = clock_ms();
-	ev_io_start(s->loop, &s->writable);
+	if (ev_is_active(&s->writable))
+		return 0;
+	s->sent_ms = clock_ms();
+	if (s->draining)
+		ev_io_start(s->loop, &s->writable);
+	else
+		ev_feed_event(s->loop, &s->writable, EV_WRITE);
 	return 0;
 }
 
@@ -411,6 +425,7 @@ void stream_init(struct stream *s, struct ev_loop *loop, int fd, const struct st
 	ev_io_init(&s->readable, on_readable, fd, EV_READ);
 	ev_io_init(&s->writable, on_writable, fd, EV_WRITE);
 	ev_timer_init(&s->closing, on_closing, 0., 0.);
+	ev_set_priority(&s->writable, EV_MINPRI); /* behind all that may have more to send */
 	s->readable.data = s->writable.data = s->closing.data = s;
 	ev_io_start(loop, &s->readable);
 }

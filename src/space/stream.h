@@ -64,6 +64,7 @@ struct stream {
 	bool sealed;		 /* frames are sealed with the two below */
 	bool over;		 /* failed or closed; close() is due or done */
 	bool paused;		 /* nothing is read or taken */
+	bool draining;		 /* its queue is empty, and its owner is being told */
 	bool takes_fds;		 /* descriptors may come with messages (unix sockets) */
 	int fds[STREAM_FDS_MAX]; /* that came and were not taken yet, oldest first; owned */
 	size_t n_fds;

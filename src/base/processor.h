@@ -1,0 +1,15 @@
+/*
+ * processor.h - what this processor can do, for the few files that have code for it
+ *
+ * libc has asked the processor at its start. __builtin_cpu_supports() would ask anew, in every
+ * program that holds a call of it and at each start: in a virtual machine that is 0.07 ms, as each
+ * question goes to the host. GLIBC_TUNABLES=glibc.cpu.hwcaps=-AVX512F (and the like) makes it seem
+ * a lesser one, for tests and measurements.
+ */
+#pragma once
+
+#ifdef __x86_64__
+#include <sys/platform/x86.h>
+
+#define PROCESSOR_HAS(feature) x86_cpu_active(x86_cpu_##feature)
+#endif
