@@ -8,8 +8,10 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/parse.h"
@@ -25,7 +27,7 @@
 struct options {
 	bool compact, longer, addresses, states, numbers, total, attributes, json;
 	bool only_up, by_number, by_state, reverse, as_given;
-	bool processes, annotate;
+	bool processes, annotate, update, lock;
 	const char *host, *socket;
 };
 
@@ -335,18 +337,14 @@ static int sort(const struct options *o, const struct caller_nodes *known, const
 	return 0;
 }
 
-static int run(void *options, int argc, char **argv)
+/* What is asked for, once. */
+static int show(const struct options *o, int argc, char **argv)
 {
-	const struct options *o = options;
 	_cleanup_caller_ struct caller c = CALLER();
 	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
 	_cleanup_nodeset_ struct nodeset asked = NODESET(), chosen = NODESET();
 	int r;
 
-	if (o->by_number + o->by_state + o->as_given > 1) {
-		log_err(0, "-N, -S and -O exclude each other");
-		return COMMAND_USAGE;
-	}
 	r = caller_open(&c, o->socket);
 	if (r == 0 && o->annotate)
 		return ghosts_annotate(&c);
@@ -378,6 +376,49 @@ static int run(void *options, int argc, char **argv)
 	return r;
 }
 
+/* Again whenever a node changes, until we are ended. */
+static int show_on(const struct options *o, int argc, char **argv)
+{
+	_cleanup_caller_ struct caller c = CALLER();
+	const uint8_t watch = MESSAGE_WATCH;
+	bool terminal = isatty(STDOUT_FILENO) == 1;
+	int r = caller_open(&c, o->socket);
+
+	if (r == 0)
+		r = caller_send(&c, &watch, 1);
+	if (r == 0)
+		r = caller_done(&c);
+	for (bool first = true; r == 0; first = false) {
+		if (terminal)
+			printf("\033[H\033[2J"); /* the cursor home, and what was there gone */
+		else if (!first)
+			printf("\n");
+		r = show(o, argc, argv);
+		if (r == 0 && fflush(stdout) == EOF)
+			return -EPIPE; /* nobody reads any more */
+		if (r == 0)
+			r = caller_receive(&c);
+	}
+	return r;
+}
+
+static int run(void *options, int argc, char **argv)
+{
+	const struct options *o = options;
+
+	if (o->by_number + o->by_state + o->as_given > 1) {
+		log_err(0, "-N, -S and -O exclude each other");
+		return COMMAND_USAGE;
+	}
+	if (o->update && (o->annotate || o->json)) {
+		log_err(0, "-U shows a table again and again: no -P, and no --json");
+		return COMMAND_USAGE;
+	}
+	if (o->lock && mlockall(MCL_CURRENT | MCL_FUTURE) < 0)
+		log_warn(-errno, "cannot stay in memory");
+	return o->update ? show_on(o, argc, argv) : show(o, argc, argv);
+}
+
 #define AT(field) offsetof(struct options, field)
 static const struct option_row rows[] = {
 	{ "compact", 'c', OPTION_FLAG, NULL, "one row for nodes that are alike (as without it)",
@@ -394,7 +435,9 @@ static const struct option_row rows[] = {
 	{ "sort-status", 'S', OPTION_FLAG, NULL, "sort by state, then by number", AT(by_state) },
 	{ "sort-reverse", 'R', OPTION_FLAG, NULL, "sort the other way round", AT(reverse) },
 	{ "keep-order", 'O', OPTION_FLAG, NULL, "in the order of NODES", AT(as_given) },
-	{ "up", 'U', OPTION_FLAG, NULL, "of the nodes, those that are up", AT(only_up) },
+	{ "up", 0, OPTION_FLAG, NULL, "of the nodes, those that are up", AT(only_up) },
+	{ "update", 'U', OPTION_FLAG, NULL, "show them again whenever one changes", AT(update) },
+	{ "lock", 'L', OPTION_FLAG, NULL, "stay in memory meanwhile", AT(lock) },
 	{ "host", 'A', OPTION_STRING, "HOST",
 	  "address of the node with this number, name or address", AT(host) },
 	{ "processes", 'p', OPTION_FLAG, NULL,

@@ -91,34 +91,51 @@ int ghosts_print(struct caller *c, const struct nodeset *chosen)
 	return 0;
 }
 
-/* The @column-th word of the line; any number when that is negative. Return: 0 when there is none.
+/* Where the first line has the word PID: the how manieth word it is, and where it ends. */
+struct head {
+	int column; /* -1: this is no line of heads */
+	size_t end;
+};
+
+/*
+ * The number of a line's process: a number that ends where the head does, since ps puts them
+ * below each other; where wide words have moved it, the one of that column.
  */
-static uint32_t number_at(const char *line, int column)
+static uint32_t number_at(const char *line, const struct head *head)
 {
-	for (int i = 0; *(line += strspn(line, BLANKS)); i++) {
-		size_t n = strcspn(line, BLANKS);
+	uint32_t found = 0;
+	const char *p = line;
+
+	for (int i = 0; *(p += strspn(p, BLANKS)); i++) {
+		size_t n = strcspn(p, BLANKS);
 		char word[12];
 		uint32_t number;
 
-		snprintf(word, sizeof(word), "%.*s", (int)n, line);
-		if ((column < 0 || i == column) && parse_u32(word, 1, INT32_MAX, &number) == 0)
+		snprintf(word, sizeof(word), "%.*s", (int)MIN(n, sizeof(word) - 1), p);
+		p += n;
+		if (n >= sizeof(word) || parse_u32(word, 1, INT32_MAX, &number) < 0)
+			continue;
+		if (head->column < 0 || (size_t)(p - line) == head->end)
 			return number;
-		line += n;
+		if (i == head->column)
+			found = number;
 	}
-	return 0;
+	return found;
 }
 
-/* Where ps puts the number. Return: -1 when this is no line of heads. */
-static int find_column(const char *line)
+/* Where ps puts the number. */
+static struct head find_head(const char *line)
 {
-	for (int i = 0; *(line += strspn(line, BLANKS)); i++) {
-		size_t n = strcspn(line, BLANKS);
+	const char *p = line;
 
-		if (n == 3 && !strncmp(line, "PID", n))
-			return i;
-		line += n;
+	for (int i = 0; *(p += strspn(p, BLANKS)); i++) {
+		size_t n = strcspn(p, BLANKS);
+
+		p += n;
+		if (n == 3 && !strncmp(p - n, "PID", n))
+			return (struct head){ .column = i, .end = (size_t)(p - line) };
 	}
-	return -1;
+	return (struct head){ .column = -1 };
 }
 
 /* What stands in front of a line: a node, with a '+' when there are more. */
@@ -148,15 +165,16 @@ int ghosts_annotate(struct caller *c)
 	_cleanup_(list_clear) struct list l = { 0 };
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
-	int column = -1, r = ask(c, &l);
+	struct head head = { .column = -1 };
+	int r = ask(c, &l);
 
 	for (bool first = true; r == 0 && getline(&line, &size, stdin) >= 0; first = false) {
 		if (first)
-			column = find_column(line);
-		if (first && column >= 0)
+			head = find_head(line);
+		if (first && head.column >= 0)
 			printf("%-*s ", NODE_WIDTH, "NODE");
 		else
-			print_node(&l, number_at(line, column));
+			print_node(&l, number_at(line, &head));
 		fputs(line, stdout);
 	}
 	if (r == 0 && ferror(stdin))

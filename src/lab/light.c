@@ -297,7 +297,7 @@ int light_count(const struct place *p, const char *bpstat, size_t *ret)
 {
 	_cleanup_buffer_ struct buffer out = BUFFER(4096);
 	char socket[PLACE_PATH_MAX + 16];
-	const char *const argv[] = { bpstat, "--socket", socket, "-t", "-U", NULL };
+	const char *const argv[] = { bpstat, "--socket", socket, "-t", "--up", NULL };
 	uint32_t n;
 	int status, r;
 

@@ -89,6 +89,33 @@ assert (p["node"], p["pid"], p["pgid"], p["sid"]) == (2, int(sys.argv[2]), int(s
 assert p["args"] == "sleep 313" and p["comm"] == "sleep" and p["uid"] == 0 and p["state"] == "S", p
 assert p["rss_kib"] > 0 and p["vsz_kib"] >= p["rss_kib"] and p["threads"] == 1, p
 EOT
+# What ps prints here, in its formats, with nodes in front: of the two ghosts, and of nobody else.
+annotated() { # PS-ARGUMENT...: node and number of each line that has a node
+	ps "$@" | "$bin/bpstat" -P >"$SCRATCH/annotated" || return 1
+	grep -E '^[0-9]' "$SCRATCH/annotated" | grep -oE "^[0-9+]+|(^| )($first|$second)( |\$)" | tr -d ' ' | tr '\n' ' '
+}
+for format in "" "aux" "-ef" "axjf" "-eo ppid,pid" "-eo lstart,pid,args" "-eo args,pid" "-eo user:30,pid" "-eo ppid,pid,pgid" "-eo pid=,comm="; do
+	case $format in "") set -- -p "$first,$second" ;; *) eval "set -- $format" ;; esac
+	got=$(annotated "$@" | tr ' ' '\n' | awk -v a=$first -v b=$second '/^[02]$/ { node = $0; next } !($0 in seen) { seen[$0]; print node, $0 }' |
+		sort | tr '\n' ' ')
+	want=$(printf '0 %s\n2 %s\n' $first $second | sort | tr '\n' ' ')
+	case $got in
+	"$want") ok "bpstat -P reads ps $format" ;;
+	*) not_ok "bpstat -P reads ps $format" "$got, expected $want: $(grep -E '^[0-9]' "$SCRATCH/annotated")" ;;
+	esac
+	t "ps $format: no other line has a node" test "$(grep -cE '^[0-9]' "$SCRATCH/annotated")" = 2
+done
+"$bin/bpstat" -UL -s 1 >"$SCRATCH/states" &
+pids+=($!)
+t "bpstat -U shows the nodes" wait_for 20 grep -qx up "$SCRATCH/states"
+"$bin/bpctl" -S 1 -s drained
+t "and again when one has changed" wait_for 20 grep -qx drained "$SCRATCH/states"
+"$bin/bpctl" -S 1 -s up
+stop_last
+t_says "-U and -P exclude each other" 2 "-U shows a table again" "$bin/bpstat" -UP
+t "--up leaves others out" test "$("$bin/bpstat" --up -t)" = 3
+t_says "the old flags are all there" 0 "3" bash -c "for f in -c -l -a -s -n -t -R -N -S -O -L -p '-A 0'; do '$bin/bpstat' \$f >/dev/null || exit 1; done; '$bin/bpstat' -t"
+t_says "-h and -V, -v" 0 "bpstat " bash -c "'$bin/bpstat' -h && '$bin/bpstat' -V && '$bin/bpstat' -v"
 is_stopped() { [ "$("$bin/bpps" -p $second -o s --no-headers)" = T ]; }
 kill -STOP $second
 t "a stopped one" wait_for 20 is_stopped
