@@ -24,6 +24,7 @@
 #define ENV_NODES "BPROC_NODES"	 /* all nodes of the command */
 #define ENV_RANKS "BPROC_NRANKS" /* how many they are */
 
+#define GHOSTS_ALL  "all"
 #define GHOSTS_EACH "each"
 #define GHOSTS_NONE "none"
 
@@ -157,8 +158,9 @@ static int check(const struct options *o)
 			   "--output --error --stdin-to go with it");
 		return COMMAND_USAGE;
 	}
-	if (strcmp(o->ghosts, GHOSTS_EACH) != 0 && strcmp(o->ghosts, GHOSTS_NONE) != 0) {
-		log_err(0, "--ghosts %s: expected 'each' or 'none'", o->ghosts);
+	if (strcmp(o->ghosts, GHOSTS_EACH) != 0 && strcmp(o->ghosts, GHOSTS_NONE) != 0 &&
+	    strcmp(o->ghosts, GHOSTS_ALL) != 0) {
+		log_err(0, "--ghosts %s: expected 'each', 'all' or 'none'", o->ghosts);
 		return COMMAND_USAGE;
 	}
 	return 0;
@@ -258,9 +260,11 @@ static int run(void *options, int argc, char **argv)
 		return r;
 	if (r == 0 && !o->image && carried_find(argv[0], &carried) < 0)
 		return SHELL_NOT_RUN;
-	if (r == 0 && nodes.n > 1 && !strcmp(o->ghosts, GHOSTS_EACH) &&
+	shell.follow = !strcmp(o->ghosts, GHOSTS_ALL);
+	if (r == 0 && (shell.follow || (nodes.n > 1 && !strcmp(o->ghosts, GHOSTS_EACH))) &&
 	    where_program(GHOSTS_PROGRAM, &ghosts) == 0)
 		shell.ghosts = ghosts;
+	spec.flags |= shell.follow ? MESSAGE_FOLLOW : 0;
 	spec.files = carried.files;
 	spec.n_files = carried.n;
 	if (r == 0)
@@ -309,7 +313,8 @@ static const struct option_row rows[] = {
 	{ "image", 0, OPTION_FLAG, NULL, "run what the nodes have; no file goes to them",
 	  AT(image) },
 	{ "ghosts", 0, OPTION_STRING, "WHICH",
-	  "of several processes: \"each\" has its own here, or \"none\" (each)", AT(ghosts) },
+	  "of several processes: \"each\" has its own here, \"all\" they fork, or \"none\" (each)",
+	  AT(ghosts) },
 	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },
 	{ 0 },
 };

@@ -155,6 +155,7 @@ static int take_run(void *owner, struct reader *r)
 		return -EBADMSG; /* only nodes are told so */
 	}
 	order.window = spec.window;
+	order.follows = spec.flags & MESSAGE_FOLLOW;
 	order.manifest = manifest = spec.n_files > 0 ? manifest_new(&spec, c->who.uid) : NULL;
 	e = spec.n_files > 0 && !manifest ? -ENOMEM : 0;
 	message_spec_clear(&spec);
@@ -441,4 +442,6 @@ const struct message_take client_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_BLOB] = { CLIENT_OPEN, blobs_take_blob },
 	[MESSAGE_RESIZE] = { CLIENT_OPEN, job_take_resize },
 	[MESSAGE_RESUME] = { CLIENT_OPEN, job_take_resume },
+	[MESSAGE_FORKED] = { CLIENT_OPEN, job_take_forked },
+	[MESSAGE_CHILD_SIGNAL] = { CLIENT_OPEN, job_take_child_signal },
 };

@@ -9,13 +9,23 @@
 #include <stdint.h>
 
 #define GHOSTS_PROGRAM	  "bpghosts"
-#define GHOSTS_REQUESTS	  0	   /* descriptors of the program: where it is told to make some */
-#define GHOSTS_EVENTS	  1	   /* and where it, and they, answer */
-#define GHOSTS_TAG	  14	   /* bytes of its last argument, into which goes the node */
-#define GHOSTS_END_SIGNAL SIGRTMAX /* queued by bpsh, with the status with which to end */
+#define GHOSTS_REQUESTS	  0  /* descriptors of the program: where it is told to make some */
+#define GHOSTS_EVENTS	  1  /* and where it, and they, answer */
+#define GHOSTS_SLOTS	  2  /* memory of both, struct ghosts_slot by number, if there are any */
+#define GHOSTS_TAG	  14 /* bytes of its last argument, into which goes the node, at least */
+#define GHOSTS_ROOM	  256 /* bytes of it when titles change */
+#define GHOSTS_END_SIGNAL SIGRTMAX /* queued by bpsh, with the status with which to end, or: */
+#define GHOSTS_RETITLE	  (1 << 24) /* what it shows has changed */
+#define GHOSTS_NO_SLOT	  UINT32_MAX
+
+/* What a ghost is to show, in place of what the program was given. */
+struct ghosts_slot {
+	char name[16];
+	char args[GHOSTS_ROOM - GHOSTS_TAG - 16];
+};
 
 struct ghosts_request {
-	uint32_t index, node;
+	uint32_t index, node, slot;
 };
 
 enum { GHOSTS_MADE = 1, GHOSTS_SIGNAL = 2 };

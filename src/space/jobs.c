@@ -225,6 +225,7 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 	writer_u8(&w, MESSAGE_START);
 	j->ghost = order->pid;
 	j->starter = order->starter;
+	j->follows = order->follows;
 	j->manifest = manifest_ref(order->manifest);
 	for (size_t i = 0; i < 3; i++)
 		writer_be32(&w, (const uint32_t[]){ j->id,

@@ -34,6 +34,8 @@ struct job {
 	bool started, ended[2]; /* STARTED came; the end of an output */
 	bool abandoned;
 	bool over; /* its last message came; it stays until its client has taken that */
+	bool follows;	    /* what it forks has ghosts */
+	bool forks;	    /* its node has asked for the number of one */
 	bool stopped;	    /* as the node says */
 	uint32_t continued; /* SIGCONTs that it has not answered */
 };

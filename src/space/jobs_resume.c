@@ -148,6 +148,7 @@ static struct job *job_resumed(struct client *c, const struct message_resume *x,
 		*ret_why = "bpmaster has no room for another job";
 		return NULL;
 	}
+	j->follows = true; /* its client knows whether it does */
 	j->ghost = client_ghost(c, x->pid);
 	j->starter = c->pid > 0 ? (uint32_t)c->pid : j->ghost;
 	if (n->patience_ms == 0)
@@ -211,6 +212,7 @@ int job_take_resumed(void *slave, struct reader *r)
 	j->pid = x.pid;
 	j->stopped = x.flags & MESSAGE_IS_STOPPED;
 	j->continued = 0;
+	j->forks = false;
 	j->input_closed = x.flags & MESSAGE_INPUT_SHUT;
 	j->input_ended = x.flags & MESSAGE_INPUT_ENDED;
 	j->input_credit = MESSAGE_WINDOW - (uint32_t)(x.received - x.granted);

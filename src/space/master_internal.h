@@ -220,6 +220,7 @@ struct job_order {
 	bool seen;	  /* by the numbers of our own PID namespace */
 	struct message_key key;
 	uint32_t rank;	 /* which of the processes of its start it is */
+	bool follows;	 /* what it forks has ghosts */
 	struct manifest *manifest; /* its files, or NULL; borrowed */
 };
 /* Start what is ordered on a node for a client, as its job @number. Return: 0, a positive errno
@@ -247,6 +248,8 @@ int job_take_exit(void *slave, struct reader *r);
 int job_take_stopped(void *slave, struct reader *r);
 int job_take_continued(void *slave, struct reader *r);
 int job_take_resumed(void *slave, struct reader *r);
+int job_take_fork(void *slave, struct reader *r);
+int job_take_child(void *slave, struct reader *r);
 /* jobs_kept.c */
 int job_take_kept(void *slave, struct reader *r);
 void jobs_kept_clear(struct slave *s);
@@ -259,6 +262,8 @@ int job_take_output_credit(void *client, struct reader *r);
 int job_take_abandon(void *client, struct reader *r);
 int job_take_resize(void *client, struct reader *r);
 int job_take_resume(void *client, struct reader *r);
+int job_take_forked(void *client, struct reader *r);
+int job_take_child_signal(void *client, struct reader *r);
 /* Send a signal to the processes that a ghost stands for. Return: 0, STREAM_AGAIN, -ESRCH
  * when there is none, -EPERM when all are another user's. */
 int jobs_kill(struct client *c, uint32_t pid, uint8_t signal);

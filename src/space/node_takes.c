@@ -9,6 +9,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "space/follow.h"
 #include "space/node_internal.h"
 #include "space/pid1.h"
 #include "space/spawn.h"
@@ -205,6 +206,16 @@ static int take_fetch(void *owner, struct reader *r)
 	return e < 0 ? e : peers_fetch(&((struct node *)owner)->processes.carries.peers, &f);
 }
 
+static int take_forked(void *owner, struct reader *r)
+{
+	return processes_take_forked(&((struct node *)owner)->processes, r);
+}
+
+static int take_child_signal(void *owner, struct reader *r)
+{
+	return processes_take_child_signal(&((struct node *)owner)->processes, r);
+}
+
 static int take_claim(void *owner, struct reader *r)
 {
 	return processes_take_claim(&((struct node *)owner)->processes, r);
@@ -231,4 +242,6 @@ const struct message_take node_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_FETCH] = { NODE_UP, take_fetch },
 	[MESSAGE_CLAIM] = { NODE_UP, take_claim },
 	[MESSAGE_NUDGE] = { NODE_UP, take_nudge },
+	[MESSAGE_FORKED] = { NODE_UP, take_forked },
+	[MESSAGE_CHILD_SIGNAL] = { NODE_UP, take_child_signal },
 };

@@ -177,6 +177,8 @@ static void resume(struct process *p, const struct message_progress *at)
 		journal_forget(&p->sent[i], at->granted[i]);
 		process_watch_output(p, i);
 	}
+	if (p->follow)
+		follow_list(p->follow);
 	if (p->last) {
 		struct writer w = WRITER(p->last + 1, 4); /* its job has another number now */
 

@@ -60,6 +60,7 @@ static void process_free(struct process *p)
 	p->report_fd = fd_close(p->report_fd);
 	buffer_clear(&p->report_text);
 	carry_free(p->carry);
+	follow_free(p->follow);
 	journal_clear(&p->sent[0]);
 	journal_clear(&p->sent[1]);
 	free(p->last);
@@ -122,6 +123,8 @@ void process_abandon(struct process *p)
 	p->abandoned = true;
 	if (!p->last) /* what it has left behind stays */
 		process_signal(p, SIGKILL);
+	follow_free(p->follow); /* but not of one that is followed */
+	p->follow = NULL;
 	process_close_input(p);
 	process_close_output(p, 0);
 	process_close_output(p, 1);
@@ -216,6 +219,8 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	struct process *p = NULL;
 	struct spawned sp;
 	struct carry *carry = NULL;
+	struct follow *follow = NULL;
+	const int *gate = NULL;
 	char words[MESSAGE_WORDS_MAX] = "the node cannot start a process";
 	uint32_t job = reader_be32(r), ghost = reader_be32(r), rank = reader_be32(r);
 	uint32_t number = ghost & ~MESSAGE_SEEN;
@@ -240,11 +245,14 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	p = calloc(1, sizeof(*p));
 	spec.rank = rank;
 	e = p ? carry_new(&ps->carries, job, &spec, who.uid, &carry, words) : -ENOMEM;
+	if (e == 0 && spec.flags & MESSAGE_FOLLOW)
+		e = follow_new(&ps->realm, &follow, &gate);
 	if (e == 0)
-		e = spawn(&ps->realm, (pid_t)number, &spec, &who, carry, &sp);
+		e = spawn(&ps->realm, (pid_t)number, &spec, &who, carry, gate, &sp);
 	if (e < 0) {
 		say_failed(ps, job, MESSAGE_NOT_RUN, -e, words);
 		carry_free(carry);
+		follow_free(follow);
 		free(p);
 		goto out;
 	}
@@ -257,6 +265,9 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	p->seen = ghost & MESSAGE_SEEN ? number : 0;
 	p->number = sp.number;
 	process_adopt(ps, p, &sp, spec.window);
+	p->follow = follow;
+	if (follow)
+		follow_begin(follow, p);
 out:
 	message_spec_clear(&spec);
 	return 0;

@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 
+#include "space/follow.h"
 #include "space/journal.h"
 #include "space/process.h"
 #include "wire/message.h"
@@ -29,6 +30,7 @@ struct process {
 	int status; /* of wait4() */
 	struct rusage usage;
 	struct carry *carry; /* its files, or NULL; owned */
+	struct follow *follow; /* what it forks, or NULL; owned */
 	uint64_t start_us, end_us;
 
 	int report_fd;

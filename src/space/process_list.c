@@ -127,6 +127,16 @@ static bool is_ours(const struct processes *ps, uint32_t session)
 	return false;
 }
 
+/* Whether it is there for a process of ours, and nobody's. */
+static bool is_keeper(const struct processes *ps, uint32_t number)
+{
+	for (const struct process *p = ps->list; p; p = p->next) {
+		if (p->follow && (uint32_t)follow_number(p->follow) == number)
+			return true;
+	}
+	return false;
+}
+
 /* Return: whether it was told of. */
 static bool add(struct listing *l, int proc, const char *pid)
 {
@@ -142,7 +152,7 @@ static bool add(struct listing *l, int proc, const char *pid)
 	if (file_read(proc, path, &text) < 0 || text.len == 0 ||
 	    parse_stat((char *)text.data, name, &p) < 0)
 		return false;
-	if (l->ps->realm.init > 0 ? n == REAPER : !is_ours(l->ps, p.session))
+	if (l->ps->realm.init > 0 ? n == REAPER || is_keeper(l->ps, n) : !is_ours(l->ps, p.session))
 		return false;
 	read_args(proc, pid, args);
 	p.pid = n;

@@ -201,13 +201,18 @@ static pid_t number_of(pid_t pid)
 	return parse_u32(strrchr(line, '\t') + 1, 1, INT32_MAX, &number) < 0 ? pid : (pid_t)number;
 }
 
+bool realm_grow(const struct realm *realm)
+{
+	return realm->may_grow && raise_maximum();
+}
+
 pid_t realm_fork(const struct realm *realm, pid_t pid, pid_t *ret_number)
 {
 	pid_t r = -EINVAL;
 
 	if (realm->init > 0 && pid > 1) {
 		r = clone_as(pid);
-		if (r == -EINVAL && realm->may_grow && raise_maximum())
+		if (r == -EINVAL && realm_grow(realm))
 			r = clone_as(pid);
 	}
 	if (r > 0)

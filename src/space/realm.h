@@ -38,6 +38,9 @@ void realm_close(struct realm *realm);
  */
 _must_check_ pid_t realm_fork(const struct realm *realm, pid_t pid, pid_t *ret_number);
 
+/* Have it take numbers as large as the kernel has. Return: whether it does. */
+bool realm_grow(const struct realm *realm);
+
 /* What is started from now on has @path as its root. Return: 0 or negative errno. */
 _must_check_ int realm_chroot(struct realm *realm, const char *path);
 

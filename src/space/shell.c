@@ -103,6 +103,10 @@ static void on_ghosts_signal(void *owner, uint32_t index, int signal)
 	struct shell *s = owner;
 	struct message_small m;
 
+	if (index >= s->n || s->n == 1) {
+		shell_child_signal(s, index, signal);
+		return;
+	}
 	if (s->remotes[index].over)
 		return;
 	if (s->state != SHELL_UP) {
@@ -265,7 +269,7 @@ const struct stream_calls shell_door_calls = {
 	.close = on_close,
 };
 
-/* One for each of several processes, which are to have their numbers. */
+/* One for each of several processes, which are to have their numbers; for what they fork, later. */
 static int make_ghosts(struct shell *s, const struct nodeset *nodes,
 		       const struct message_spec *spec)
 {
@@ -274,12 +278,12 @@ static int make_ghosts(struct shell *s, const struct nodeset *nodes,
 	const uint8_t type = MESSAGE_PIDS;
 	int r;
 
-	if (s->n == 1 || !s->options->ghosts)
+	if (!s->options->ghosts || (s->n == 1 && !s->options->follow))
 		return 0;
 	pids = calloc(s->n, sizeof(*pids));
 	r = !pids ? -ENOMEM
 		  : ghosts_open(&s->ghosts, s->options->ghosts, spec->argv, spec->n_argv,
-				nodes->numbers, s->n, pids);
+				nodes->numbers, s->n > 1 ? s->n : 0, s->options->follow, pids);
 	if (r < 0) {
 		log_warn(r, "cannot make %zu ghosts: signals reach the processes by bpsh alone",
 			 s->n);
@@ -287,6 +291,9 @@ static int make_ghosts(struct shell *s, const struct nodeset *nodes,
 	}
 	s->ghosts.signal = on_ghosts_signal;
 	s->ghosts.owner = s;
+	r = s->options->follow ? shell_children_open(s) : 0;
+	if (r < 0 || s->n == 1)
+		return r;
 	r = buffer_append(&b, &type, 1);
 	if (r == 0)
 		r = message_nodes_write(&b, pids, s->n);
@@ -386,7 +393,7 @@ static void watch(struct shell *s)
 	s->ghost.owner = s;
 	if (ghost_open(&s->ghost, s->loop, s->options->socket) < 0)
 		log_warn(0, "signals are not passed on");
-	if (s->ghosts.n > 0)
+	if (s->ghosts.list)
 		ghosts_watch(&s->ghosts, s->loop);
 	after(s, &s->timeout, s->options->timeout_s, on_timeout);
 	after(s, &s->starting, s->options->start_s, on_starting);
@@ -412,6 +419,7 @@ static void shell_deinit(struct shell *s)
 	}
 	free(s->remotes);
 	free(s->wanted);
+	free(s->children);
 	ev_loop_destroy(s->loop);
 }
 

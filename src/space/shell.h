@@ -37,6 +37,7 @@ struct shell_options {
 	const struct nodeset *input_to; /* who gets our standard input; NULL: all */
 	uint32_t start_s;		/* seconds within which a process has to start; 0: any */
 	const char *ghosts; /* path of what makes those of several processes; NULL: none */
+	bool follow;	    /* what they fork has some, too */
 	bool no_input;			/* nothing of our standard input is sent */
 	const char *socket;		/* bpmaster's, as @c has opened it */
 };

@@ -25,6 +25,16 @@ struct remote {
 	uint64_t eaten;	       /* of input that it has read, by its grants */
 	uint64_t received[2], granted[2]; /* of its output, let out and granted again */
 	struct output_source source[2];
+	uint32_t fork_token; /* the last number that its node has asked for */
+	uint32_t fork_pid;   /* and the answer, when */
+	bool fork_pending;   /* it is there */
+};
+
+/* A process that one of them has forked, which has a ghost. */
+struct shell_child {
+	uint32_t job;
+	uint32_t pid; /* of the ghost; 0: not made yet */
+	bool seen;    /* over this connection */
 };
 
 /* A file that a node wants, for a job. */
@@ -58,6 +68,8 @@ struct shell {
 	int interrupts;
 	struct ghost ghost; /* when there is one process, we stand for it; else, for all */
 	struct ghosts ghosts; /* when there are several: one for each */
+	struct shell_child *children; /* owned; of the ghosts behind those; NULL: none */
+	bool children_said;	      /* what is wrong with them */
 	uint8_t signal;	    /* that ended it, or 0 */
 	struct terminal terminal; /* lent to it */
 	bool timed_out;
@@ -109,6 +121,18 @@ void shell_send_size(struct shell *s);
 
 /* shell_takes.c: it runs, or never will */
 void shell_settled(struct shell *s, struct remote *r);
+
+/* shell_children.c: what they fork */
+_must_check_ int shell_children_open(struct shell *s);
+/* The ghost of one of them is there, or was sent a signal. */
+void shell_child_made(void *shell, uint32_t index, uint32_t pid);
+void shell_child_signal(struct shell *s, uint32_t index, int signal);
+/* Over a new connection they are told of anew. */
+void shell_children_again(struct shell *s, uint32_t job);
+/* No more will come of the job. */
+void shell_children_over(struct shell *s, uint32_t job);
+int shell_take_fork(void *shell, struct reader *r);
+int shell_take_child(void *shell, struct reader *r);
 
 /* shell_resume.c */
 /* The door broke. Return: false when that is the end. */

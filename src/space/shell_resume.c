@@ -236,6 +236,7 @@ int shell_take_resumed(void *shell, struct reader *r)
 		return 0;
 	re = &s->remotes[x.job];
 	re->here = true;
+	shell_children_again(s, x.job);
 	if (x.flags & MESSAGE_HAS_STARTED) {
 		if (x.flags & MESSAGE_LACKS_CWD && !re->settled &&
 		    nodeset_add(&s->lacking, re->node) < 0)

@@ -46,6 +46,7 @@ void shell_remote_over(struct shell *s, struct remote *r)
 	struct message_small m;
 
 	ghosts_ended(&s->ghosts, (uint32_t)(r - s->remotes), W_EXITCODE(SHELL_ABNORMAL, 0));
+	shell_children_over(s, (uint32_t)(r - s->remotes));
 	r->over = true;
 	r->source[0].ended = r->source[1].ended = true;
 	s->n_over++;
@@ -252,4 +253,6 @@ const struct message_take shell_takes[MESSAGE_TYPE_MAX_] = {
 	[MESSAGE_DONE] = { SHELL_OPENING, shell_take_done },
 	[MESSAGE_CONTINUED] = { SHELL_UP, take_continued },
 	[MESSAGE_WANTED] = { SHELL_UP, shell_take_wanted },
+	[MESSAGE_FORK] = { SHELL_UP, shell_take_fork },
+	[MESSAGE_CHILD] = { SHELL_UP, shell_take_child },
 };

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "space/follow.h"
 #include "space/pty.h"
 #include "space/spawn.h"
 
@@ -36,6 +37,7 @@ struct child {
 	int io[3];		   /* pipe ends, or FD_NONE; of a terminal three times the same */
 	int self;		   /* our own executable, when that is what runs */
 	int report;
+	const int *gate; /* of who follows it (follow.h), or NULL */
 };
 
 /* What a report says. */
@@ -148,6 +150,20 @@ static int by_number(const void *a, const void *b)
 	return *(const int *)a - *(const int *)b;
 }
 
+/* Wait until we are traced; each fork of ours will stop then. */
+static void be_followed(const struct child *c)
+{
+	int r = follow_wait(c->gate);
+
+	if (r == 0)
+		r = follow_filter();
+	if (r < 0)
+		give_up(c, -r,
+			"what it forks cannot have ghosts here: bpslave may not trace it, or does "
+			"not run as root",
+			"");
+}
+
 /* Wait for the program's files. Files that arrive for others are open for writing in us, too, and
  * could not be executed as long as they are. */
 static void wait_files(const struct child *c)
@@ -223,6 +239,8 @@ static _noreturn_ void child_main(struct child *c)
 
 	reset_signals();
 	(void)setsid(); /* cannot fail: a fresh child leads nothing */
+	if (c->gate)
+		be_followed(c);
 	if (c->carry && c->carry->gate[0] >= 0)
 		wait_files(c);
 	if (s->flags & MESSAGE_AGENT) /* before /proc is another one */
@@ -309,9 +327,10 @@ static int open_terminal(const struct message_spec *spec, const struct message_c
 }
 
 int spawn(const struct realm *realm, pid_t number, const struct message_spec *spec,
-	  const struct message_credentials *who, const struct carry *carry, struct spawned *ret)
+	  const struct message_credentials *who, const struct carry *carry, const int *gate,
+	  struct spawned *ret)
 {
-	struct child c = { .spec = spec, .who = who, .realm = realm, .carry = carry };
+	struct child c = { .spec = spec, .who = who, .realm = realm, .carry = carry, .gate = gate };
 	int ends[4][2]; /* input, output, error, report: read and write end */
 	int ours[4] = { FD_NONE, FD_NONE, FD_NONE, FD_NONE },
 	    theirs[4] = { FD_NONE, FD_NONE, FD_NONE, FD_NONE };

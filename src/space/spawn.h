@@ -31,11 +31,12 @@ struct spawn_report {
 	char words[MESSAGE_WORDS_MAX];
 };
 
-/* @pid: the number that it is to have in the realm, or 0; @carry: its files, or NULL. Return: 0, or
- * negative errno when there could be no child at all. Caller owns the descriptors. */
+/* @pid: the number that it is to have in the realm, or 0; @carry: its files, or NULL; @gate: where
+ * it waits to be followed (follow.h), or NULL. Return: 0, or negative errno when there could be
+ * no child at all. Caller owns the descriptors. */
 _must_check_ int spawn(const struct realm *realm, pid_t pid, const struct message_spec *spec,
 		       const struct message_credentials *who, const struct carry *carry,
-		       struct spawned *ret);
+		       const int *gate, struct spawned *ret);
 
 /* Read what the report descriptor has brought (all of it, up to its end). Return: 0 or -EBADMSG. */
 _must_check_ int spawn_report_parse(const void *p, size_t n, struct spawn_report *ret);

@@ -124,7 +124,7 @@ t "and it has no children of that name" test "$(pgrep -P $job -x sleep)" = ""
 kill -TERM $job
 wait $job 2>/dev/null
 job=
-t_says "what else there could be is said" 2 "expected 'each' or 'none'" "$bin/bpsh" --ghosts some 0 true
+t_says "what else there could be is said" 2 "expected 'each', 'all' or 'none'" "$bin/bpsh" --ghosts some 0 true
 
 # Job control in a shell on a terminal, for a job on two nodes.
 cat >"$SCRATCH/shell.py" <<'END'

@@ -1,0 +1,104 @@
+/*
+ * jobs_children.c - what is said of processes that a job forks, between its client and its node
+ *
+ * A node has one question under way a job, so that nothing waits here beside it. What it tells of
+ * the others follows from numbers that it was given, and goes where output goes: a client that does
+ * not read is cut off (client_room()).
+ */
+#include <errno.h>
+
+#include "space/jobs_internal.h"
+#include "wire/message_children.h"
+
+/* The job of which a slave has told, when that is to have ghosts of what it forks. */
+static struct job *job_followed(const struct slave *s, int e, uint32_t id)
+{
+	struct job *j = e < 0 ? NULL : job_by_id(s, id);
+
+	return j && j->state == JOB_RUNNING && !j->over ? j : NULL;
+}
+
+int job_take_fork(void *slave, struct reader *r)
+{
+	struct message_fork m;
+	struct message_small msg;
+	struct job *j;
+	int e = message_fork_read(r, &m);
+
+	j = job_followed(slave, e, m.job);
+	if (!j)
+		return e;
+	if (!j->follows || j->forks)
+		return -EPROTO;
+	j->forks = true;
+	m.job = j->number;
+	message_fork_write(message_begin(&msg, MESSAGE_FORK), &m);
+	job_to_client(j, &msg);
+	return 0;
+}
+
+int job_take_child(void *slave, struct reader *r)
+{
+	struct message_child m;
+	struct message_small msg;
+	struct job *j;
+	int e = message_child_read(r, &m);
+
+	j = job_followed(slave, e, m.job);
+	if (!j)
+		return e;
+	if (!j->follows)
+		return -EPROTO;
+	m.job = j->number;
+	message_child_write(message_begin(&msg, MESSAGE_CHILD), &m);
+	job_to_client(j, &msg);
+	return 0;
+}
+
+/* The job of which a client speaks, when its node is there; stalls when that does not read. */
+static int job_to_tell(struct client *c, int e, uint32_t number, struct job **ret)
+{
+	struct job *j = e < 0 ? NULL : job_by_number(c, number);
+
+	*ret = NULL;
+	if (!j || j->over || j->state != JOB_RUNNING || !j->follows)
+		return e;
+	if (!slave_room(j->slave, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
+		return client_stall(c, 0);
+	*ret = j;
+	return 0;
+}
+
+int job_take_forked(void *client, struct reader *r)
+{
+	struct message_forked m;
+	struct message_small msg;
+	struct job *j;
+	int e = message_forked_read(r, &m);
+
+	e = job_to_tell(client, e, m.job, &j);
+	if (!j || !j->forks)
+		return e; /* its node was cut off, and asks again */
+	j->forks = false;
+	m.job = j->id;
+	m.pid = client_ghost(client, m.pid);
+	message_forked_write(message_begin(&msg, MESSAGE_FORKED), &m);
+	(void)stream_send_writer(&j->slave->stream, &msg.w); /* lost with the slave if it fails */
+	return 0;
+}
+
+int job_take_child_signal(void *client, struct reader *r)
+{
+	struct message_child_signal m;
+	struct message_small msg;
+	struct job *j;
+	int e = message_child_signal_read(r, &m);
+
+	e = job_to_tell(client, e, m.job, &j);
+	if (!j)
+		return e;
+	m.job = j->id;
+	message_child_signal_write(message_begin(&msg, MESSAGE_CHILD_SIGNAL), &m);
+	(void)stream_send_writer(&j->slave->stream, &msg.w); /* lost with the slave if it fails */
+	return 0;
+}

@@ -1,0 +1,134 @@
+#!/bin/bash
+# ghosts-all.sh - bpsh --ghosts=all: what a process on a node forks has a ghost here, with its name and number; signals, stops and
+# ends, both ways; nothing is left of a job; and what must go on working in one
+. tests/system/lib.sh
+
+bin=$(cd "$BUILD/src/cli" && pwd)
+export XDG_RUNTIME_DIR=$SCRATCH
+job=
+finish() {
+	[ -z "$job" ] || kill -KILL "$job" 2>/dev/null
+	"$bin/bpboot" lab down --name all >/dev/null 2>&1
+}
+trap finish EXIT
+"$bin/bpboot" lab up --name all --light 2 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
+BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-all/master.sock)
+export BPBOOT_SOCKET
+
+# What our job has here, but the maker and the watcher of its ghosts; and what runs on the nodes: both without bpsh's own process.
+here() {
+	ps -o pid=,comm=,args= --ppid "$job" | awk '$2 !~ /^(bpghosts|bpsh-watch|bpsh)$/ && !/defunct/ {
+		p = $1; sub(/^ *[0-9]+ +[^ ]+ +/, ""); sub(/ *$/, ""); print p " " $0 }' | sort
+}
+there() { "$bin/bpps" --no-headers -o pid,args,node | awk -v job="$job" '$1 != job { n = $NF; $NF = ""; sub(/ *$/, ""); print $0 " [n" n "]" }' | sort; }
+same() { [ -n "$(here)" ] && [ "$(here)" = "$(there)" ]; }
+ghosts() { [ "$(here | wc -l)" = "$1" ]; }
+number() { here | awk -v name="$1" '{ p = $1; $1 = ""; sub(/^ /, ""); sub(/ \[n[0-9]+\]$/, "") } $0 == name { print p }' | head -n 1; }
+all_here() { ghosts "$1" && same; }
+# start COUNT ARGUMENTS...: run it, until it has so many ghosts and they are as their processes
+start() {
+	local n=$1
+	shift
+	env --default-signal=INT,QUIT "$bin/bpsh" --ghosts=all "$@" </dev/null >"$SCRATCH/out" 2>"$SCRATCH/err" &
+	job=$!
+	wait_for 30 all_here "$n" || not_ok "the ghosts of a job" "here: $(here) there: $(there) $(cat "$SCRATCH/err")"
+}
+state() { [ "$(awk '$1 == "State:" { print $2 }' "/proc/$2/status" 2>/dev/null | tr t T)" = "$1" ]; }
+state_there() { [ "$("$bin/bpps" --no-headers -o s -p "$2" | tr -d ' ' | tr t T)" = "$1" ]; }
+both() { state "$1" "$2" && state_there "$1" "$2"; }
+no_ghost() { [ ! -e "/proc/$1" ] || state Z "$1"; } # process 1 may be slow to reap, or never do
+gone() { [ -z "$("$bin/bpps" --no-headers -p "$1")" ] && no_ghost "$1"; }
+nothing_there() { [ -z "$("$bin/bpps" --no-headers -o pid)" ]; }
+nothing_left() { nothing_there && [ -z "$(pgrep -f '\[n[01]\]$')" ]; }
+ended() { # NAME STATUS
+	local got
+	wait $job 2>/dev/null
+	got=$?
+	job=
+	if [ $got = "$2" ]; then ok "$1"; else not_ok "$1" "status $got, expected $2: $(cat "$SCRATCH/err")"; fi
+}
+
+start 4 1 sh -c 'sleep 301 & sleep 302 & sh -c "sleep 303; true" & wait'
+t "each has a ghost with its number, name, arguments and node" same
+t_says "that of a fork of a fork, too" 0 "sleep 303 [n1]" here
+t_says "they are found by their names" 0 "$(number 'sleep 302')" pgrep -P $job -x sleep
+t "all are children of bpsh" test "$(ps -o ppid= -p "$(number 'sleep 303')" | tr -d ' ')" = $job
+a=$(number 'sleep 301') b=$(number 'sleep 302') c=$(number 'sleep 303')
+kill -STOP $a
+t "SIGSTOP of one stops both" wait_for 20 both T $a
+t "and no other" both S $b
+kill -CONT $a
+t "SIGCONT lets both go on" wait_for 20 both S $a
+"$bin/bpsh" 1 kill -STOP $b </dev/null
+t "a stop on the node stops the ghost" wait_for 20 both T $b
+"$bin/bpsh" 1 kill -CONT $b </dev/null
+t "what goes on there lets the ghost go on" wait_for 20 both S $b
+kill -TERM $a
+t "SIGTERM of one ends both" wait_for 20 gone $a
+kill -KILL $b
+t "SIGKILL, too" wait_for 20 gone $b
+"$bin/bpsh" 1 kill -9 $c </dev/null
+t "an end on the node ends the ghost" wait_for 20 gone $c
+ended "and the command goes on to its end" 0
+t "nothing is left of it" wait_for 20 nothing_left
+
+start 2 0 sh -c 'trap "echo usr1" USR1; setsid sleep 310 & sh -c "trap \"echo inner\" USR1; while :; do sleep 0.05; done"'
+inner() { here | awk '/inner/ { print $1 }'; }
+p=$(inner)
+kill -USR1 "$p"
+t "a signal for one goes to it alone" wait_for 20 grep -q inner "$SCRATCH/out"
+t "and to nobody else" test "$(cat "$SCRATCH/out")" = inner
+kill -KILL $job
+wait $job 2>/dev/null
+t "when bpsh is killed all go, sessions of their own, too" wait_for 20 nothing_left
+start 1 0 sh -c 'setsid sleep 311 >/dev/null 2>&1 & until [ -e '"$SCRATCH"'/go ]; do :; done; exit 3'
+: >"$SCRATCH/go"
+ended "the status is the command's, whatever it leaves behind" 3
+t "and what it leaves ends with the job" wait_for 20 nothing_left
+start 2 0 sh -c 'sleep 312 & sleep 313 & wait'
+kill -TERM $job
+ended "a signal for the job reaches all" 143
+t "and ends all" wait_for 20 nothing_left
+
+start 4 0-1 sh -c 'sleep 320 & wait' # the two of the job itself among them
+own() { "$bin/bpps" --no-headers -o pid,node | sort -k2 | awk '{ print $1 }' | tr '\n' ' '; }
+t "on several nodes each has its own" test "$(here | grep -c 'sleep 320 \[n[01]\]')" = 2
+t "with the numbers of their processes" test "$(own | tr ' ' '\n' | grep . | sort)" = "$(here | awk '{ print $1 }' | sort)"
+kill -TERM $job
+ended "they end with the job" 255
+t "on all nodes" wait_for 20 nothing_left
+
+# Forks in a row, from threads, by vfork; the numbers of all are those of their ghosts, or that is said.
+t_says "300 forks in a row" 0 "300 done" timeout 100 "$bin/bpsh" --ghosts=all 1 sh -c \
+	'i=0; while [ $i -lt 300 ]; do /bin/true & wait $!; i=$((i+1)); done; echo $i done' </dev/null
+cat >"$SCRATCH/forks.py" <<'END'
+import os, subprocess, threading
+def one(i): out[i] = subprocess.run(["sh", "-c", "echo $((%d * 2))" % i], capture_output=True).stdout
+out = [b""] * 12
+threads = [threading.Thread(target=one, args=(i,)) for i in range(12)]
+for t in threads: t.start()
+for t in threads: t.join()
+pid = os.fork()
+if pid == 0: os._exit(9)
+print(sum(int(o) for o in out), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), os.waitstatus_to_exitcode(os.system("kill -9 $$")), flush=True)
+END
+t_says "threads that fork at once, and statuses of children" 0 "132 9 -9" timeout 60 "$bin/bpsh" --ghosts=all 1 python3 "$SCRATCH/forks.py" </dev/null
+cp "$(command -v id)" "$SCRATCH/suid-id" && chmod 4755 "$SCRATCH/suid-id" && chmod 755 "$SCRATCH" "${BPBOOT_SOCKET%/*}"
+as_user() { setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/bpsh" "$@" 1 sh -c "$SCRATCH/suid-id -u; id -u; grep NoNewPrivs /proc/self/status" </dev/null; }
+t "a set-uid program is as set-uid as ever" test "$(as_user --ghosts=all)" = "$(as_user)"
+t_says "other starts have no filter, and nobody traces them" 0 "TracerPid:0 Seccomp:0" "$bin/bpsh" 1 sh -c \
+	'awk "/^(Seccomp|TracerPid):/ { printf \"%s%s \", \$1, \$2 }" /proc/$$/status' </dev/null
+chmod 700 "${BPBOOT_SOCKET%/*}"
+
+# A fork bomb, as far as the test wants it.
+"$bin/bpsh" --ghosts=all 0 sh -c 'i=0; while [ $i -lt 1060 ]; do sleep 330 & i=$((i+1)); done; echo all there; wait' </dev/null >"$SCRATCH/out" 2>"$SCRATCH/err" &
+job=$!
+t "a command with more processes than there may be ghosts runs" wait_for 120 grep -q "all there" "$SCRATCH/out"
+t "which is said" wait_for 20 grep -q "not every process that is forked has a ghost here: 1024 are there at once" "$SCRATCH/err"
+t "once" test "$(wc -l <"$SCRATCH/err")" = 1
+t "and bounded" test "$(pgrep -c -P $job -x sleep)" -le 1024
+kill -TERM $job
+ended "they end with it" 143
+t "those without a ghost, too" wait_for 60 nothing_left
+t_says "who says neither is told" 2 "expected 'each', 'all' or 'none'" "$bin/bpsh" --ghosts some 0 true
+done_testing
