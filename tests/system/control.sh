@@ -64,11 +64,34 @@ t "a node is told to go where nobody is" bpctl -S 1 --reconnect 127.0.0.1:4223
 t "it goes" wait_for 20 state_is one 1 down
 t "and comes back in time" wait_for 60 state_is one 1 up
 
-# Who may.
-as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/bpctl" "$@"; }
-for option in "-r /" "--reconnect 127.0.0.1" "-R" "-H" "-P" "-s up" "-m 111" "-u 0" "-g 0" "-a a=b"; do
-	# shellcheck disable=SC2086
-	t_says "another user is told who may say $option" 1 "only root and the user that bpmaster runs as may do this" as_nobody -S 1 $option
+# Who may: the node's user is 12345 and its group 23456, and neither may change it.
+t "node 1 is given to somebody" bpctl -S 1 -u 12345 -g 23456
+as() { setpriv --reuid "$1" --regid "$2" --clear-groups "${@:3}" </dev/null; }
+printf '%s\n' "the node's user:12345:1" "a member of its group:1:23456" "another user:65534:65534" >"$SCRATCH/who"
+while IFS=: read -r who uid gid; do
+	for option in "-r /" "--reconnect 127.0.0.1" "-R" "-H" "-P" "-s up" "-m 111" "-u 0" "-g 0" "-a a=b"; do
+		# shellcheck disable=SC2086
+		t_says "$who is told who may say $option" 1 "only root and the user that bpmaster runs as may do this" \
+			as "$uid" "$gid" "$bin/bpctl" -S 1 $option
+	done
+	t_says "$who is told who may forget a key" 1 "only root and the user that bpmaster runs as may do this" \
+		as "$uid" "$gid" "$bin/bpctl" --forget-key 1
+done <"$SCRATCH/who"
+t "nothing has changed" test "$("$bin/bpstat" --json 1 | tr -d ' \n' | grep -o '"mode":73,"user":12345,"group":23456')" = '"mode":73,"user":12345,"group":23456'
+for row in 100:y:n:n 010:n:y:n 001:n:n:y 111:y:y:y 000:n:n:n 110:y:y:n; do
+	IFS=: read -r mode user group other <<<"$row"
+	bpctl -S 1 -m "$mode"
+	t "mode $mode: root may run there" bpsh --image 1 true
+	for caller in "$user:12345:1" "$group:1:23456" "$other:65534:65534"; do
+		IFS=: read -r may uid gid <<<"$caller"
+		if [ "$may" = y ]; then
+			t "mode $mode: user $uid, group $gid may" as "$uid" "$gid" "$bin/bpsh" --image 1 true
+		else
+			t_says "mode $mode: user $uid, group $gid is told who may" 1 "user $uid may not run on node 1; who may: root" \
+				as "$uid" "$gid" "$bin/bpsh" --image 1 true
+		fi
+	done
 done
+bpctl -S 1 -m 111
 t_says "-M has nothing to set" 2 "the front end is always up" bpctl -M -s up
 done_testing
