@@ -2,11 +2,8 @@
  * blobs.c - files of programs on their way from programs on the front end to nodes: bpmaster's part
  *
  * A program gives each file once, as a sealed memory file: nothing that it does later changes it,
- * or makes us wait for a disk. Its hash is checked before any node gets a byte. A small file goes
- * to every node that wants it; a large one to few, and from those to the others: each node that has
- * it is a sender, and whoever is free gives it to the next that waits, so that the senders double.
- * A transfer between two nodes has a key of its own. A sender that fails is passed over, and a
- * receiver that had no luck gets the file from here.
+ * or makes us wait for a disk. Its hash is checked before any node gets a byte. How it gets to the
+ * nodes is deliver.c's.
  *
  * Nothing stays: a file that nobody waits for is let go after a moment.
  */
@@ -22,48 +19,10 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "net/file_hash.h"
-#include "space/blobs.h"
+#include "space/blobs_internal.h"
 #include "space/jobs_internal.h"
 
-enum delivery_state {
-	DELIVERY_WAITING,
-	DELIVERY_DIRECT, /* from us */
-	DELIVERY_PEER,	 /* from another node */
-	DELIVERY_HERE,	 /* done: it is a sender */
-};
-
-/* What a node wants, for a job. */
-struct delivery {
-	struct delivery *next;
-	struct slave *slave;
-	uint32_t job;
-	uint16_t file;
-	enum delivery_state state;
-	uint64_t offset;       /* direct: bytes sent */
-	struct delivery *from; /* peer: the sender; NULL when it is gone */
-	unsigned failures;
-	bool busy; /* here: it is sending */
-};
-
-struct blob {
-	struct blob *next;
-	struct master *master;
-	struct message_blob id;
-	uint64_t bytes;
-	int fd; /* the memory file, or FD_NONE while nobody gave it; owned */
-	const uint8_t *map;
-	struct file_hash hash;
-	uint64_t checked;     /* bytes hashed */
-	bool good;	      /* all are, and the hash is right */
-	struct client *asked; /* who was asked for it last, or NULL */
-	uint64_t asked_ms, active_ms;
-	unsigned n_direct;
-	struct delivery *deliveries;
-	struct ev_timer turn;
-};
-
-static struct blob *blob_find(const struct master *m, const struct message_blob *id)
+struct blob *blob_find(const struct master *m, const struct message_blob *id)
 {
 	struct blob *b = m->blobs;
 
@@ -73,34 +32,21 @@ static struct blob *blob_find(const struct master *m, const struct message_blob 
 	return b;
 }
 
-static void delivery_free(struct blob *b, struct delivery *d)
-{
-	for (struct delivery **at = &b->deliveries; *at; at = &(*at)->next) {
-		if (*at == d) {
-			*at = d->next;
-			break;
-		}
-	}
-	for (struct delivery *o = b->deliveries; o; o = o->next) {
-		if (o->from == d)
-			o->from = NULL;
-	}
-	if (d->from)
-		d->from->busy = false;
-	b->n_direct -= d->state == DELIVERY_DIRECT;
-	free(d);
-}
-
 static void unmap(struct blob *b)
 {
-	if (b->map)
+	if (b->text) {
+		sodium_memzero(b->text, (size_t)b->bytes);
+		free(b->text);
+		b->text = NULL;
+	} else if (b->map) {
 		(void)munmap((void *)(uintptr_t)b->map, (size_t)b->bytes);
+	}
 	b->map = NULL;
 	b->fd = fd_close(b->fd);
 	b->checked = 0;
 }
 
-static void blob_free(struct blob *b)
+void blob_free(struct blob *b)
 {
 	struct master *m = b->master;
 
@@ -112,19 +58,13 @@ static void blob_free(struct blob *b)
 	}
 	m->n_blobs--;
 	m->blob_bytes -= b->bytes;
-	while (b->deliveries)
-		delivery_free(b, b->deliveries);
+	for (size_t i = 0; i < DELIVERY_MAX_; i++) {
+		while (b->deliveries[i].first)
+			delivery_free(b->deliveries[i].first);
+	}
 	ev_timer_stop(m->loop, &b->turn);
 	unmap(b);
 	free(b);
-}
-
-static void say_missing(const struct blob *b, struct slave *s, int error)
-{
-	struct message_small msg;
-
-	message_fetched_write(message_begin(&msg, MESSAGE_MISSING), &b->id, (uint32_t)error);
-	(void)stream_send_writer(&s->stream, &msg.w);
 }
 
 static struct job *job_waiting(const struct delivery *d)
@@ -134,20 +74,6 @@ static struct job *job_waiting(const struct delivery *d)
 	return j && j->client && !j->abandoned ? j : NULL;
 }
 
-/* Take a delivery away that cannot be, and tell its node, unless that waits for another job, too.
- */
-static void delivery_fail(struct blob *b, struct delivery *d, int error)
-{
-	struct slave *s = d->slave;
-
-	delivery_free(b, d);
-	for (const struct delivery *o = b->deliveries; o; o = o->next) {
-		if (o->slave == s)
-			return;
-	}
-	say_missing(b, s, error);
-}
-
 /* Ask a program that waits for the file, another one than @not if there is one. */
 static void ask(struct blob *b, const struct client * not )
 {
@@ -155,11 +81,11 @@ static void ask(struct blob *b, const struct client * not )
 	struct message_small msg;
 	struct job *j;
 
-	for (struct delivery *d = b->deliveries; d; d = next) {
+	for (struct delivery *d = b->deliveries[DELIVERY_WAITING].first; d; d = next) {
 		next = d->next;
 		j = job_waiting(d);
 		if (!j)
-			delivery_fail(b, d, ECANCELED);
+			delivery_fail(d, ECANCELED);
 		else if (!best || job_waiting(best)->client == not )
 			best = d;
 	}
@@ -170,92 +96,6 @@ static void ask(struct blob *b, const struct client * not )
 	b->asked_ms = clock_ms();
 	message_wanted_write(message_begin(&msg, MESSAGE_WANTED), j->number, best->file);
 	(void)stream_send_writer(&j->client->stream, &msg.w);
-}
-
-/* Send as much as may wait for the node. */
-static void feed(struct blob *b, struct delivery *d)
-{
-	while (d->state == DELIVERY_DIRECT && (d->offset < b->bytes || b->bytes == 0) &&
-	       stream_queued(&d->slave->stream) < BLOBS_PIECES) {
-		size_t n = (size_t)MIN(b->bytes - d->offset, (uint64_t)MESSAGE_PIECE_MAX);
-		struct message_small head;
-
-		message_piece_write(message_begin(&head, MESSAGE_PIECE), &b->id, d->offset);
-		if (stream_send2(&d->slave->stream, head.bytes, head.w.len,
-				 n > 0 ? b->map + d->offset : NULL, n) < 0)
-			return; /* it is lost soon */
-		d->offset += n;
-		if (b->bytes == 0)
-			return;
-	}
-}
-
-/* Have @d get the file of @from. */
-static void pair(struct blob *b, struct delivery *d, struct delivery *from)
-{
-	struct message_fetch f = { .blob = b->id,
-				   .address = from->slave->from,
-				   .port = from->slave->peer_port };
-	struct message_small msg;
-
-	randombytes_buf(f.key, sizeof(f.key));
-	message_serve_write(message_begin(&msg, MESSAGE_SERVE), &f);
-	(void)stream_send_writer(&from->slave->stream, &msg.w);
-	message_fetch_write(message_begin(&msg, MESSAGE_FETCH), &f);
-	(void)stream_send_writer(&d->slave->stream, &msg.w);
-	sodium_memzero(&f, sizeof(f));
-	sodium_memzero(&msg, sizeof(msg));
-	d->state = DELIVERY_PEER;
-	d->from = from;
-	from->busy = true;
-}
-
-/* Of the other jobs for which the same node waits nothing more is needed. */
-static void drop_others(struct blob *b, const struct delivery *keep)
-{
-	struct delivery *next;
-
-	for (struct delivery *d = b->deliveries; d; d = next) {
-		next = d->next;
-		if (d != keep && d->slave == keep->slave)
-			delivery_free(b, d);
-	}
-}
-
-static struct delivery *free_sender(const struct blob *b)
-{
-	for (struct delivery *d = b->deliveries; d; d = d->next) {
-		if (d->state == DELIVERY_HERE && !d->busy && d->slave->peer_port != 0 &&
-		    d->failures < BLOBS_FAILURES && !d->slave->stream.over)
-			return d;
-	}
-	return NULL;
-}
-
-/* Give the file to those who wait for it, as far as there are senders. */
-static void dispatch(struct blob *b)
-{
-	bool large = b->bytes >= BLOBS_PEER_MIN;
-
-	for (struct delivery *d = b->deliveries; b->good && d; d = d->next) {
-		struct delivery *from;
-
-		if (d->state != DELIVERY_WAITING)
-			continue;
-		from = large && d->failures < BLOBS_FAILURES ? free_sender(b) : NULL;
-		if (!from && large && b->n_direct >= BLOBS_DIRECT)
-			continue;
-		drop_others(b, d);
-		if (from) {
-			pair(b, d, from);
-		} else {
-			d->state = DELIVERY_DIRECT;
-			d->offset = 0;
-			b->n_direct++;
-			feed(b, d);
-		}
-	}
-	b->active_ms = clock_ms();
 }
 
 /* Hash the next bytes of what was given; all of it decides. */
@@ -275,7 +115,7 @@ static void check(struct blob *b)
 	file_hash_final(&b->hash, hash);
 	b->good = memcmp(hash, b->id.hash, sizeof(hash)) == 0;
 	if (b->good) {
-		dispatch(b);
+		blob_dispatch(b);
 		return;
 	}
 	unmap(b);
@@ -298,12 +138,11 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *w, int events)
 	struct blob *next;
 
 	for (struct blob *b = m->blobs; b; b = next) {
-		bool waits = false;
+		bool waits = b->held || blob_is_wanted(b);
+		bool asks = waits && !b->text && b->fd < 0;
 
 		next = b->next;
-		for (const struct delivery *d = b->deliveries; d; d = d->next)
-			waits = waits || d->state != DELIVERY_HERE;
-		if (waits && b->fd < 0 && (!b->asked || now - b->asked_ms >= BLOBS_ASK_MS))
+		if (asks && (!b->asked || now - b->asked_ms >= BLOBS_ASK_MS))
 			ask(b, b->asked);
 		if (!waits && now - b->active_ms >= BLOBS_LINGER_MS)
 			blob_free(b);
@@ -312,7 +151,7 @@ static void on_sweep(struct ev_loop *loop, struct ev_timer *w, int events)
 		ev_timer_stop(loop, w);
 }
 
-static struct blob *blob_new(struct master *m, const struct message_blob *id, uint64_t bytes)
+struct blob *blob_new(struct master *m, const struct message_blob *id, uint64_t bytes)
 {
 	const size_t size = (sizeof(struct blob) + 63) / 64 * 64;
 	struct blob *b;
@@ -342,58 +181,37 @@ static struct blob *blob_new(struct master *m, const struct message_blob *id, ui
 	return b;
 }
 
-static struct delivery *delivery_of(const struct blob *b, const struct slave *s)
-{
-	struct delivery *d = b->deliveries;
-
-	while (d && d->slave != s)
-		d = d->next;
-	return d;
-}
-
 /* The node of job @j wants its file number @file. */
 static int want(struct slave *s, const struct job *j, uint16_t file)
 {
 	const struct message_blob *id = &j->manifest->files[file].id;
 	struct blob *b = blob_find(s->master, id);
-	struct delivery *d, *first;
+	struct delivery *first;
 
-	for (d = b ? b->deliveries : NULL; d; d = d->next) {
-		if (d->slave == s && d->job == j->id && d->state == DELIVERY_WAITING)
+	for (const struct delivery *d = b ? s->deliveries : NULL; d; d = d->next_own) {
+		if (d->blob == b && d->job == j->id && d->state == DELIVERY_WAITING)
 			return 0; /* it has said so */
 	}
 	if (!b)
 		b = blob_new(s->master, id, j->manifest->files[file].bytes);
-	d = b ? calloc(1, sizeof(*d)) : NULL;
-	if (!d) {
+	first = b ? delivery_of(b, s) : NULL;
+	if (first && first->state >= DELIVERY_HERE) { /* it has let go of it again */
+		delivery_free(first);
+		first = NULL;
+	}
+	if (first && first->state != DELIVERY_WAITING)
+		return 0; /* it is on its way */
+	/* One serves all: further jobs are asked when the first is gone. */
+	if (!b || !delivery_new(b, s, j->id, file)) {
 		struct message_small msg;
 
 		message_fetched_write(message_begin(&msg, MESSAGE_MISSING), id, ENOBUFS);
 		return stream_send_writer(&s->stream, &msg.w);
 	}
-	first = delivery_of(b, s);
-	if (first && first->state == DELIVERY_HERE) { /* it has let go of it again */
-		delivery_free(b, first);
-		first = NULL;
-	}
-	if (first && first->state != DELIVERY_WAITING) {
-		free(d); /* it is on its way */
-		return 0;
-	}
-	d->slave = s;
-	d->job = j->id;
-	d->file = file;
-	if (first) { /* one delivery serves all: further jobs are asked when the first is gone */
-		d->next = first->next;
-		first->next = d;
-	} else {
-		d->next = b->deliveries;
-		b->deliveries = d;
-	}
 	if (b->fd < 0 && !b->asked)
 		ask(b, NULL);
 	else if (b->good && !first)
-		dispatch(b);
+		blob_dispatch(b);
 	return 0;
 }
 
@@ -413,53 +231,6 @@ int blobs_take_want(void *slave, struct reader *r)
 		return -EPROTO;
 	for (size_t i = 0; e == 0 && i < n; i++)
 		e = files[i] < j->manifest->n ? want(s, j, files[i]) : -EPROTO;
-	return e;
-}
-
-int blobs_take_fetched(void *slave, struct reader *r)
-{
-	struct slave *s = slave;
-	struct message_blob id;
-	struct delivery *d;
-	struct blob *b;
-	uint32_t error;
-	int e = message_fetched_read(r, &id, &error);
-
-	if (e < 0)
-		return e;
-	b = blob_find(s->master, &id);
-	for (d = b ? b->deliveries : NULL; d; d = d->next) {
-		if (d->slave == s && (d->state == DELIVERY_DIRECT || d->state == DELIVERY_PEER))
-			break;
-	}
-	if (!d)
-		return 0;
-	if (d->from) {
-		d->from->busy = false;
-		d->from->failures += error != 0 && error != ECANCELED;
-	}
-	d->failures += error != 0;
-	d->from = NULL;
-	b->n_direct -= d->state == DELIVERY_DIRECT;
-	d->state = error == 0 ? DELIVERY_HERE : DELIVERY_WAITING;
-	drop_others(b, d);
-	if (error == ECANCELED)
-		delivery_free(b, d);
-	else if (d->failures > BLOBS_GIVE_UP)
-		delivery_fail(b, d, EIO);
-	else if (error == 0)
-		d->failures = 0; /* from now on, as a sender */
-	dispatch(b);
-	return 0;
-}
-
-int blobs_take_peer(void *slave, struct reader *r)
-{
-	uint16_t port = reader_be16(r);
-	int e = reader_end(r);
-
-	if (e == 0)
-		((struct slave *)slave)->peer_port = port;
 	return e;
 }
 
@@ -495,12 +266,12 @@ static void cannot_give(struct blob *b, const struct client *c, int error)
 {
 	struct delivery *next;
 
-	for (struct delivery *d = b->deliveries; d; d = next) {
+	for (struct delivery *d = b->deliveries[DELIVERY_WAITING].first; d; d = next) {
 		const struct job *j = job_waiting(d);
 
 		next = d->next;
 		if (!j || j->client == c)
-			delivery_fail(b, d, error);
+			delivery_fail(d, error);
 	}
 	b->asked = NULL;
 	ask(b, NULL);
@@ -542,30 +313,6 @@ int blobs_take_blob(void *client, struct reader *r)
 	b->asked = c;
 	check(b);
 	return 0;
-}
-
-void blobs_drained(struct slave *s)
-{
-	for (struct blob *b = s->master->blobs; b; b = b->next) {
-		for (struct delivery *d = b->deliveries; d; d = d->next) {
-			if (d->slave == s)
-				feed(b, d);
-		}
-	}
-}
-
-void blobs_slave_lost(struct slave *s)
-{
-	for (struct blob *b = s->master->blobs; b; b = b->next) {
-		struct delivery *next;
-
-		for (struct delivery *d = b->deliveries; d; d = next) {
-			next = d->next;
-			if (d->slave == s)
-				delivery_free(b, d);
-		}
-		dispatch(b);
-	}
 }
 
 void blobs_client_gone(struct client *c)

@@ -9,11 +9,13 @@
 #define BLOBS_BYTES	(4ull << 30) /* of them together; their memory is of those who give them */
 #define BLOBS_PIECES	(1u << 20)   /* bytes of files that wait for a node at once */
 #define BLOBS_DIRECT	2u	     /* nodes that get a large file from us at a time */
-#define BLOBS_PEER_MIN	(256u << 10) /* smaller files are all sent by us */
+#define BLOBS_PEER_MIN	(256u << 10) /* files of this size go from node to node at once, */
+#define BLOBS_PEER_LEAST (32u << 10) /* and of this one when so much of it was sent by us: */
+#define BLOBS_PEER_ALL	(8u << 20)
 #define BLOBS_LINGER_MS 2000	     /* a file is kept for nodes that come late */
 #define BLOBS_ASK_MS	2000	     /* another program is asked when one does not answer */
-#define BLOBS_FAILURES	2  /* transfers between nodes that may fail: of a sender, of a receiver */
-#define BLOBS_GIVE_UP	8u /* and in all, until a node is given up */
+#define BLOBS_FAILURES	2  /* transfers of a receiver that fail until it gets the file of us, */
+#define BLOBS_GIVE_UP	8u /* and until it is given up */
 #define BLOBS_TURN	(4u << 20) /* bytes hashed before others have their turn */
 
 /* The files of one start, for all of its jobs. */

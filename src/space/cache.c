@@ -226,7 +226,7 @@ void cache_drop(struct cache *c, struct cache_blob *b)
 			break;
 		}
 	}
-	if (b->here)
+	if (b->here && !b->unnamed)
 		(void)unlinkat(c->blobs, blob_name(&b->id, name), 0);
 	close_file(b);
 	c->bytes -= b->bytes;
@@ -317,6 +317,10 @@ static int complete(struct cache *c, struct cache_blob *b)
 	file_hash_final(&b->hash, hash);
 	if (memcmp(hash, b->id.hash, sizeof(hash)) != 0)
 		return -EBADMSG;
+	if (b->unnamed) {
+		b->here = true;
+		return 1;
+	}
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", b->fd);
 	if (linkat(AT_FDCWD, self, c->blobs, blob_name(&b->id, name), AT_SYMLINK_FOLLOW) < 0)
 		return -errno;
@@ -344,7 +348,15 @@ int cache_filled(struct cache *c, struct cache_blob *b, size_t n)
 int cache_blob_open(const struct cache *c, const struct cache_blob *b)
 {
 	char name[BLOB_NAME];
-	int fd = openat(c->blobs, blob_name(&b->id, name), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	int fd;
+
+	if (b->unnamed) {
+		snprintf(name, sizeof(name), "/proc/self/fd/%d", b->fd);
+		fd = open(name, O_RDONLY | O_CLOEXEC);
+	} else {
+		fd = openat(c->blobs, blob_name(&b->id, name),
+			    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	}
 
 	return fd < 0 ? -errno : fd;
 }

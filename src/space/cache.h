@@ -30,6 +30,8 @@ struct cache_blob {
 	struct message_blob id;
 	uint64_t bytes, filled; /* of the file; of it that came */
 	bool here;		/* complete and verified */
+	bool unnamed;		/* no program's file: used by its descriptor, which stays open */
+	uint64_t idle_ms;	/* unnamed: when it was last in use */
 	unsigned users;		/* views in use and transfers */
 	uint64_t used;		/* when, in turns */
 	int fd;			/* while it comes; owned, as the next */

@@ -170,10 +170,39 @@ static int ask(struct carries *cs, uint32_t job, const uint16_t *want, size_t n)
 	return cs->channel ? stream_send(cs->channel, b.data, b.len) : -ENOTCONN;
 }
 
+/* All that it waits for is here: lay its files out. Return: 0, -EAGAIN when something is not, or
+ * another errno. */
+static int make_ready(const struct carry *c)
+{
+	if (c->strings && !c->strings->here)
+		return -EAGAIN;
+	return c->view ? cache_view_make(c->all->cache, c->view) : 0;
+}
+
+/* What comes beside files: its arguments and variables. */
+static int prepare_strings(struct carry *c, const struct message_spec *spec, uint32_t uid,
+			   char *words)
+{
+	int r;
+
+	if (!(spec->flags & MESSAGE_APART))
+		return 0;
+	r = cache_ready(c->all, words);
+	if (r < 0)
+		return r;
+	r = carry_strings_expect(c, spec, uid);
+	if (r < 0)
+		snprintf(words, MESSAGE_WORDS_MAX,
+			 r == -EFBIG || r == -ENOBUFS
+				 ? "the node's cache has no room for its arguments and environment"
+				 : "the node cannot keep its arguments and environment");
+	return r;
+}
+
 static int prepare(struct carry *c, const struct message_spec *spec, uint32_t uid, char *words)
 {
-	_cleanup_free_ struct cache_item *items = calloc(spec->n_files, sizeof(*items));
-	_cleanup_free_ uint16_t *want = calloc(spec->n_files, sizeof(*want));
+	_cleanup_free_ struct cache_item *items = calloc(spec->n_files + 1, sizeof(*items));
+	_cleanup_free_ uint16_t *want = calloc(spec->n_files + 1, sizeof(*want));
 	struct carries *cs = c->all;
 	size_t n_want = 0;
 	bool any = false;
@@ -189,16 +218,20 @@ static int prepare(struct carry *c, const struct message_spec *spec, uint32_t ui
 		if (items[i].blob)
 			items[i].blob->users--;
 	}
-	if (r < 0 || !any)
+	if (r == 0)
+		r = prepare_strings(c, spec, uid, words);
+	if (r < 0)
 		return r;
-	c->place.view = c->view->path;
-	c->place.stage = cs->stage;
-	if (n_want == 0) {
-		snprintf(words, MESSAGE_WORDS_MAX, "the node cannot lay its files out");
-		return cache_view_make(cs->cache, c->view);
+	if (c->view) {
+		c->place.view = c->view->path;
+		c->place.stage = cs->stage;
 	}
+	snprintf(words, MESSAGE_WORDS_MAX, "the node cannot lay its files out");
+	r = make_ready(c);
+	if (r != -EAGAIN)
+		return r;
 	r = make_gate(c);
-	return r < 0 ? r : ask(cs, c->job, want, n_want);
+	return r < 0 || n_want == 0 ? r : ask(cs, c->job, want, n_want);
 }
 
 int carry_new(struct carries *cs, uint32_t job, const struct message_spec *spec, uint32_t uid,
@@ -208,7 +241,7 @@ int carry_new(struct carries *cs, uint32_t job, const struct message_spec *spec,
 	int r = -ENOMEM;
 
 	*ret = NULL;
-	if (spec->n_files == 0)
+	if (spec->n_files == 0 && !(spec->flags & MESSAGE_APART))
 		return 0;
 	snprintf(ret_words, MESSAGE_WORDS_MAX, "the node cannot get the program's files");
 	c = calloc(1, sizeof(*c));
@@ -220,14 +253,15 @@ int carry_new(struct carries *cs, uint32_t job, const struct message_spec *spec,
 	c->next = cs->list;
 	cs->list = c;
 	c->files = spec->files;
-	c->travelled = calloc(spec->n_files, sizeof(bool));
+	c->travelled = calloc(spec->n_files + 1, sizeof(bool));
 	c->place.n = spec->n_files;
 	c->place.files = spec->files;
 	c->place.travelled = c->travelled;
 	if (c->travelled)
 		r = prepare(c, spec, uid, ret_words);
-	if (r == 0 && asprintf(&c->program, "%s%s", c->travelled[0] ? c->place.view : "",
-			       c->files[0].path) < 0) {
+	if (r == 0 && spec->n_files > 0 &&
+	    asprintf(&c->program, "%s%s", c->travelled[0] ? c->place.view : "", c->files[0].path) <
+		    0) {
 		c->program = NULL;
 		r = -ENOMEM;
 	}
@@ -257,6 +291,7 @@ void carry_free(struct carry *c)
 			break;
 		}
 	}
+	carry_strings_done(c);
 	if (c->view)
 		cache_view_put(c->all->cache, c->view);
 	c->gate[0] = fd_close(c->gate[0]);
@@ -310,18 +345,23 @@ void carries_settle(struct carries *cs, struct cache_blob *b, int err, const cha
 		int r = err;
 
 		next = c->next;
-		if (c->gate[1] < 0 || !c->view || !cache_view_has(c->view, b))
+		if (c->gate[1] < 0 ||
+		    (c->strings != b && !(c->view && cache_view_has(c->view, b))))
 			continue;
 		if (r == 0)
-			r = cache_view_make(cs->cache, c->view);
+			r = make_ready(c);
 		if (r != -EAGAIN)
 			open_gate(c, r, err < 0 ? words : "the node cannot lay its files out");
 	}
 }
 
-/* Nobody will have it: users that have been told go in their own time. */
-static void give_up_blob(struct carries *cs, struct cache_blob *b, int err, const char *words)
+/* Nobody will have it: users that have been told go in their own time. @why says it of what. */
+static void give_up_blob(struct carries *cs, struct cache_blob *b, int err, const char *why)
 {
+	char words[MESSAGE_WORDS_MAX];
+
+	snprintf(words, sizeof(words), "%s %s",
+		 b->unnamed ? "the arguments and environment" : "a file of the program", why);
 	carries_settle(cs, b, err, words);
 	if (b->users == 0)
 		cache_drop(cs->cache, b);
@@ -364,8 +404,8 @@ int carries_take_piece(struct carries *cs, struct reader *r)
 		carries_settle(cs, b, 0, "");
 	else
 		give_up_blob(cs, b, e,
-			     e == -EBADMSG ? "a file of the program arrived with another hash"
-					   : "the node cannot keep the program");
+			     e == -EBADMSG ? "came with another hash"
+					   : "cannot be kept on the node");
 	return 0;
 }
 
@@ -381,7 +421,7 @@ int carries_take_missing(struct carries *cs, struct reader *r)
 	b = cs->cache ? cache_find(cs->cache, &id) : NULL;
 	if (b && !b->here)
 		give_up_blob(cs, b, error > 0 && error < 4096 ? -(int)error : -EIO,
-			     "a file of the program did not come from the front end");
+			     "did not come from the front end");
 	return 0;
 }
 
@@ -395,7 +435,7 @@ void carries_lost(struct carries *cs)
 		next = b->next;
 		if (!b->here)
 			give_up_blob(cs, b, -ECONNRESET,
-				     "the master was lost before the program's files came");
+				     "did not come before the master was lost");
 	}
 }
 
@@ -403,6 +443,7 @@ void carries_close(struct carries *cs)
 {
 	while (cs->list)
 		carry_free(cs->list);
+	ev_timer_stop(cs->loop, &cs->tidy);
 	peers_close(&cs->peers);
 	cache_close(cs->cache);
 	cs->cache = NULL;

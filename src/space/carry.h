@@ -12,12 +12,18 @@
 #include "space/place.h"
 #include "space/stream.h"
 
-#define CARRY_OWN_MAX 1024u /* files of the node whose hashes are remembered */
+#define CARRY_OWN_MAX	1024u /* files of the node whose hashes are remembered */
+/* Arguments and environment stay for nodes whose sender stands still: longer than
+ * PEERS_CONNECT_MS and PEERS_SILENCE_MS together. */
+#define CARRY_LINGER_MS 8000
+#define CARRY_TIDY_MS	2000 /* between two looks at those */
 
 struct carry;
 struct own_file;
 
 struct carries {
+	struct ev_loop *loop;
+	struct ev_timer tidy;
 	struct stream *channel; /* borrowed; NULL while there is no master */
 	const char *dir;	/* of the cache; NULL: the usual one */
 	uint64_t limit;		/* bytes; 0: the usual share */
@@ -43,6 +49,7 @@ struct carry {
 	struct message_file *files;
 	char *program;
 	struct cache_view *view; /* NULL: it needs none */
+	struct cache_blob *strings; /* its arguments and variables, until it runs; NULL: spec's */
 	int gate[2]; /* the child waits at [0] until [1] says how it goes on; FD_NONE: it need not
 		      */
 };
@@ -57,6 +64,17 @@ _must_check_ int carry_new(struct carries *cs, uint32_t job, const struct messag
 /* The child has been made, or never will be. */
 void carry_spawned(struct carry *c);
 void carry_free(struct carry *c); /* NULL is none */
+
+/* carry_strings.c: expect what comes apart, in the cache that is there. Return: 0 or negative errno
+ * of cache_expect(). */
+_must_check_ int carry_strings_expect(struct carry *c, const struct message_spec *spec,
+				      uint32_t uid);
+/* The process runs, or never will. NULL is none. */
+void carry_strings_done(struct carry *c);
+/* In the child, when it is there: complete the spec, for good. Return: 0, or negative errno with
+ * words. */
+_must_check_ int carry_strings_take(const struct carry *c, struct message_spec *spec,
+				    char ret_words[static MESSAGE_WORDS_MAX]);
 
 /* In the child: wait until the files are there. Return: 0, or negative errno with words. */
 _must_check_ int carry_wait(int gate, char ret_words[static MESSAGE_WORDS_MAX]);

@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "base/path.h"
+#include "space/apart.h"
 #include "space/master_internal.h"
 #include "space/strays.h"
 
@@ -41,6 +42,7 @@ static void client_free(struct client *c)
 	m->n_clients--;
 	m->n_stalled -= c->stalled;
 	jobs_client_gone(c);
+	apart_done(c);
 	asks_client_gone(c);
 	free(c->pids);
 	stream_deinit(&c->stream);

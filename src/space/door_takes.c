@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "space/apart.h"
 #include "space/blobs.h"
 #include "space/handover.h"
 #include "space/keys.h"
@@ -133,6 +134,7 @@ static int take_run(void *owner, struct reader *r)
 	struct client *c = owner;
 	_cleanup_free_ uint32_t *nodes = NULL;
 	_cleanup_manifest_ struct manifest *manifest = NULL;
+	_cleanup_buffer_ struct buffer text = BUFFER(MESSAGE_SPEC_MAX + MESSAGE_SMALL_MAX);
 	struct message_spec spec;
 	struct job_order order;
 	size_t n, user_jobs;
@@ -157,12 +159,12 @@ static int take_run(void *owner, struct reader *r)
 	order.window = spec.window;
 	order.follows = spec.flags & MESSAGE_FOLLOW;
 	order.manifest = manifest = spec.n_files > 0 ? manifest_new(&spec, c->who.uid) : NULL;
-	e = spec.n_files > 0 && !manifest ? -ENOMEM : 0;
+	e = spec.n_files > 0 && !manifest ? -ENOMEM : n > UINT32_MAX - first ? -EBADMSG : 0;
+	if (e == 0)
+		e = apart_order(c, n, &spec, &text, &order);
 	message_spec_clear(&spec);
 	if (e < 0)
 		return e;
-	if (n > UINT32_MAX - first)
-		return -EBADMSG;
 	user_jobs = jobs_of_user(c);
 	for (size_t i = c->at; i < n; i++) {
 		char words[MESSAGE_WORDS_MAX];
@@ -192,6 +194,7 @@ static int take_run(void *owner, struct reader *r)
 		if (e < 0)
 			return e;
 	}
+	apart_done(c);
 	free(c->pids);
 	c->pids = NULL;
 	c->n_pids = 0;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "space/apart.h"
 #include "space/blobs.h"
 #include "space/jobs_internal.h"
 
@@ -235,6 +236,8 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 	message_credentials_write(&w, &c->who);
 	(void)stream_send2(&n->slave->stream, head, w.len, order->spec,
 			   order->spec_n); /* lost with the slave if it fails */
+	if (order->apart)
+		apart_deliver(order->apart, n->slave, j->id);
 	return 0;
 }
 

@@ -22,6 +22,7 @@ struct job;
 struct boot;
 struct ask;
 struct blob;
+struct delivery;
 struct manifest;
 
 #define MEMBER_AWAY "away" /* the state of one that is cut off, with processes */
@@ -87,6 +88,7 @@ struct slave {
 	uint64_t kept_ms; /* when it began to tell of them; 0: it has not */
 	bool kept_passed; /* what it tells now comes too soon: passed over */
 	struct ask *asks; /* by clients: what runs there */
+	struct delivery *deliveries; /* of files that it gets or has got */
 };
 
 #define KEYS_PINS_MAX	 (2 * MASTER_NODES_MAX) /* also of machines that are no nodes now */
@@ -222,6 +224,7 @@ struct job_order {
 	uint32_t rank;	 /* which of the processes of its start it is */
 	bool follows;	 /* what it forks has ghosts */
 	struct manifest *manifest; /* its files, or NULL; borrowed */
+	struct blob *apart; /* its arguments and variables, when they go apart; borrowed */
 };
 /* Start what is ordered on a node for a client, as its job @number. Return: 0, a positive errno
  * with words for the client, or -EAGAIN while the node has no room. */
@@ -282,6 +285,7 @@ struct client {
 	size_t at;    /* how much of a message that came again is done */
 	uint32_t *pids; /* ghosts of the jobs of its next run; owned */
 	size_t n_pids;
+	struct blob *apart; /* of its run that is under way, or NULL (apart.h) */
 	uint32_t n_asks; /* nodes that have yet to answer what runs there */
 	bool watches; /* is told of changes */
 	bool stalled; /* waits for a node, or for its own program, to read */

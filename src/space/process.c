@@ -140,6 +140,7 @@ void process_report_take(struct process *p)
 	ev_io_stop(p->all->loop, &p->report);
 	p->report_fd = fd_close(p->report_fd);
 	p->starting = false;
+	carry_strings_done(p->carry);
 	if (spawn_report_parse(p->report_text.data, p->report_text.len, &rep) < 0)
 		rep = (struct spawn_report){ .error = EIO,
 					     .words = "its start failed in an unknown way" };
@@ -233,10 +234,6 @@ int processes_take_start(struct processes *ps, struct reader *r)
 		e = message_spec_read(r, &spec);
 	if (e < 0)
 		return e;
-	if (spec.flags & MESSAGE_APART) {
-		say_failed(ps, job, MESSAGE_NOT_RUN, EOPNOTSUPP, words);
-		goto out;
-	}
 	if (ps->n >= PROCESSES_MAX) {
 		say_failed(ps, job, MESSAGE_NOT_RUN, EAGAIN,
 			   "too many processes of the space run on this node");
@@ -369,7 +366,7 @@ void processes_reap(struct processes *ps)
 
 void processes_init(struct processes *ps, struct ev_loop *loop)
 {
-	*ps = (struct processes){ .loop = loop, .realm = REALM() };
+	*ps = (struct processes){ .loop = loop, .realm = REALM(), .carries = { .loop = loop } };
 }
 
 void processes_open(struct processes *ps, bool alone)

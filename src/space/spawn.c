@@ -59,6 +59,7 @@ static void report(const struct child *c, uint8_t kind, int err, const char *wor
 static _noreturn_ void give_up(const struct child *c, int err, const char *what, const char *name)
 {
 	char words[MESSAGE_WORDS_MAX];
+	bool missing;
 
 	snprintf(words, sizeof(words), "%s%.300s%s", what, name,
 		 what[strlen(what) - 1] == '\'' ? "'" : "");
@@ -66,8 +67,8 @@ static _noreturn_ void give_up(const struct child *c, int err, const char *what,
 		if (*p < ' ' || *p > '~')
 			*p = '?';
 	}
-	report(c, err == ENOENT && name == c->spec->argv[0] ? REPORT_NO_COMMAND : REPORT_FAILURE,
-	       err, words);
+	missing = err == ENOENT && c->spec->argv && name == c->spec->argv[0];
+	report(c, missing ? REPORT_NO_COMMAND : REPORT_FAILURE, err, words);
 	_exit(EXIT_NEVER_RAN);
 }
 
@@ -169,7 +170,8 @@ static void be_followed(const struct child *c)
 static void wait_files(const struct child *c)
 {
 	int keep[] = { STDERR_FILENO, c->io[0],		 c->io[1],	   c->io[2],
-		       c->report,     c->carry->gate[0], c->realm->mounts, c->realm->root };
+		       c->report,     c->carry->gate[0], c->realm->mounts, c->realm->root,
+		       c->carry->strings ? c->carry->strings->fd : FD_NONE };
 	char words[MESSAGE_WORDS_MAX];
 	int r;
 
@@ -186,6 +188,19 @@ static void wait_files(const struct child *c)
 	close(c->carry->gate[0]);
 }
 
+/* The arguments and variables that came apart belong to the spec. */
+static void join_strings(struct child *c, struct message_spec *spec)
+{
+	char words[MESSAGE_WORDS_MAX];
+	int r;
+
+	*spec = *c->spec;
+	c->spec = spec;
+	r = carry_strings_take(c->carry, spec, words);
+	if (r < 0)
+		give_up(c, -r, words, "");
+}
+
 static void place(const struct child *c)
 {
 	char words[MESSAGE_WORDS_MAX];
@@ -199,17 +214,18 @@ static void place(const struct child *c)
 static void execute(const struct child *c)
 {
 	const struct message_spec *s = c->spec;
+	const char *program = c->carry ? c->carry->place.program : NULL;
 	char **argv = s->argv + (s->flags & MESSAGE_FILE_FIRST ? 1 : 0);
 
 	if (s->flags & MESSAGE_AGENT)
 		(void)execveat(c->self, "", argv, environ, AT_EMPTY_PATH);
-	else if (!c->carry && s->flags & MESSAGE_FILE_FIRST)
+	else if (!program && s->flags & MESSAGE_FILE_FIRST)
 		execv(s->argv[0], argv);
-	else if (!c->carry)
+	else if (!program)
 		execvp(s->argv[0], argv);
 	/* A child that was made while the file was written, and has not closed it yet. */
-	for (int i = 0; c->carry && i < BUSY_TRIES; i++) {
-		execv(c->carry->place.program, argv);
+	for (int i = 0; program && i < BUSY_TRIES; i++) {
+		execv(program, argv);
 		if (errno != ETXTBSY)
 			break;
 		(void)usleep(BUSY_US);
@@ -234,7 +250,8 @@ static void set_environment(const struct child *c)
 
 static _noreturn_ void child_main(struct child *c)
 {
-	const struct message_spec *s = c->spec;
+	struct message_spec joined;
+	const struct message_spec *s;
 	int r;
 
 	reset_signals();
@@ -243,6 +260,9 @@ static _noreturn_ void child_main(struct child *c)
 		be_followed(c);
 	if (c->carry && c->carry->gate[0] >= 0)
 		wait_files(c);
+	if (c->spec->flags & MESSAGE_APART)
+		join_strings(c, &joined);
+	s = c->spec;
 	if (s->flags & MESSAGE_AGENT) /* before /proc is another one */
 		c->self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
 	r = s->flags & MESSAGE_PTY ? pty_control(c->io[0]) : 0;
