@@ -41,7 +41,7 @@ enum {
 
 struct command {
 	const char *name;    /* as typed: "image"; for a program of its own its name, "bpsh" */
-	const char *args;    /* behind the options in the usage line: "MANIFEST" */
+	const char *args;    /* behind the options in the usage line: "MANIFEST", or "" */
 	const char *summary; /* one line, lower case, no full stop */
 	const char *details; /* further lines of --help, each ending in \n; or NULL */
 	const struct option_row *options; /* ends with a row without a name */

@@ -32,6 +32,7 @@ done
 if [ -x "$BUILD/src/init/bpboot-root" ]; then
 	compare man/bpboot-root.8 "$BUILD/src/init/bpboot-root"
 fi
+verdict "each page is installed" "$(for f in man/*.[1-8]; do grep -q "'${f#man/}'" man/meson.build || echo "$f: not in man/meson.build"; done)"
 if command -v mandoc >/dev/null; then
 	verdict "manual pages are well formed" "$(mandoc -T lint -W warning man/*.[1-8] 2>&1 | grep -vE 'referenced manual not found|Mdocdate' | head -n 5)"
 else

@@ -3,6 +3,7 @@
 #
 # Each case boots a machine in QEMU directly by its kernel, in a network namespace of its own with dnsmasq and bpmaster.
 # Two run at a time.
+# alone
 . tests/system/lib.sh
 PATH=$PATH:/usr/sbin:/sbin
 BUILD=$(readlink -f "$BUILD")

@@ -1,5 +1,6 @@
 #!/bin/bash
 # demo.sh - the real ./demo: what it shows, what it leaves behind, two at once, Ctrl-C
+# alone
 . tests/system/lib.sh
 
 export XDG_RUNTIME_DIR=$SCRATCH

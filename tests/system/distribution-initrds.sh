@@ -6,6 +6,7 @@
 # things: that the server is silent, that the index is signed by another key, and that it is up. Between them a person
 # repairs the server and leaves the distribution's shell. One image is ext2, the other squashfs. A third initramfs is one of
 # dracut that systemd runs; its shell wants a password that nobody has, so it has to come up only.
+# alone
 . tests/system/lib.sh
 PATH=$PATH:/usr/sbin:/sbin
 BUILD=$(readlink -f "$BUILD")

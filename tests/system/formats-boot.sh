@@ -3,6 +3,7 @@
 #
 # Machines in QEMU, two at a time, each in a network namespace of its own with dnsmasq. The root's init is a script of
 # busybox that prints a line for each file on a second serial port; the same lines are made here from the source.
+# alone
 . tests/system/lib.sh
 PATH=$PATH:/usr/sbin:/sbin
 BUILD=$(readlink -f "$BUILD")

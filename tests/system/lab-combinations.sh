@@ -3,6 +3,7 @@
 #
 # The fewest boots in which each choice of `bpboot lab` occurs, and each loader with each firmware that it is for, two at a
 # time; bench/matrix boots them all. Servers that are not installed lie unpacked below $BUILD.
+# alone
 . tests/system/lib.sh
 
 BUILD=$(readlink -f "$BUILD")

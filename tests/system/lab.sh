@@ -2,6 +2,7 @@
 # lab.sh - configuration that dnsmasq accepts, and virtual clusters that come, run side by side and go without a trace
 #
 # The nodes boot a busybox initramfs made here, with the same event lines that init says: what is tested is the lab.
+# alone
 . tests/system/lib.sh
 
 bpboot=$BUILD/src/cli/bpboot

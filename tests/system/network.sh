@@ -1,9 +1,9 @@
 #!/bin/bash
 # network.sh - how a node gets its address: DHCP in its odd forms, ip= of every kind, IPv6, DNS
 #
-# alone
 # The node is a network namespace, with veth pairs to a server's: dhcp-probe runs the client alone, light_node init
 # itself. Servers are dnsmasq, ISC's dhcpd and dhcrelay, radvd, and one that does what a test tells it.
+# alone
 . tests/system/lib.sh
 PATH=$PATH:/usr/sbin:/sbin
 BUILD=$(readlink -f "$BUILD")
