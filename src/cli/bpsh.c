@@ -19,6 +19,7 @@
 #include "cli/program.h"
 #include "cli/where.h"
 #include "space/ghosts_wire.h"
+#include "space/ghost.h"
 #include "space/shell.h"
 
 #define ENV_NODES "BPROC_NODES"	 /* all nodes of the command */
@@ -340,5 +341,6 @@ static const struct command cmd_bpsh = {
 
 int main(int argc, char **argv)
 {
-	return program_main(&cmd_bpsh, 'v', argc, argv);
+	/* What we are told is needed longer than ps shows it: a start may have to be said again. */
+	return program_main(&cmd_bpsh, 'v', argc, ghost_arguments(argc, argv));
 }

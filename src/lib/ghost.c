@@ -31,8 +31,6 @@
 #define STATUS_LOST   255
 #define PIPE_BYTES    4096 /* PIPE_BUF: a pipe that poll() says takes some takes so many */
 #define FILE_BYTES    65536
-#define AWAY_MS	      600000 /* bpmaster may be away */
-#define ENDED_MS      10000 /* one that has taken its socket away was ended */
 #define KNOCK_MS      200    /* between two looks whether it is there */
 #define BACKGROUND_MS 500 /* between two looks at a terminal that is not ours */
 
@@ -114,9 +112,9 @@ static void knock(struct ghost *g)
 	if (r < 0) {
 		caller_close(g->c);
 		g->ended_ms = r != -ENOENT ? 0 : g->ended_ms ? g->ended_ms : now;
-		if (now - g->lost_ms > AWAY_MS)
+		if (now - g->lost_ms > JOB_AWAY_MS)
 			give_up("lost bpmaster");
-		if (g->ended_ms != 0 && now - g->ended_ms > ENDED_MS)
+		if (g->ended_ms != 0 && now - g->ended_ms > JOB_ENDED_MS)
 			give_up("lost bpmaster: it was ended");
 		return;
 	}

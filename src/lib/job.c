@@ -5,13 +5,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "lib/job.h"
 #include "lib/lib.h"
 
-#define GHOST_AT 5 /* where RUN says the pid of its ghost */
+#define GHOST_AT      5 /* where RUN says the pid of its ghost */
+#define JOB_AGAIN_MAX 5 /* a start that a lost connection has undone is begun anew so often */
 
 int job_order_write(struct buffer *to, const struct job_order *o)
 {
@@ -125,14 +128,10 @@ int job_streams_place(int fds[static 3])
 	return 0;
 }
 
-int job_begin(struct caller *c, const struct job_order *o)
+static int say_run(struct caller *c, const struct job_order *o)
 {
-	struct message_started started;
-	struct message_failed failed;
 	_cleanup_buffer_ struct buffer run = BUFFER(MESSAGE_BYTES_MAX);
-	struct reader r;
 	struct writer ghost;
-	uint8_t type;
 	int e = buffer_append(&run, o->run, o->run_n);
 
 	if (e == 0 && run.len < GHOST_AT + 4)
@@ -141,18 +140,94 @@ int job_begin(struct caller *c, const struct job_order *o)
 		return e;
 	ghost = WRITER(run.data + GHOST_AT, 4);
 	writer_be32(&ghost, (uint32_t)getpid());
-	e = caller_send(c, run.data, run.len);
-	if (e == 0)
-		e = caller_receive(c);
+	return caller_send(c, run.data, run.len);
+}
+
+static int say_resume(struct caller *c, const struct job_order *o)
+{
+	struct message_resume x = { .pid = (uint32_t)getpid(), .window = MESSAGE_WINDOW };
+	struct message_small m;
+	int e = job_order_key(o, &x.at.key, &x.node);
+
 	if (e < 0)
 		return e;
-	r = READER(c->in.data, c->in.len);
-	type = reader_u8(&r);
-	if (type == MESSAGE_STARTED)
+	message_resume_write(message_begin(&m, MESSAGE_RESUME), &x);
+	return caller_send(c, m.bytes, m.w.len);
+}
+
+/* bpmaster has gone: wait for it, and ask for what may run already. */
+static int come_back(struct caller *c, const struct job_order *o)
+{
+	const struct timespec again = { .tv_nsec = 200000000 };
+	uint64_t since_ms = clock_ms(), ended_ms = 0;
+	int r;
+
+	for (;;) {
+		caller_close(c);
+		r = caller_open(c, o->socket);
+		if (r == 0)
+			return say_resume(c, o);
+		ended_ms = r != -ENOENT ? 0 : ended_ms ? ended_ms : clock_ms();
+		if (clock_ms() - since_ms > JOB_AWAY_MS ||
+		    (ended_ms != 0 && clock_ms() - ended_ms > JOB_ENDED_MS))
+			return r;
+		(void)nanosleep(&again, NULL);
+	}
+}
+
+/* Take one answer. Return: 0 when it runs, 1 when another one is to come, or negative errno. */
+static int take_answer(struct caller *c, const struct job_order *o, unsigned *again)
+{
+	struct reader r = READER(c->in.data, c->in.len);
+	struct message_resumed resumed;
+	struct message_started started;
+	struct message_failed failed;
+	int e;
+
+	switch (reader_u8(&r)) {
+	case MESSAGE_STARTED:
 		return message_started_read(&r, &started);
-	if (type != MESSAGE_FAILED || message_failed_read(&r, &failed) < 0)
+	case MESSAGE_SUSPENDED:
+		e = say_resume(c, o);
+		return e < 0 ? e : 1;
+	case MESSAGE_RESUMED:
+		e = message_resumed_read(&r, &resumed);
+		return e < 0 ? e : resumed.flags & MESSAGE_HAS_STARTED ? 0 : 1;
+	case MESSAGE_FAILED:
+		e = message_failed_read(&r, &failed);
+		break;
+	default:
 		return -EPROTO;
+	}
+	if (e < 0)
+		return e;
+	if (failed.how == MESSAGE_LOST && failed.error == ESTALE && (*again)++ < JOB_AGAIN_MAX) {
+		e = say_run(c, o); /* it never got there */
+		return e < 0 ? e : 1;
+	}
 	if (failed.how == MESSAGE_LOST)
 		return -BE_SLAVEDIED;
 	return failed.error > 0 && failed.error < BE_BASE ? -(int)failed.error : -EIO;
+}
+
+static bool is_lost(int e)
+{
+	return e == -ECONNRESET || e == -EPIPE;
+}
+
+int job_begin(struct caller *c, const struct job_order *o)
+{
+	unsigned again = 0;
+	int e = say_run(c, o);
+
+	for (;;) {
+		if (e >= 0)
+			e = caller_receive(c);
+		if (e >= 0)
+			e = take_answer(c, o, &again);
+		if (is_lost(e) && again++ < JOB_AGAIN_MAX)
+			e = come_back(c, o);
+		else if (e <= 0)
+			return e;
+	}
 }

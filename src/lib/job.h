@@ -23,6 +23,8 @@
 #include "base/reader.h"
 #include "space/caller.h"
 
+#define JOB_AWAY_MS  600000u /* bpmaster may be away */
+#define JOB_ENDED_MS 10000u  /* one that has taken its socket away was ended */
 #define JOB_VARIABLE  "BPBOOT_GHOST"
 #define JOB_ORDER_MAX (2 * MESSAGE_BYTES_MAX)
 

@@ -2,6 +2,7 @@
  * nodes.c - libbproc: which nodes there are, and what is known of each
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -114,6 +115,27 @@ int bproc_nodelist(struct bproc_node_set_t *set)
 	return set->size;
 }
 
+static int watch_nodes(struct caller *c)
+{
+	const uint8_t watch = MESSAGE_WATCH;
+	int r = lib_open(c);
+
+	if (r == 0)
+		r = caller_send(c, &watch, 1);
+	return r < 0 ? r : caller_done(c);
+}
+
+/* The notifier's bpmaster has gone: it becomes one of the next. */
+static int renew_notifier(int notifier)
+{
+	_cleanup_caller_ struct caller c = CALLER();
+	int r = watch_nodes(&c);
+
+	if (r < 0)
+		return r == -ECONNREFUSED ? -ECONNRESET : r;
+	return dup3(c.fd, notifier, O_CLOEXEC) < 0 ? -errno : 0;
+}
+
 int bproc_nodelist_(struct bproc_node_set_t *set, int notifier)
 {
 	uint8_t news[256];
@@ -122,8 +144,11 @@ int bproc_nodelist_(struct bproc_node_set_t *set, int notifier)
 	do /* what changes from here on makes it readable again */
 		n = recv(notifier, news, sizeof(news), MSG_DONTWAIT);
 	while (n > 0 || (n < 0 && errno == EINTR));
-	if (n == 0)
-		return lib_result(-ECONNRESET);
+	if (n == 0 || errno == ECONNRESET) {
+		int r = renew_notifier(notifier);
+
+		return r < 0 ? lib_result(r) : bproc_nodelist(set);
+	}
 	return errno == EAGAIN ? bproc_nodelist(set) : -1;
 }
 
@@ -142,13 +167,8 @@ int bproc_nodespec(struct bproc_node_set_t *set, const char *text)
 int bproc_notifier(void)
 {
 	_cleanup_caller_ struct caller c = CALLER();
-	const uint8_t watch = MESSAGE_WATCH;
-	int r = lib_open(&c);
+	int r = watch_nodes(&c);
 
-	if (r == 0)
-		r = caller_send(&c, &watch, 1);
-	if (r == 0)
-		r = caller_done(&c);
 	return r < 0 ? lib_result(r) : TAKE_FD(c.fd);
 }
 

@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -365,6 +366,10 @@ static int open_directory(struct master *m)
 			       "boot logs are not safe in '%s' (user %u, mode %03o): only the user "
 			       "that bpmaster runs as may write there",
 			       path, st.st_uid, st.st_mode & 0777u);
+	if (flock(m->boots_dirfd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return log_err(-EBUSY,
+			       "another bpmaster keeps its logs in '%s': stop it, or give --state",
+			       path);
 	return recall_unknown(m);
 }
 

@@ -145,12 +145,34 @@ void ghost_close(struct ghost *g)
 	g->loop = NULL;
 }
 
+/* What ps shows of us. */
+static struct {
+	char *begin;
+	size_t bytes;
+} title;
+
+char **ghost_arguments(int argc, char **argv)
+{
+	char **copy = calloc((size_t)argc + 1, sizeof(*copy));
+
+	if (argc < 1 || !copy)
+		return free(copy), argv;
+	for (int i = 0; i < argc; i++) {
+		copy[i] = strdup(argv[i]);
+		if (!copy[i])
+			return argv; /* we end soon, for want of memory */
+	}
+	title.begin = argv[0];
+	title.bytes = (size_t)(argv[argc - 1] + strlen(argv[argc - 1]) + 1 - argv[0]);
+	return copy;
+}
+
 void ghost_title(struct ghost *g, char *const *argv, size_t n, uint32_t node)
 {
-	char *begin = program_invocation_name, *last = argv[n - 1], comm[COMM_MAX];
-	size_t room = (size_t)(last + strlen(last) + 1 - begin), at = 0;
+	size_t room = title.bytes, at = 0;
+	char *begin = title.begin, comm[COMM_MAX];
 	const char *base = strrchr(argv[0], '/');
-	_cleanup_free_ char *text = calloc(1, room);
+	_cleanup_free_ char *text = room > 0 ? calloc(1, room) : NULL;
 	char tag[24];
 
 	snprintf(comm, sizeof(comm), "%s", base ? base + 1 : argv[0]);

@@ -37,8 +37,11 @@ struct ghost {
 _must_check_ int ghost_open(struct ghost *g, struct ev_loop *loop, const char *door);
 void ghost_close(struct ghost *g);
 
-/* Show in ps and top as @argv on @node. The strings of our own argument vector are gone then, from
- * argv[0] up to the end of argv[@n - 1], which is the last of them. */
+/* To be called by main(): a copy of the arguments, to be used in their place, so that ps may show
+ * something else there. */
+char **ghost_arguments(int argc, char **argv);
+
+/* Show in ps and top as @argv on @node, as far as that fits where our own arguments were. */
 void ghost_title(struct ghost *g, char *const *argv, size_t n, uint32_t node);
 
 /* The remote process has stopped: so do we. And: its node answers a SIGCONT. */

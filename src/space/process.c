@@ -232,6 +232,10 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	e = message_credentials_read(r, &who);
 	if (e == 0)
 		e = message_spec_read(r, &spec);
+	if (e == -ENOMEM) {
+		say_failed(ps, job, MESSAGE_NOT_RUN, ENOMEM, words);
+		return 0;
+	}
 	if (e < 0)
 		return e;
 	if (ps->n >= PROCESSES_MAX) {

@@ -21,6 +21,7 @@
 #define SHELL_AWAY_S	 600u /* bpmaster may be away */
 #define SHELL_AWAY_SAY_S 3u   /* and after so long we say so */
 #define SHELL_ENDED_S	 10u  /* one that has taken its socket away was ended */
+#define SHELL_AGAIN_MAX	 5    /* a start that a lost connection has undone is begun anew so often */
 #define SHELL_INTERRUPTS 3 /* ^C so often ends us whatever the processes do */
 
 #define SHELL_FOLD_MAX (256u << 20) /* bytes of output that are kept to be folded */

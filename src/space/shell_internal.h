@@ -21,6 +21,7 @@ struct remote {
 	bool input_closed;     /* it reads no more */
 	uint32_t credit;       /* bytes of input that it takes now */
 	bool here;	       /* its node has it, as far as we know */
+	uint8_t again;	       /* how often it was asked for anew */
 	uint64_t away_signals; /* for it alone, while bpmaster is away */
 	uint64_t eaten;	       /* of input that it has read, by its grants */
 	uint64_t received[2], granted[2]; /* of its output, let out and granted again */

@@ -266,8 +266,10 @@ bool shell_run_again(struct shell *s, size_t i, const struct message_failed *f)
 {
 	struct remote *r = &s->remotes[i];
 
-	if (f->how != MESSAGE_LOST || f->error != ESTALE || r->settled)
+	if (f->how != MESSAGE_LOST || f->error != ESTALE || r->settled ||
+	    r->again == SHELL_AGAIN_MAX)
 		return false;
+	r->again++;
 	r->here = true;
 	return shell_send_run(s, (uint32_t)i, &r->node, 1) == 0 &&
 	       shell_input_again(s, i, 0, false) == 0;

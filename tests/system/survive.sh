@@ -53,6 +53,8 @@ start_slave() { # NUMBER
 state_is() { # NUMBER STATE
 	[ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]
 }
+jobs() { "$bin/bpstat" -l "$1" | awk 'NR > 1 { n += $9 } END { print n + 0 }'; }
+no_jobs() { [ "$(jobs "$1")" = 0 ]; } # NODES
 all_up() { [ "$("$bin/bpstat" -t allup 2>/dev/null)" = 4 ]; }
 
 mkdir -p "$SCRATCH/keys" "$SCRATCH/full"
@@ -81,6 +83,7 @@ case_master() {
 	"$bin/bpsh" 3 sh -c 'echo on; sleep 2; exit 7' </dev/null >"$SCRATCH/away" 2>"$SCRATCH/away.err" &
 	away=$!
 	t "100 processes run" wait_for 60 bash -c "[ \$(cat '$SCRATCH'/out.* | grep -c 'line 1\$') = 100 ]"
+	t "as bpmaster sees it ($(jobs 0-3))" test "$(jobs 0-3)" -ge 104
 	for ((k = 0; k < ${KILLS-3}; k++)); do
 		kill_master
 		[ $k != 0 ] || sleep 3 # processes end meanwhile
@@ -107,7 +110,7 @@ case_master() {
 	t "with one input for all" test "$(sort "$SCRATCH/many" | uniq | wc -l) $(wc -l <"$SCRATCH/many")" = "200000 200000"
 	wait $away
 	t "a process that ended while bpmaster was away" test "$? $(cat "$SCRATCH/away")" = "7 on"
-	t "nobody is left behind" wait_for 20 bash -c "[ \"\$('$bin/bpstat' -l 0-3 | grep -c 'jobs: [1-9]')\" = 0 ]"
+	t "nobody is left behind" wait_for 20 no_jobs 0-3
 }
 
 # --- a node is cut off; what the others do meanwhile ---
@@ -179,7 +182,7 @@ starts() {
 	t "100 starts" many_starts 100 # what is allocated once
 	before="$(held $master) $(held "$slave3")"
 	t "$n starts in a row" many_starts "$n"
-	wait_for 10 bash -c "[ \"\$('$bin/bpstat' -l 3 | grep -c 'jobs: [1-9]')\" = 0 ]"
+	t "nobody stays" wait_for 10 no_jobs 3
 	after="$(held $master) $(held "$slave3")"
 	echo "# descriptors, processes, KiB of bpmaster and of bpslave: before $before, after $after"
 	set -- $before $after
