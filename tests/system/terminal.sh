@@ -75,5 +75,5 @@ t_says "gives it back" 0 "restored" at_terminal 'end' "$bin/bpsh" -t 1 /no/such
 t_says "a node that is lost gives it back" 0 "restored" at_terminal \
 	"expect ready; raw; run $bin/bpctl -S 2 -P; expect node lost; end" "$bin/bpsh" -t 2 sh -c "$hang lost"
 t_says "a master that is away, too" 0 "restored" at_terminal \
-	"expect ready; raw; run $bin/bpboot lab down --name terminal; expect bpmaster is away; cooked; send \x03; expect interrupted; end" "$bin/bpsh" -t 1 sh -c "$hang master"
+	"expect ready; raw; run $bin/bpboot lab down --name terminal; expect bpmaster has ended; cooked; expect lost bpmaster; end" "$bin/bpsh" -t 1 sh -c "$hang master"
 done_testing
