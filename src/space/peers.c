@@ -47,6 +47,7 @@ struct transfer {
 	bool agreed; /* the sender has said the way */
 	struct cipher cipher;
 	struct aes_ctr ctr;
+	uint64_t end_ms; /* when it has to be over: nobody holds others up for long */
 	uint64_t done; /* bytes of the file */
 	uint8_t buf[FRAME_BYTES];
 	size_t at, n; /* of a frame: sent or received, that are there or to come */
@@ -115,6 +116,18 @@ static void patience(struct transfer *t, unsigned ms)
 	ev_timer_again(t->all->loop, &t->timer);
 }
 
+/* The file begins. */
+static void begin(struct transfer *t)
+{
+	t->end_ms = clock_ms() + PEERS_SILENCE_MS + t->blob->bytes / PEERS_BYTES_MS;
+	patience(t, PEERS_SILENCE_MS);
+}
+
+static int check_end(const struct transfer *t)
+{
+	return clock_ms() > t->end_ms ? -ETIMEDOUT : 0;
+}
+
 static void watch(struct transfer *t, int events, void (*cb)(struct ev_loop *, struct ev_io *, int))
 {
 	ev_io_stop(t->all->loop, &t->io);
@@ -157,7 +170,7 @@ static int next_frame(struct transfer *t)
 static void on_sending(struct ev_loop *loop, struct ev_io *w, int events)
 {
 	struct transfer *t = w->data;
-	int r = 0;
+	int r = check_end(t);
 
 	for (int turns = 0; r == 0 && turns < 16; turns++) {
 		ssize_t n;
@@ -209,7 +222,7 @@ static bool admit(struct transfer *t)
 		take_key(t);
 		t->state = TRANSFER_SENDING;
 		t->at = t->n = 0;
-		patience(t, PEERS_SILENCE_MS);
+		begin(t);
 		watch(t, EV_WRITE, on_sending);
 		return true;
 	}
@@ -383,7 +396,8 @@ static void on_receiving(struct ev_loop *loop, struct ev_io *w, int events)
 			return;
 		}
 		patience(t, PEERS_SILENCE_MS);
-		r = received(t, (size_t)n);
+		r = check_end(t);
+		r = r == 0 ? received(t, (size_t)n) : r;
 		if (r < 0) {
 			transfer_fail(t, r);
 			return;
@@ -413,7 +427,7 @@ static void on_connected(struct ev_loop *loop, struct ev_io *w, int events)
 		return;
 	}
 	t->state = TRANSFER_RECEIVING;
-	patience(t, PEERS_SILENCE_MS);
+	begin(t);
 	watch(t, EV_READ, on_receiving);
 }
 

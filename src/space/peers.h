@@ -16,6 +16,7 @@
 #define PEERS_MAX	   64u	 /* transfers and callers at once */
 #define PEERS_CONNECT_MS   2500	 /* to connect, and to show a ticket */
 #define PEERS_SILENCE_MS   5000	 /* without a byte, then a transfer has failed */
+#define PEERS_BYTES_MS	   256u	 /* that have to come in each millisecond, on average, after that */
 #define PEERS_TICKET_MS	   10000 /* a ticket is good for so long */
 #define PEERS_TICKETS_MAX  64u
 #define PEERS_TICKET_BYTES 16u

@@ -224,6 +224,50 @@ wait $keep 2>/dev/null
 grown=$(($(rss $master) - before))
 t "bpmaster held no more than a few megabytes for it: $grown KiB" test $grown -lt "${GROWN_MAX:-24000}"
 
+# A node that has a file and gives it to another one a byte a second.
+cat >"$SCRATCH/give.py" <<'END'
+import array, fcntl, hashlib, os, socket, struct, sys, time
+h = lambda b: hashlib.blake2b(b, digest_size=32).digest()
+data = os.urandom(4) * 75000
+digest = h(b"".join(h(data[i:i + 65536]) for i in range(0, len(data), 65536)))
+def start(node):
+    s = socket.socket(socket.AF_UNIX)
+    s.connect(sys.argv[1])
+    def say(b): s.sendall(struct.pack(">I", len(b)) + b)
+    def hear(): return s.recv(struct.unpack(">I", s.recv(4, socket.MSG_WAITALL))[0], socket.MSG_WAITALL)
+    say(b"\x0a\x00\x04")
+    hear()
+    file = struct.pack(">BBQ", 0, 0, len(data)) + digest + b"/no/such/program\0"
+    spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"x\0" + struct.pack(">HH", 0, 1) + file
+    say(b"\x0c" + struct.pack(">II16sHI", 0, 0, os.urandom(16), 1, node) + spec)
+    while True:
+        m = hear()
+        if m[0] == 41:
+            fd = os.memfd_create("x", os.MFD_ALLOW_SEALING)
+            os.write(fd, data)
+            fcntl.fcntl(fd, 1033, 2 | 4 | 8)
+            s.sendmsg([struct.pack(">I", 11) + b"\x2a" + struct.pack(">IHI", 0, 0, 0)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
+            os.close(fd)
+        if m[0] in (20, 21): break
+    print(node, "started" if m[0] == 20 else m[10:-1].decode(), flush=True)
+    return s
+held = [start(6)]
+held.append(start(0))
+END
+as_slave 6 trickle >"$SCRATCH/trickle" 2>&1 &
+trickle=$!
+pids+=($trickle)
+wait_for 5 state_is 6 up
+timeout 100 python3 "$SCRATCH/give.py" "$BPBOOT_SOCKET" >"$SCRATCH/give" 2>&1
+if grep -q "somebody comes" "$SCRATCH/trickle"; then
+	t "who gives a file a byte a second is passed over: a program is started all the same" \
+		grep -qE "^0 (started|cannot run)" "$SCRATCH/give"
+else
+	t "a file of a node that is slow on purpose was not asked of it" grep -q "^0 " "$SCRATCH/give"
+fi
+kill $trickle 2>/dev/null
+wait $trickle 2>/dev/null
+
 # A program that asks and does not read.
 python3 - "$BPBOOT_SOCKET" >"$SCRATCH/lists" 2>&1 <<'END'
 import socket, struct, sys

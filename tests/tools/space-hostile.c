@@ -316,6 +316,64 @@ static void wants(void)
 			;
 }
 
+/* One who comes for a file gets its way, and then a byte a second. */
+static void trickle_to(int fd)
+{
+	uint8_t hello[17];
+
+	if (recv(fd, hello, sizeof(hello), MSG_WAITALL) != (ssize_t)sizeof(hello))
+		return;
+	printf("trickle: somebody comes\n");
+	fflush(stdout);
+	for (uint8_t zero = 0; send(fd, &zero, 1, MSG_NOSIGNAL) == 1;)
+		usleep(1000000);
+	printf("trickle: he has gone\n");
+	fflush(stdout);
+}
+
+/* Take a file, as a good node does, and say that we have it and give it to others. */
+static void trickle(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+	socklen_t n = sizeof(at);
+	struct message_small m;
+	struct message_blob id;
+	struct reader r;
+
+	if (door < 0 || bind(door, (struct sockaddr *)&at, n) < 0 || listen(door, 4) < 0 ||
+	    getsockname(door, (struct sockaddr *)&at, &n) < 0 ||
+	    fcntl(door, F_SETFL, O_NONBLOCK) < 0)
+		die("listen");
+	writer_be16(message_begin(&m, MESSAGE_PEER), ntohs(at.sin_port));
+	(void)say_small(&m);
+	if (hear_for(MESSAGE_START, WAIT_MS) < 0)
+		die("no start");
+	writer_be32(message_begin(&m, MESSAGE_WANT), peer.job);
+	writer_be16(&m.w, 1);
+	writer_be16(&m.w, 0);
+	(void)say_small(&m);
+	if (hear_for(MESSAGE_PIECE, WAIT_MS) < 0)
+		die("no file");
+	r = READER(peer.frame + 1, peer.n - 1);
+	id.owner = reader_be32(&r);
+	reader_copy(&r, id.hash, sizeof(id.hash));
+	message_fetched_write(message_begin(&m, MESSAGE_FETCHED), &id, 0);
+	(void)say_small(&m);
+	say_job(MESSAGE_STARTED, peer.job);
+	while (hear_for(MESSAGE_SERVE, WAIT_MS) >= 0) {
+		for (int i = 0; (fd = accept(door, NULL, NULL)) < 0 && i < 100; i++)
+			usleep(20000);
+		if (fd >= 0 && fork() == 0) {
+			trickle_to(fd);
+			_exit(0);
+		}
+		close(fd);
+	}
+	close(door);
+}
+
 /* Messages about jobs of other nodes: each number that the master may have given. */
 static void strays(void)
 {
@@ -387,6 +445,8 @@ static bool slave_mode(const char *mode)
 		flood(MESSAGE_PONG, 8);
 	else if (!strcmp(mode, "torrent"))
 		torrent();
+	else if (!strcmp(mode, "trickle"))
+		trickle();
 	else if (!strcmp(mode, "troubles"))
 		flood(MESSAGE_TROUBLE, 1);
 	else if (strncmp(mode, "job-", 4) != 0)
