@@ -178,8 +178,8 @@ flood=$!
 pids+=($flood)
 t "who floods a node that does not read is held back" wait_for 10 grep -q "held back after" "$SCRATCH/flood"
 t_says "others run meanwhile" 0 "meanwhile" timeout 5 "$bin/bpsh" 0 echo meanwhile
-t "the node is cut off in the end" wait_for 15 state_is 9 down
-t "and bpmaster says why" grep -q "node 9 is down: it does not read what it is sent" "$SCRATCH/master.log"
+t "the node is cut off in the end" wait_for 15 state_is 9 away
+t "and bpmaster says why" grep -q "node 9 is away: it does not read what it is sent" "$SCRATCH/master.log"
 grown=$(($(rss $master) - before))
 t "bpmaster held no more than a few megabytes for it: $grown KiB" test $grown -lt "${GROWN_MAX:-24000}"
 kill $flood 2>/dev/null
