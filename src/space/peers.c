@@ -22,6 +22,8 @@
 #define FRAME_BYTES (FILE_HASH_CHUNK + CIPHER_TAG_BYTES)
 #define HELLO_BYTES (PEERS_TICKET_BYTES + 1)
 
+_Static_assert(MESSAGE_FILE_MAX / AES_CTR_BLOCK <= UINT32_MAX, "no block's number comes twice");
+
 /* How a file is hidden on its way: bits of what a receiver knows. Every one knows the first. */
 enum { WAY_SEALED = 0, WAY_AES_CTR = 1 };
 
@@ -434,7 +436,8 @@ static void on_connected(struct ev_loop *loop, struct ev_io *w, int events)
 int peers_fetch(struct peers *p, const struct message_fetch *f)
 {
 	struct cache_blob *b = p->carries->cache ? cache_find(p->carries->cache, &f->blob) : NULL;
-	union ip_sock to = ip_sock(&f->address, f->port);
+	struct ipaddr at = f->address;
+	union ip_sock to;
 	struct transfer *t;
 	int fd, e;
 
@@ -442,6 +445,9 @@ int peers_fetch(struct peers *p, const struct message_fetch *f)
 		carries_say(p->carries, &f->blob, !b ? ECANCELED : b->here ? 0 : EOPNOTSUPP);
 		return 0;
 	}
+	if (at.family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&at.v6))
+		at.scope = p->scope;
+	to = ip_sock(&at, f->port);
 	fd = socket(to.sa.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	t = fd < 0 ? NULL : transfer_new(p, fd, TRANSFER_CONNECTING);
 	e = cache_rewind(b);
@@ -478,6 +484,7 @@ int peers_open(struct peers *p, struct ev_loop *loop, const struct ipaddr *at, u
 		return r;
 	p->loop = loop;
 	p->fd = TAKE_FD(fd);
+	p->scope = at->scope;
 	ev_io_init(&p->listening, on_accept, p->fd, EV_READ);
 	p->listening.data = p;
 	ev_io_start(loop, &p->listening);

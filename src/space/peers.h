@@ -35,6 +35,7 @@ struct peers {
 	struct ev_loop *loop;	 /* NULL: nothing is given to others */
 	struct carries *carries; /* that it is of */
 	int fd;
+	uint32_t scope; /* of our own link-local IPv6 address, which others share; else 0 */
 	struct ev_io listening;
 	struct ticket tickets[PEERS_TICKETS_MAX];
 	size_t n_tickets;
