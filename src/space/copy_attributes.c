@@ -115,13 +115,19 @@ static int set(struct receiver *rc, int fd, const char *name, bool first)
 	return e;
 }
 
-void copy_attributes_before(struct receiver *rc, int fd, const char *name)
+bool copy_attributes_inherited(int folder)
+{
+	return fgetxattr(folder, COPY_ACL_DEFAULT, NULL, 0) > 0;
+}
+
+void copy_attributes_before(struct receiver *rc, int fd, const char *name, bool has_lists)
 {
 	if (!rc->options->preserve)
 		return;
-	/* What the folder gives to all that is made in it; there may be none. */
-	(void)fremovexattr(fd, COPY_ACL);
-	(void)fremovexattr(fd, COPY_ACL_DEFAULT);
+	if (has_lists) { /* there may be none */
+		(void)fremovexattr(fd, COPY_ACL);
+		(void)fremovexattr(fd, COPY_ACL_DEFAULT);
+	}
 	(void)!set(rc, fd, name, true); /* no access list is among these */
 }
 

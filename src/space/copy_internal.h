@@ -16,7 +16,8 @@
 /* A folder that names are made in. */
 struct copy_folder {
 	int fd;
-	bool made; /* by us */
+	bool made;     /* by us */
+	bool inherits; /* what is made in it gets its access lists */
 	struct copy_meta meta;
 	char name[COPY_NAME_MAX];
 };
@@ -69,8 +70,11 @@ _must_check_ int copy_attributes_each(int fd, const char *path, bool *said, copy
 				      void *owner);
 /* One that came. Return: 0, -E2BIG, -ENOMEM. */
 _must_check_ int copy_attributes_keep(struct receiver *rc, const struct copy_record *c);
-/* Set what has come for @fd, called @name, before its owner and mode are set. */
-void copy_attributes_before(struct receiver *rc, int fd, const char *name);
+/* Whether what is made in a folder gets access lists from it. */
+bool copy_attributes_inherited(int folder);
+/* Set what has come for @fd, called @name, before its owner and mode are set, in place of access
+ * lists that it may have. */
+void copy_attributes_before(struct receiver *rc, int fd, const char *name, bool has_lists);
 /* The mode to set: an access list that follows gives the group its bits. */
 uint32_t copy_attributes_mode(const struct receiver *rc, uint32_t mode);
 /* Set the rest. Return: 0, or a negative errno when an access list could not be set. */

@@ -20,7 +20,9 @@ static int open_top(struct receiver *rc, const char *path)
 
 	if (fd < 0)
 		return -errno;
-	rc->folders[0] = (struct copy_folder){ .fd = fd };
+	rc->folders[0] = (struct copy_folder){
+		.fd = fd, .inherits = rc->options->preserve && copy_attributes_inherited(fd)
+	};
 	snprintf(rc->top_path, sizeof(rc->top_path), "%s", path);
 	return 0;
 }

@@ -144,6 +144,7 @@ static int take_folder(struct receiver *rc, const struct copy_record *c)
 	}
 	f = &rc->folders[++rc->depth];
 	*f = (struct copy_folder){ .fd = fd, .made = made, .meta = c->meta };
+	f->inherits = rc->options->preserve && copy_attributes_inherited(fd);
 	snprintf(f->name, sizeof(f->name), "%s", name);
 	return 0;
 }
@@ -160,7 +161,7 @@ static int take_up(struct receiver *rc, const struct copy_record *c)
 		return -EPROTO;
 	mode = mode_of(rc, f->meta.mode);
 	if (f->made || rc->options->preserve) {
-		copy_attributes_before(rc, f->fd, "");
+		copy_attributes_before(rc, f->fd, "", !f->made || f->inherits);
 		r = own(rc, f->fd, NULL, &f->meta, &mode);
 		if (fchmod(f->fd, copy_attributes_mode(rc, mode)) < 0 && r == 0)
 			r = -errno;
@@ -241,9 +242,9 @@ static int finish(struct receiver *rc)
 {
 	int fd = rc->file.fd, r = 0;
 
-	if (ftruncate(fd, (off_t)rc->bytes) < 0)
-		return -errno;
-	copy_attributes_before(rc, fd, rc->name);
+	if (rc->written < rc->bytes && ftruncate(fd, (off_t)rc->bytes) < 0)
+		return -errno; /* it ends in a hole */
+	copy_attributes_before(rc, fd, rc->name, rc->folders[rc->depth].inherits);
 	r = own(rc, fd, NULL, &rc->meta, &rc->meta.mode);
 	if (r < 0) {
 		(void)failed(rc, r, "cannot set the owner of", rc->name);
@@ -422,25 +423,57 @@ static int take(struct receiver *rc, const struct copy_record *c)
 	return takes[c->type].take(rc, c);
 }
 
-/* Read and take one record. Return: 0 or negative errno (logged). */
-static int step(struct receiver *rc, int fd, uint8_t *body)
+/* What comes, read in large pieces: small files are three short records each. */
+struct source {
+	int fd;
+	size_t at, end;
+	uint8_t data[2 * COPY_BODY_MAX];
+};
+
+/* Borrow the next @n bytes, of at most COPY_BODY_MAX; fewer at the end. Return: 0 or -errno. */
+static int take_bytes(struct source *in, size_t n, const uint8_t **ret, size_t *ret_got)
 {
-	uint8_t head[COPY_HEAD_BYTES];
+	if (in->end - in->at < n && in->at > 0) {
+		memmove(in->data, in->data + in->at, in->end - in->at);
+		in->end -= in->at;
+		in->at = 0;
+	}
+	while (in->end - in->at < n) {
+		ssize_t got = read(in->fd, in->data + in->end, sizeof(in->data) - in->end);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0)
+			break;
+		in->end += (size_t)got;
+	}
+	*ret = in->data + in->at;
+	*ret_got = MIN(n, in->end - in->at);
+	in->at += *ret_got;
+	return 0;
+}
+
+/* Read and take one record. Return: 0 or negative errno (logged). */
+static int step(struct receiver *rc, struct source *in)
+{
 	struct copy_record c;
 	enum copy_type type;
+	const uint8_t *p;
 	size_t n, got;
-	int r = fd_read_full(fd, head, sizeof(head), &got);
+	int r = take_bytes(in, COPY_HEAD_BYTES, &p, &got);
 
-	if (r == 0 && got < sizeof(head))
+	if (r == 0 && got < COPY_HEAD_BYTES)
 		return log_err(0, "the copy was cut off"), -ECONNRESET;
 	if (r == 0)
-		r = copy_head_read(head, &type, &n);
+		r = copy_head_read(p, &type, &n);
 	if (r == 0)
-		r = fd_read_full(fd, body, n, &got);
+		r = take_bytes(in, n, &p, &got);
 	if (r == 0 && got < n)
 		return log_err(0, "the copy was cut off"), -ECONNRESET;
 	if (r == 0)
-		r = copy_body_read(type, body, n, &c);
+		r = copy_body_read(type, p, n, &c);
 	if (r < 0)
 		return log_err(r, "the sender sends something that is no copy");
 	r = take(rc, &c);
@@ -452,11 +485,12 @@ static int step(struct receiver *rc, int fd, uint8_t *body)
 int copy_receive(int fd, char *const *paths, size_t n, const char *to, const struct copy_options *o)
 {
 	_cleanup_free_ struct receiver *rc = calloc(1, sizeof(*rc));
-	_cleanup_free_ uint8_t *body = malloc(COPY_BODY_MAX);
+	_cleanup_free_ struct source *in = calloc(1, sizeof(*in));
 	int r;
 
-	if (!rc || !body)
+	if (!rc || !in)
 		return log_err(-ENOMEM, "cannot copy");
+	in->fd = fd;
 	rc->options = o;
 	rc->paths = paths;
 	rc->n_paths = n;
@@ -465,7 +499,7 @@ int copy_receive(int fd, char *const *paths, size_t n, const char *to, const str
 	rc->umask = umask(077);
 	r = copy_destination(rc, to, n);
 	while (r == 0 && !rc->ended)
-		r = step(rc, fd, body);
+		r = step(rc, in);
 	newfile_drop(&rc->file);
 	for (int i = 0; i <= rc->depth; i++)
 		rc->folders[i].fd = fd_close(rc->folders[i].fd);
