@@ -60,6 +60,17 @@ t "and the process ends" wait_for 10 gone "of kill"
 t_says "when the terminal goes" 0 "status" at_terminal 'expect ready; raw; hangup; end' "$bin/bpsh" -t 1 sh -c "$hang hangup"
 t "the process does" wait_for 10 gone "of hangup"
 
+# A terminal within a terminal, as with ssh: light nodes reach bpmaster's door.
+t_says "one within another has the same size" 0 "33 77" at_terminal 'end' "$bin/bpsh" -t 1 "$bin/bpsh" -t 2 stty size
+t_says "its status comes through both" 0 "status 6" at_terminal 'end' "$bin/bpsh" -t 1 "$bin/bpsh" -t 2 sh -c 'exit 6'
+t_says "a new size gets through both" 0 "20 50" at_terminal 'expect ready; raw; resize 20x50; expect 20 50; end' "$bin/bpsh" -t 1 "$bin/bpsh" -t 2 \
+	sh -c 'trap "stty size; exit" WINCH; echo ready; while :; do sleep 0.05; done'
+t_says "~~. ends the inner one" 0 "status 255" at_terminal 'expect ready; raw; send \r~~.; expect told so by ~.; end' "$bin/bpsh" -t 1 "$bin/bpsh" -t 2 \
+	sh -c "$hang inner"
+t_says "SIGKILL of the outer one gives the terminal back" 0 "restored" at_terminal 'expect ready; raw; signal KILL; end' "$bin/bpsh" -t 1 "$bin/bpsh" -t 2 \
+	sh -c "$hang both"
+t "and the innermost process ends" wait_for 20 gone "of both"
+
 # dash leaves the terminal cooked at its prompt.
 t_says "a stop gives it back, and fg lends it again" 0 "restored" at_terminal \
 	"expect #; send $bin/bpsh -t 1 busybox cat\r; raw; send echo\r; expect echo; expect echo; run pkill -TSTP -f '^busybox cat \[n1]'; \
