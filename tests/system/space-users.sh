@@ -96,17 +96,16 @@ t_says "and nothing that can be read" 1 "" grep -aqiE 'PLAINWIRE|/bin/sh|SECRET=
 # --- keys ---
 
 secret() { awk '{ print $3 }' "$1"; }
-hidden=("$(secret "$VM/keys/master.key")" "$(secret "$VM/boot0.key")" "$(secret "$VM/boot1.key")")
+(umask 077 && secret "$VM/keys/master.key" && secret "$VM/boot0.key" && secret "$VM/boot1.key") >"$VM/hidden"
+chmod 600 "$VM/hidden"
 found() { # ... in what everybody can see
-	local k p
-	for k in "${hidden[@]}"; do
-		[ ${#k} = 64 ] || { echo "no key"; return 0; }
-		for p in /proc/[0-9]*/cmdline /proc/[0-9]*/environ; do
-			! tr '\0' '\n' <"$p" 2>/dev/null | grep -q "$k" || { echo "$p"; return 0; }
-		done
-		! find "$SCRATCH" /run /var/log /etc/bpboot /dev/shm -xdev -type f -newer "$VM/keys/master.pub" -size -2000k -perm /044 -print0 2>/dev/null |
-			xargs -0 grep -laF "$k" 2>/dev/null | grep . || return 0
+	local p
+	[ "$(grep -cE '^[0-9a-f]{64}$' "$VM/hidden")" = 3 ] || { echo "no keys"; return 0; }
+	for p in /proc/[0-9]*/cmdline /proc/[0-9]*/environ; do
+		! tr '\0' '\n' <"$p" 2>/dev/null | grep -qFf "$VM/hidden" || { echo "$p"; return 0; }
 	done
+	! find "$SCRATCH" /run /var/log /etc/bpboot /dev/shm -xdev -type f -newer "$VM/keys/master.pub" -size -2000k -perm /044 -print0 2>/dev/null |
+		xargs -0 grep -laFf "$VM/hidden" 2>/dev/null | grep . || return 0
 	return 1
 }
 t_says "keys are in no argument list, environment, log, or file that others may read" 1 "" found
@@ -150,7 +149,7 @@ os.setuid(uid)
 def door():
     s = socket.socket(socket.AF_UNIX)
     s.connect(path)
-    s.settimeout(5)
+    s.settimeout(60)
     say(s, b"\x0a" + VERSION)
     hear(s)
     return s
@@ -167,13 +166,14 @@ def hear(s): return exactly(s, struct.unpack(">I", exactly(s, 4))[0])
 def words(m):
     if m[0] == 15: return "done %d %s" % (struct.unpack(">I", m[1:5])[0], m[5:-1].decode())
     if m[0] == 21: return "failed %d %s" % (struct.unpack(">I", m[5:9])[0], m[10:-1].decode())
-    return "message %d" % m[0]
-def told(name, b):
+    return "nothing" if m[0] == 14 else "message %d" % m[0]
+def told(name, b, at_once=True):
     s = door()
     try:
         say(s, b)
+        if at_once: say(s, b"\x0b") # a list of the nodes comes behind what is answered, if anything is
         print(name + ":", words(hear(s)), flush=True)
-    except socket.timeout: print(name + ": nothing", flush=True)
+    except socket.timeout: print(name + ": too late", flush=True)
     except (ConnectionResetError, BrokenPipeError): print(name + ": cut off", flush=True)
 u32 = lambda n: struct.pack(">I", n)
 mac = bytes([0x52, 0x54, 0, 0, 0, 0])
@@ -181,7 +181,7 @@ progress = lambda key: key + b"\0" + struct.pack(">QQQQ", 0, 0, 0, 0)
 told("kill", b"\x23" + u32(victim) + b"\x09")
 told("start", b"\x08" + u32(1) + u32(0) + u32(0) + b"k" * 20 + u32(0) + u32(0) + struct.pack(">H", 0) + b"\0" * 40)
 told("claim", b"\x39" + u32(1) + u32(0) + progress(b"k" * 20))
-told("resume", b"\x38" + u32(0) + u32(0) + u32(victim) + u32(4096) + progress(b"k" * 20))
+told("resume", b"\x38" + u32(0) + u32(0) + u32(victim) + u32(4096) + progress(b"k" * 20), False)
 told("signal", b"\x11" + u32(0) + u32(1) + b"\x09")
 told("abandon", b"\x13" + u32(0) + u32(65536))
 told("input", b"\x10" + u32(0) + u32(1) + b"x\n")
