@@ -154,7 +154,8 @@ static enum message_file_kind kind_of(const struct closure_item *item, const cha
 									      : MESSAGE_LOADER;
 }
 
-static int collect(const char *program, struct carried *c)
+/* @ret_lasts: as long as its files do; else it depends on what else there is. */
+static int collect(const char *program, struct carried *c, bool *ret_lasts)
 {
 	_cleanup_root_ struct root root = ROOT();
 	_cleanup_closure_ struct closure *closure = NULL;
@@ -168,8 +169,10 @@ static int collect(const char *program, struct carried *c)
 		return -errno;
 	if (r == 0)
 		r = closure_new(&root, &closure);
-	if (r == 0)
+	if (r == 0) {
+		closure_set_path(closure, getenv("PATH"));
 		r = closure_add(closure, program);
+	}
 	if (r == -ENOEXEC || r == -EACCES)
 		return -EPERM; /* a text that the shell would run, or nothing to be read */
 	if (r < 0)
@@ -184,6 +187,7 @@ static int collect(const char *program, struct carried *c)
 	for (size_t i = 0; r == 0 && i < n; i++)
 		r = add_file(c, kind_of(&items[i], beside ? origin : NULL), items[i].path,
 			     items[i].real);
+	*ret_lasts = !closure_used_path(closure);
 	return r;
 }
 
@@ -191,13 +195,14 @@ int carried_find(const char *command, struct carried *ret)
 {
 	_cleanup_carried_ struct carried c = { 0 };
 	char program[PATH_MAX];
+	bool lasts = false;
 	int r = find_program(command, program);
 
 	if (r < 0)
 		return 0; /* the nodes may have it */
 	if (carried_recall(program, &c) < 0) {
 		carried_clear(&c);
-		r = collect(program, &c);
+		r = collect(program, &c, &lasts);
 		if (r == -EPERM || r == -EACCES)
 			return 0;
 		if (r < 0)
@@ -206,7 +211,8 @@ int carried_find(const char *command, struct carried *ret)
 							"cannot take '%s' to the nodes "
 							"(--image runs what they have)",
 							program);
-		carried_remember(program, &c);
+		if (lasts)
+			carried_remember(program, &c);
 	}
 	*ret = c;
 	c = (struct carried){ 0 };

@@ -143,6 +143,30 @@ static int add_interpreter(struct closure *c, const char *script, const char *pa
 	return add_file(c, path, depth + 1);
 }
 
+/* The program that env would find: in the folders of PATH where that is known. */
+static int find_by_path(struct closure *c, const char *name, char **ret)
+{
+	for (const char *p = c->path; p && !strchr(name, '/'); p++) {
+		_cleanup_free_ char *path = NULL, *real = NULL;
+		size_t n = strcspn(p, ":");
+		struct stat st;
+
+		if (*p == '/' && asprintf(&path, "%.*s/%s", (int)n, p, name) < 0) {
+			path = NULL;
+			return -ENOMEM;
+		}
+		if (path && root_resolve(c->root, path, NULL, NULL, &real, &st) == 0 &&
+		    S_ISREG(st.st_mode) && (st.st_mode & 0111)) {
+			*ret = TAKE_PTR(path);
+			return 0;
+		}
+		p += n;
+		if (!*p)
+			return -ENOENT;
+	}
+	return closure_find_program(c, name, ret);
+}
+
 /* "#!/usr/bin/env [-S] [NAME=VALUE...] PROGRAM": what env will look for. */
 static int add_env_program(struct closure *c, const char *script, char *argument, unsigned depth)
 {
@@ -161,7 +185,8 @@ static int add_env_program(struct closure *c, const char *script, char *argument
 			return 0;
 	}
 	word[n] = 0;
-	if (closure_find_program(c, word, &path) < 0)
+	c->used_path = true;
+	if (find_by_path(c, word, &path) < 0)
 		return closure_fail(c, -ENOENT,
 				    "interpreter '%s' is not found; '%s' wants it through env",
 				    word, script);
@@ -243,6 +268,16 @@ int closure_add_library(struct closure *c, const char *name, uint16_t machine, u
 		(void)closure_fail(c, r, "cannot follow '%s'",
 				   name); /* out of memory or over a limit */
 	return r;
+}
+
+void closure_set_path(struct closure *c, const char *path)
+{
+	c->path = path;
+}
+
+bool closure_used_path(const struct closure *c)
+{
+	return c->used_path;
 }
 
 int closure_find_program(struct closure *c, const char *name, char **ret)

@@ -41,6 +41,12 @@ void closure_freep(struct closure **c);
  */
 _must_check_ int closure_add(struct closure *c, const char *path);
 
+/* Where "#!/usr/bin/env NAME" finds programs: the absolute folders of @path, as of PATH. Borrowed;
+ * NULL, as ever: the usual ones. */
+void closure_set_path(struct closure *c, const char *path);
+/* Whether what was added depends on that. */
+bool closure_used_path(const struct closure *c);
+
 /*
  * Add the library that a loader would find as @name ("libnss_dns.so.2"), and what it needs;
  * @wanted_by is the path of who opens it. Return: 0; -ENOENT; another errno; closure_error() says

@@ -20,6 +20,8 @@ struct closure {
 	size_t n_objects;
 	struct closure_item *items;
 	size_t n_items;
+	const char *path; /* folders for env, or NULL: the usual ones; borrowed */
+	bool used_path;
 	char error[1024];
 };
 

@@ -80,6 +80,8 @@ says "on several nodes" 7 "1: runs as" -p 0,1 "$home/bin/static"
 says "a library at a path of the program's own comes with it" 0 "answer 42" 0 "$home/bin/by-path"
 says "and one that is found from where the program lies" 0 "answer 42" 0 "$home/bin/by-origin"
 says "a script brings its interpreter" 0 "script works" 0 "$home/bin/script" works
+printf '#!/usr/bin/env own-sh\necho "by env $1"\n' >"$home/bin/by-env" && chmod 755 "$home/bin/by-env"
+t_says "also one that it names through env" 0 "by env works" env PATH="$home/bin:$PATH" timeout 60 "$bin/bpsh" 0 "$home/bin/by-env" works </dev/null
 says "a library that it opens later does not come" 3 "cannot open shared object file" 0 "$home/bin/opens" "$home/lib/libanswer.so"
 says "--image runs what the node has" 0 "" --image 0 true
 says "and nothing else" 127 "cannot run '$home/bin/static': No such file" --image 0 "$home/bin/static"
