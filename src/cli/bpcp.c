@@ -332,8 +332,8 @@ static int run(void *options, int argc, char **argv)
 #define AT(field) offsetof(struct options, field)
 static const struct option_row rows[] = {
 	{ "recursive", 'r', OPTION_FLAG, NULL, "copy folders and what is in them", AT(recursive) },
-	{ "preserve", 'p', OPTION_FLAG, NULL, "keep times and modes and, as root, owners",
-	  AT(preserve) },
+	{ "preserve", 'p', OPTION_FLAG, NULL,
+	  "keep times, modes, access lists, attributes and, as root, owners", AT(preserve) },
 	{ "socket", 0, OPTION_STRING, "PATH", "bpmaster's socket (" WHERE_SOCKET ")", AT(socket) },
 	{ 0 },
 };

@@ -196,6 +196,9 @@ static const struct command cmd_bpctl = {
 	.name = "bpctl",
 	.args = "",
 	.summary = "control nodes",
+	.details = "For root and the user that bpmaster runs as. 'bpctl -S 4-7 -R' reboots, "
+		   "'bpctl -S 4-7 -s drained'\nsets a state, 'bpctl -S all -m 110 -g users' lets "
+		   "root and that group run there.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.defaults = defaults,

@@ -324,8 +324,9 @@ static const struct command cmd_bpsh = {
 	.name = "bpsh",
 	.args = "NODES COMMAND [ARGUMENT...]",
 	.summary = "run a command on nodes",
-	.details = "NODES is 4, 5-8, 5-, all, allup, !3, or several with commas between; -a and -A "
-		   "stand in its\n"
+	.details = "NODES is 4, 5-8, n[1-8], @group, all, allup, !3, or several with commas "
+		   "between; "
+		   "-a and -A stand in its\n"
 		   "place. Exit status: the largest of the commands; 127 or 126 where a node has "
 		   "no such command or\n"
 		   "cannot run it; 255 when one was ended by a signal or its node was lost; 1 when "

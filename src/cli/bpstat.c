@@ -453,6 +453,9 @@ static const struct command cmd_bpstat = {
 	.name = "bpstat",
 	.args = "[NODES]",
 	.summary = "show the nodes and their states",
+	.details = "A node is down, boot (it has begun to), up, error ('bpstat -l' says why), or "
+		   "what bpctl has set.\nNODES are written as for bpsh; without them all are "
+		   "shown.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.defaults = defaults,
