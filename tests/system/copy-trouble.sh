@@ -6,20 +6,16 @@
 # Small disks are mounted here, which light nodes see as this machine does.
 [ "${1-}" = --inside ] || exec unshare --mount --propagation private bash "$0" --inside
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-export XDG_RUNTIME_DIR=$SCRATCH
 at=$PWD/tests/tools/type-at.py
 finish() {
-	"$bin/bpboot" lab down --name trouble >/dev/null 2>&1
+	light_lab_end
 	cd / && umount "$SCRATCH/small" "$SCRATCH/fixed" 2>/dev/null
 }
 trap finish EXIT
 mkdir "$SCRATCH/small" "$SCRATCH/fixed" "$SCRATCH/work"
 mount -t tmpfs -o size=1m,mode=755 none "$SCRATCH/small" && mount -t tmpfs -o size=1m,mode=755 none "$SCRATCH/fixed" &&
 	mount -o remount,ro "$SCRATCH/fixed" || not_ok "small disks are mounted" "mount failed"
-"$bin/bpboot" lab up --name trouble --light 3 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
-BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-trouble/master.sock)
-export BPBOOT_SOCKET
+light_lab 3
 cd "$SCRATCH/work" || exit 1
 bpcp() { "$bin/bpcp" "$@" </dev/null; }
 empty() { # DIR

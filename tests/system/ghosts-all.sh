@@ -3,17 +3,13 @@
 # ends, both ways; nothing is left of a job; and what must go on working in one
 . tests/system/lib.sh
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-export XDG_RUNTIME_DIR=$SCRATCH
 job=
 finish() {
 	[ -z "$job" ] || kill -KILL "$job" 2>/dev/null
-	"$bin/bpboot" lab down --name all >/dev/null 2>&1
+	light_lab_end
 }
 trap finish EXIT
-"$bin/bpboot" lab up --name all --light 2 >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
-BPBOOT_SOCKET=$(echo "$SCRATCH"/bpboot-lab-*-all/master.sock)
-export BPBOOT_SOCKET
+light_lab 2
 
 # What our job has here, but the maker and the watcher of its ghosts; and what runs on the nodes: both without bpsh's own process.
 here() {

@@ -3,18 +3,15 @@
 . tests/system/lib.sh
 PATH=$PATH:/usr/sbin:/sbin
 
-bin=$(cd "$BUILD/src/cli" && pwd)
-export XDG_RUNTIME_DIR=$SCRATCH
 nodes=64
 held=()
 finish() {
 	[ ${#held[@]} = 0 ] || kill -CONT "${held[@]}" 2>/dev/null
-	"$bin/bpboot" lab down --name tree >/dev/null 2>&1
+	light_lab_end
 }
 trap finish EXIT
-"$bin/bpboot" lab up --name tree --light $nodes >"$SCRATCH/up" 2>&1 || not_ok "the lab comes up" "$(cat "$SCRATCH/up")"
-lab=$(echo "$SCRATCH"/bpboot-lab-*-tree)
-export BPBOOT_SOCKET=$lab/master.sock
+light_lab $nodes
+lab=${BPBOOT_SOCKET%/*}
 chmod 755 "$SCRATCH" "$lab" # other users come, too
 supervisor=$(cut -d' ' -f1 "$lab/pid")
 master=$(pgrep -P "$supervisor" -x bpmaster)
