@@ -147,6 +147,16 @@ attacked() {
 # --- starts that bpmaster's end interrupts ---
 case_starts() {
 	local big=$SCRATCH/big many job status n
+	env --default-signal=INT "$bin/bpsh" 0 sh -c 'echo on; sleep 412.3' </dev/null >"$SCRATCH/away" 2>&1 &
+	job=$!
+	wait_for 30 grep -q on "$SCRATCH/away"
+	kill_master
+	t "bpsh says that bpmaster is away" wait_for 30 grep -q "bpmaster is away: waiting for it, up to 600 s" "$SCRATCH/away"
+	kill -INT $job
+	wait $job
+	t_says "SIGINT ends it then (status $?)" 0 "interrupted while bpmaster is away" cat "$SCRATCH/away"
+	restarted
+	t "and the process when bpmaster is back" wait_for 20 gone 'sleep 412[.]3'
 	cp "$(command -v bash)" "$big" # which others may not read: it always travels
 	head -c 32M /dev/urandom >>"$big"
 	chmod 700 "$big"
