@@ -27,7 +27,7 @@
 #define SLICE_MS   2	  /* of a list, before others have their turn */
 #define SLICE_STEP 8	  /* processes between two looks at the clock */
 #define DRAIN_S	   0.01   /* until a channel that is full is looked at again */
-#define LISTS_MAX  1024u  /* that are asked for at a time */
+#define LISTS_MAX  1024u  /* that wait at a time; more are told at once that there is nothing */
 
 /* A list that is asked for; the first one is under construction. */
 struct listing {
@@ -229,17 +229,20 @@ static void on_slice(struct ev_loop *loop, struct ev_timer *w, int revents)
 
 int processes_take_look(struct processes *ps, struct reader *r)
 {
-	struct listing *l, **at = &ps->lists;
+	struct listing *l = NULL, **at = &ps->lists;
 	uint32_t token = reader_be32(r);
+	struct message_small m;
 	int e = reader_end(r);
 
-	if (e == 0 && ps->n_lists == LISTS_MAX)
-		e = -EPROTO;
 	if (e < 0)
 		return e;
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		return -ENOMEM;
+	if (ps->n_lists < LISTS_MAX)
+		l = calloc(1, sizeof(*l));
+	if (!l) { /* who asks may have gone, and asks again and again */
+		message_proclist_write(message_begin(&m, MESSAGE_PROCLIST), token, MESSAGE_LAST);
+		process_say(ps, &m);
+		return 0;
+	}
 	l->ps = ps;
 	l->token = token;
 	while (*at)

@@ -49,11 +49,10 @@ chmod 700 "${BPBOOT_SOCKET%/*}"
 # Copies that end before their end: the end on node 1 is stopped as soon as it is seen.
 head -c 200000000 /dev/zero >endless
 mkdir into
-holder=
 hold() { # stop it when it comes
 	rm -f "$SCRATCH/held"
-	"$bin/bpsh" 1 sh -c 'until pid=$(pgrep -f -- "[-]-copy to"); do :; done; kill -STOP $pid; echo held' </dev/null >"$SCRATCH/held" 2>&1 &
-	holder=$!
+	"$bin/bpsh" 1 sh -c 'echo ready; until pid=$(pgrep -f -- "[-]-copy to"); do :; done; kill -STOP $pid; echo held' </dev/null >"$SCRATCH/held" 2>&1 &
+	wait_for 20 grep -q ready "$SCRATCH/held"
 }
 is_held() { wait_for 20 grep -q held "$SCRATCH/held"; }
 no_agents() { ! "$bin/bpsh" "$1" pgrep -f -- '--copy' </dev/null; }
