@@ -263,6 +263,7 @@ static void settle(void)
 {
 	bool any = true;
 
+	ev_timer_stop(m.loop, &m.sweep); /* it looks at the clock */
 	for (int quiet = 0; quiet < 2; quiet = any ? 0 : quiet + 1) {
 		ev_run(m.loop, EVRUN_NOWAIT);
 		any = read_all(client_fd, n_nodes);
