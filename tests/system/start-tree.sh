@@ -122,10 +122,10 @@ t "who names a blob at the door is cut off" grep -qx "cut off" "$SCRATCH/apart"
 # A start on nodes $1 and up while all but the first two of them stand still: those have the environment of bpmaster, and are the
 # ones to give it to the others. $job is bpsh, $giver the first node's bpslave.
 start_held() { # NUMBER
-	local p
-	giver=$(node_pid "$1") held=()
+	local p second
+	giver=$(node_pid "$1") second=$(node_pid $(($1 + 1))) held=()
 	for p in $(pgrep -P "$supervisor" -x bpslave); do
-		[ "$p" = "$giver" ] || [ "$p" = "$(node_pid $(($1 + 1)))" ] || held+=("$p")
+		[ "$p" = "$giver" ] || [ "$p" = "$second" ] || held+=("$p")
 	done
 	kill -STOP "${held[@]}"
 	large 960 "$bin/bpsh" -p "$1-" sh -c 'echo wave; [ $BPROC_NODE != '"$1"' ] || exec sleep 1000' </dev/null >"$SCRATCH/wave" 2>"$SCRATCH/wave.errors" &
