@@ -68,10 +68,8 @@ t "an end on the node ends the ghost" wait_for 20 gone $c
 ended "and the command goes on to its end" 0
 t "nothing is left of it" wait_for 20 nothing_left
 
-start 2 0 sh -c 'trap "echo usr1" USR1; setsid sleep 310 & sh -c "trap \"echo inner\" USR1; while :; do sleep 0.05; done"'
-inner() { here | awk '/inner/ { print $1 }'; }
-p=$(inner)
-kill -USR1 "$p"
+start 3 0 sh -c 'trap "echo usr1" USR1; setsid sleep 310 & sh -c "trap \"echo inner\" USR1; sleep 314 & wait; wait"'
+kill -USR1 "$(here | awk '/ sh -c trap "echo inner/ { print $1 }')"
 t "a signal for one goes to it alone" wait_for 20 grep -q inner "$SCRATCH/out"
 t "and to nobody else" test "$(cat "$SCRATCH/out")" = inner
 kill -KILL $job
