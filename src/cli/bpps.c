@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "cli/bpps_columns.h"
+#include "cli/bpps_ghosts.h"
 #include "cli/program.h"
 #include "cli/where.h"
 #include "space/caller.h"
@@ -225,11 +226,14 @@ static int print_json(const struct table *t)
 		json_t *one;
 
 		columns_user(p->uid, user);
-		one = json_pack("{sI sI sI sI sI sI ss ss si sI sI sI sI sI ss ss}", "node",
+		one = json_pack("{sI sI sI sI sI sI sI sI sI ss ss si sI sI sI sI sI ss ss}",
+				"node",
 				(json_int_t)row->node, "pid", (json_int_t)p->pid, "ppid",
 				(json_int_t)p->parent, "pgid", (json_int_t)p->group, "sid",
-				(json_int_t)p->session, "uid", (json_int_t)p->uid, "user", user,
-				"state", state, "nice", (int)p->nice, "threads",
+				(json_int_t)p->session, "ghost", (json_int_t)row->ghost, "gpgid",
+				(json_int_t)row->ghost_group, "gsid",
+				(json_int_t)row->ghost_session, "uid", (json_int_t)p->uid,
+				"user", user, "state", state, "nice", (int)p->nice, "threads",
 				(json_int_t)p->threads, "cpu_ms", (json_int_t)p->cpu_ms,
 				"elapsed_ms", (json_int_t)p->elapsed_ms, "rss_kib",
 				(json_int_t)p->rss_kib, "vsz_kib", (json_int_t)p->vsz_kib, "comm",
@@ -325,6 +329,10 @@ static int run(void *options, int argc, char **argv)
 		r = ask(o, &c, &nodes, &t);
 	if (r < 0)
 		return r;
+	if (o->json || columns_want_ghosts(&o->columns) || columns_want_ghosts(&keys))
+		r = bpps_ghosts(&c, t.rows, t.n);
+	if (r < 0)
+		return r;
 	columns_sort(&keys, t.rows, t.n);
 	if (o->json)
 		r = print_json(&t);
@@ -371,10 +379,10 @@ static const struct command cmd_bpps = {
 	.name = "bpps",
 	.args = "[PID...|aux]",
 	.summary = "show the processes of the space",
-	.details = "COLUMNS and KEYS are node, pid, ppid, pgid, sid, user, uid, state, stat, nice, "
-		   "nlwp, pcpu, c, time, times,\nbsdtime, etime, etimes, stime, lstart, rss, vsz, "
-		   "sz, comm, args. As with ps, what several options select is\nput together; "
-		   "-n leaves out all other nodes.\n",
+	.details = "COLUMNS and KEYS are node, pid, ppid, pgid, sid, ghost, gpgid, gsid, user, "
+		   "uid, state, stat, nice,\nnlwp, pcpu, c, time, times, bsdtime, etime, etimes, "
+		   "stime, lstart, rss, vsz, sz,\ncomm, args. As with ps, what several options "
+		   "select is put together; -n leaves\nout all other nodes.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.defaults = defaults,

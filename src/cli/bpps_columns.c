@@ -33,6 +33,9 @@ NUMBER(pid, r->p.pid)
 NUMBER(ppid, r->p.parent)
 NUMBER(pgid, r->p.group)
 NUMBER(sid, r->p.session)
+NUMBER(ghost, r->ghost)
+NUMBER(ghost_pgid, r->ghost_group)
+NUMBER(ghost_sid, r->ghost_session)
 NUMBER(uid, r->p.uid)
 NUMBER(threads, r->p.threads)
 NUMBER(rss, r->p.rss_kib)
@@ -165,12 +168,35 @@ static void show_args(const struct bpps_row *r, char *to)
 		snprintf(to, COLUMN_TEXT, "[%s]", r->p.name);
 }
 
+static void show_known(uint64_t number, char *to)
+{
+	snprintf(to, COLUMN_TEXT, number > 0 ? "%llu" : "-", (unsigned long long)number);
+}
+
+static void show_ghost(const struct bpps_row *r, char *to)
+{
+	show_known(r->ghost, to);
+}
+
+static void show_ghost_pgid(const struct bpps_row *r, char *to)
+{
+	show_known(r->ghost_group, to);
+}
+
+static void show_ghost_sid(const struct bpps_row *r, char *to)
+{
+	show_known(r->ghost_session, to);
+}
+
 static const struct column columns[] = {
 	{ "node", "NODE", false, node, NULL },
 	{ "pid", "PID", false, pid, NULL },
 	{ "ppid", "PPID", false, ppid, NULL },
 	{ "pgid pgrp", "PGID", false, pgid, NULL },
 	{ "sid sess session", "SID", false, sid, NULL },
+	{ "ghost", "GHOST", false, ghost, show_ghost },
+	{ "gpgid", "GPGID", false, ghost_pgid, show_ghost_pgid },
+	{ "gsid", "GSID", false, ghost_sid, show_ghost_sid },
 	{ "user euser uname ruser", "USER", true, NULL, show_user },
 	{ "uid euid ruid", "UID", false, uid, NULL },
 	{ "state s", "S", true, NULL, show_state },
@@ -192,6 +218,17 @@ static const struct column columns[] = {
 	{ "comm ucmd ucomm fname", "COMMAND", true, NULL, show_comm },
 	{ "args cmd command", "COMMAND", true, NULL, show_args },
 };
+
+bool columns_want_ghosts(const struct columns *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct column *k = c->list[i].column;
+
+		if (k->number == ghost || k->number == ghost_pgid || k->number == ghost_sid)
+			return true;
+	}
+	return false;
+}
 
 static bool is_called(const struct column *c, const char *name, size_t n)
 {

@@ -17,6 +17,9 @@
 struct bpps_row {
 	uint32_t node;
 	struct message_process p; /* its strings are owned */
+	/* What stands for it here, or for the one that leads its session, and its process group and
+	 * session; 0: nothing is known of such a one. */
+	uint32_t ghost, ghost_group, ghost_session;
 };
 
 struct columns {
@@ -34,6 +37,9 @@ _must_check_ int columns_add(struct columns *c, const char *text);
 
 /* Add what --sort names: +COLUMN or -COLUMN. Return: 0, -EINVAL (logged). */
 _must_check_ int columns_add_keys(struct columns *c, const char *text);
+
+/* Whether one of them is about ghosts. */
+bool columns_want_ghosts(const struct columns *c);
 
 /* Sort @rows by the keys, then by node and number. */
 void columns_sort(const struct columns *keys, struct bpps_row *rows, size_t n);

@@ -12,40 +12,10 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "cli/bpstat_ghosts.h"
+#include "cli/ghost_list.h"
 
 #define NODE_WIDTH 6
 #define BLANKS	   " \t\n"
-
-struct list {
-	struct message_ghost *ghosts; /* owned */
-	size_t n, cap;
-};
-
-static void list_clear(struct list *l)
-{
-	free(l->ghosts);
-}
-
-static int take(void *owner, struct reader *body)
-{
-	struct list *l = owner;
-	struct message_ghost g;
-	int r = message_ghost_read(body, &g);
-
-	if (r < 0)
-		return r;
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? 2 * l->cap : 64;
-		struct message_ghost *p = reallocarray(l->ghosts, cap, sizeof(*p));
-
-		if (!p)
-			return -ENOMEM;
-		l->ghosts = p;
-		l->cap = cap;
-	}
-	l->ghosts[l->n++] = g;
-	return 0;
-}
 
 static int compare(const void *a, const void *b)
 {
@@ -56,9 +26,9 @@ static int compare(const void *a, const void *b)
 	return x->node < y->node ? -1 : x->node > y->node;
 }
 
-static int ask(struct caller *c, struct list *ret)
+static int ask(struct caller *c, struct ghost_list *ret)
 {
-	int r = caller_each(c, MESSAGE_GHOSTS, MESSAGE_GHOST, take, ret);
+	int r = ghost_list_ask(c, ret);
 
 	if (r == 0 && ret->n > 0)
 		qsort(ret->ghosts, ret->n, sizeof(*ret->ghosts), compare);
@@ -67,7 +37,7 @@ static int ask(struct caller *c, struct list *ret)
 
 int ghosts_print(struct caller *c, const struct nodeset *chosen)
 {
-	_cleanup_(list_clear) struct list l = { 0 };
+	_cleanup_ghost_list_ struct ghost_list l = { 0 };
 	int r = ask(c, &l);
 
 	if (r < 0)
@@ -139,7 +109,7 @@ static struct head find_head(const char *line)
 }
 
 /* What stands in front of a line: a node, with a '+' when there are more. */
-static void print_node(const struct list *l, uint32_t pid)
+static void print_node(const struct ghost_list *l, uint32_t pid)
 {
 	char text[16] = "";
 	size_t from = 0, to = l->n;
@@ -162,7 +132,7 @@ static void print_node(const struct list *l, uint32_t pid)
 
 int ghosts_annotate(struct caller *c)
 {
-	_cleanup_(list_clear) struct list l = { 0 };
+	_cleanup_ghost_list_ struct ghost_list l = { 0 };
 	_cleanup_free_ char *line = NULL;
 	size_t size = 0;
 	struct head head = { .column = -1 };
