@@ -9,7 +9,16 @@
 #pragma once
 
 #ifdef __x86_64__
+#include <stdbool.h>
 #include <sys/platform/x86.h>
 
-#define PROCESSOR_HAS(feature) x86_cpu_active(x86_cpu_##feature)
+/* As x86_cpu_active(), which shifts a one into the sign for the last bit of a word (AVX512VL). */
+static inline bool processor_has(unsigned feature)
+{
+	const struct cpuid_feature *leaf = __x86_get_cpuid_feature_leaf(feature / 128);
+
+	return leaf->active_array[feature % 128 / 32] >> (feature % 32) & 1;
+}
+
+#define PROCESSOR_HAS(feature) processor_has(x86_cpu_##feature)
 #endif
