@@ -18,13 +18,13 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/lang.h"
+#include "space/end_by_signal.h"
 #include "space/ghosts_wire.h"
 
 static uint32_t own_index;
@@ -45,16 +45,9 @@ static void tell(uint32_t index, uint32_t what, int32_t value)
 /* As the remote process has: with its status, or by its signal. */
 static _noreturn_ void end_as(int status)
 {
-	const struct rlimit none = { 0, 0 };
-	sigset_t set;
-
 	if (WIFEXITED(status))
 		_exit(WEXITSTATUS(status));
-	(void)setrlimit(RLIMIT_CORE, &none); /* a core of ours would tell nothing */
-	(void)signal(WTERMSIG(status), SIG_DFL);
-	sigemptyset(&set);
-	(void)sigprocmask(SIG_SETMASK, &set, NULL);
-	(void)raise(WTERMSIG(status));
+	end_by_signal(WTERMSIG(status), WCOREDUMP(status));
 	_exit(128 + WTERMSIG(status));
 }
 

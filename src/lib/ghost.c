@@ -17,7 +17,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +24,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "lib/job.h"
+#include "space/end_by_signal.h"
 #include "space/ghost_watch.h"
 #include "space/journal.h"
 
@@ -187,17 +187,9 @@ static void on_went_on(struct ghost *g)
 /* As the remote process ended. */
 static _noreturn_ void end_as(const struct message_exit *x)
 {
-	const struct rlimit none = { 0, 0 };
-	sigset_t set;
-
 	if (x->signal == 0)
 		_exit(x->status);
-	(void)setrlimit(RLIMIT_CORE, &none); /* a core of ours would tell nothing */
-	(void)signal(x->signal, SIG_DFL);
-	sigemptyset(&set);
-	sigaddset(&set, x->signal);
-	(void)sigprocmask(SIG_UNBLOCK, &set, NULL); /* cannot fail */
-	(void)raise(x->signal);
+	end_by_signal(x->signal, x->core);
 	_exit(128 + x->signal); /* of a signal that ends nobody here */
 }
 

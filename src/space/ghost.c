@@ -19,11 +19,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "space/end_by_signal.h"
 #include "space/ghost.h"
 #include "space/ghosts_wire.h"
 #include "space/terminal.h"
@@ -224,17 +224,8 @@ bool ghost_goes_on(struct ghost *g)
 	return owed;
 }
 
-void ghost_end(struct ghost *g, int signal)
+void ghost_end(struct ghost *g, int signal, bool core)
 {
-	const struct rlimit none = { 0, 0 };
-	struct sigaction plain = { .sa_handler = SIG_DFL };
-	sigset_t set;
-
 	ghost_close(g);
-	(void)setrlimit(RLIMIT_CORE, &none); /* the core is where the process was */
-	(void)sigaction(signal, &plain, NULL);
-	sigemptyset(&set);
-	sigaddset(&set, signal);
-	(void)sigprocmask(SIG_UNBLOCK, &set, NULL);
-	(void)kill(getpid(), signal);
+	end_by_signal(signal, core);
 }

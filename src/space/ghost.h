@@ -53,5 +53,5 @@ void ghost_answered(struct ghost *g);
 void ghost_left(struct ghost *g);
 bool ghost_goes_on(struct ghost *g);
 
-/* End by @signal; returns when that does not end us. */
-void ghost_end(struct ghost *g, int signal);
+/* End by @signal, with the flag of a @core; returns when that does not end us. */
+void ghost_end(struct ghost *g, int signal, bool core);

@@ -487,6 +487,6 @@ int shell_run(struct caller *c, const struct nodeset *nodes, struct message_spec
 	ev_run(s.loop, 0);
 	shell_deinit(&s);
 	if (s.signal)
-		ghost_end(&s.ghost, s.signal);
+		ghost_end(&s.ghost, s.signal, s.core);
 	return s.status;
 }

@@ -71,7 +71,8 @@ struct shell {
 	struct ghosts ghosts; /* when there are several: one for each */
 	struct shell_child *children; /* owned; of the ghosts behind those; NULL: none */
 	bool children_said;	      /* what is wrong with them */
-	uint8_t signal;	    /* that ended it, or 0 */
+	uint8_t signal;		      /* that ended it, or 0 */
+	bool core;		      /* and left a core there */
 	struct terminal terminal; /* lent to it */
 	bool timed_out;
 

@@ -190,6 +190,7 @@ static int take_exit(void *owner, struct reader *r)
 		return gone(s, x.job);
 	if (x.signal && s->n == 1 && s->ghost.loop) {
 		s->signal = x.signal;
+		s->core = x.core;
 		shell_raise(s, SHELL_SIGNAL + x.signal); /* should it not end us */
 	} else if (x.signal) {
 		log_err(0, "node %u: ended by signal %u (%s)%s", re->node, x.signal,
@@ -202,7 +203,7 @@ static int take_exit(void *owner, struct reader *r)
 		fprintf(stderr, "node %u: real %.3f s, user %.3f s, sys %.3f s\n", re->node,
 			(double)x.real_us / 1e6, (double)x.user_us / 1e6,
 			(double)x.system_us / 1e6);
-	ghosts_ended(&s->ghosts, x.job, W_EXITCODE(x.status, x.signal));
+	ghosts_ended(&s->ghosts, x.job, W_EXITCODE(x.status, x.signal) | (x.core ? WCOREFLAG : 0));
 	shell_remote_over(s, re);
 	return 0;
 }
