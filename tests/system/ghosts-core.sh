@@ -45,9 +45,8 @@ t_says "a status is a status" 0 3 ended 1000000 "$bin/bpsh" 1 sh -c 'exit 3'
 if [ "$(id -u)" = 0 ]; then
 	chmod 755 "$SCRATCH" "$SCRATCH"/bpboot-lab-*
 	cp "$bin/bpsh" "$SCRATCH/bpsh" # where the user gets at it
-	user() {
-		setpriv --reuid 65534 --regid 65534 --clear-groups env PATH=/usr/bin:/bin \
-			python3 "$SCRATCH/ended" 1000000 "$@" sh -c 'kill -SEGV $$' </dev/null
-	}
-	t_says "a user's ghost, too" 0 "$(user env)" user "$SCRATCH/bpsh" 0
+	user() { setpriv --reuid 65534 --regid 65534 --clear-groups env PATH=/usr/bin:/bin "$@" </dev/null; }
+	expected=$(user python3 "$SCRATCH/ended" 1000000 sh -c 'kill -SEGV $$')
+	user unshare --user --mount true || expected=${expected% core} # a site that forbids them: man bpsh, CAVEATS
+	t_says "a user's ghost, too" 0 "$expected" user python3 "$SCRATCH/ended" 1000000 "$SCRATCH/bpsh" 0 sh -c 'kill -SEGV $$'
 fi
