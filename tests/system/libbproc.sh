@@ -130,8 +130,11 @@ END
 t_says "its parent sees it stop, go on, and end" 0 "stopped continued ended 9" timeout 60 python3 "$SCRATCH/parent.py" \
 	"$build/tests/tools/bproc-test" on 1 /bin/sleep 600
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
-	t "a user's program runs as that user" test "$(setpriv --reuid 12345 --regid 23456 --groups 34567 "$build/tests/tools/bproc-test" \
-		on 1 /bin/sh -c 'echo $(id -u) $(id -g) $(id -G)' </dev/null)" = "12345 23456 23456 34567"
+	mkdir -p "$SCRATCH/user/tests/tools" "$SCRATCH/user/src/lib" # where a user gets at them
+	cp "$build/tests/tools/bproc-test" "$SCRATCH/user/tests/tools" && cp "$lib" "$SCRATCH/user/src/lib/libbproc.so.4"
+	cp "$build/src/lib/bpghost" "$SCRATCH/user/src/lib"
+	t "a user's program runs as that user" test "$(BPBOOT_LIBEXEC=$SCRATCH/user/src/lib setpriv --reuid 12345 --regid 23456 --groups 34567 \
+		"$SCRATCH/user/tests/tools/bproc-test" on 1 /bin/sh -c 'echo $(id -u) $(id -g) $(id -G)' </dev/null)" = "12345 23456 23456 34567"
 else
 	echo "skip a user's program runs as that user - needs root and setpriv"
 fi

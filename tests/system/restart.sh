@@ -228,8 +228,9 @@ case_lacks() {
 	settled
 	t_says "and the next start works with some again" 0 "next" timeout 60 "$bin/bpsh" 1 echo next </dev/null
 	chmod 755 "$SCRATCH"
+	cp "$bin/bpsh" "$SCRATCH/bpsh" # where the user gets at it
 	t_says "a user who may have no more processes there" 126 "Resource temporarily unavailable" setpriv --reuid 65534 --regid 65534 --clear-groups \
-		prlimit --nproc=0:0 "$bin/bpsh" 1 true </dev/null
+		prlimit --nproc=0:0 "$SCRATCH/bpsh" 1 true </dev/null
 	exec 8>&-
 	wait $beside
 	t "that job's status" test $? = 6
