@@ -66,8 +66,9 @@ ranks() { large 256 "$bin/bpsh" all sh -c 'echo $BPROC_RANK/$BPROC_NODE' </dev/n
 t "each process has its own rank and node" is $nodes ranks
 with_input() { echo word | large 256 "$bin/bpsh" all cat | sort | uniq -c | tr -d ' '; }
 t "input that comes before finds its process" is "${nodes}word" with_input
-as_user() {
-	large 256 setpriv --reuid 12345 --regid 23456 --clear-groups "$bin/bpsh" -b all sh -c 'echo $(id -u) ${#TREE3}' </dev/null | tail -n 1
+as_user() { # with what the user gets at
+	cp "$bin/bpsh" "$bin/bpghosts" "$SCRATCH" && cd "$SCRATCH" || return 1
+	large 256 setpriv --reuid 12345 --regid 23456 --clear-groups "$SCRATCH/bpsh" -b all sh -c 'echo $(id -u) ${#TREE3}' </dev/null | tail -n 1
 }
 if [ "$(id -u)" = 0 ]; then t "as another user, too" is "12345 65001" as_user; fi
 t "also by the node's own programs" is "$nodes" bash -c "$(declare -f large); text=$text; large 256 '$bin/bpsh' --image all sh -c 'echo \${#TREE3}' </dev/null | grep -cx 65001"
