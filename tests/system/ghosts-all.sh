@@ -7,6 +7,7 @@ job=
 finish() {
 	[ -z "$job" ] || kill -KILL "$job" 2>/dev/null
 	light_lab_end
+	[ -z "${keys-}" ] || space_end
 }
 trap finish EXIT
 light_lab 2
@@ -16,7 +17,10 @@ here() {
 	ps -o pid=,comm=,args= --ppid "$job" | awk '$2 !~ /^(bpghosts|bpsh-watch|bpsh)$/ && !/defunct/ {
 		p = $1; sub(/^ *[0-9]+ +[^ ]+ +/, ""); sub(/ *$/, ""); print p " " $0 }' | sort
 }
-there() { "$bin/bpps" --no-headers -o pid,args,node | awk -v job="$job" '$1 != job { n = $NF; $NF = ""; sub(/ *$/, ""); print $0 " [n" n "]" }' | sort; }
+there() {
+	"$bin/bpps" --no-headers -o s,pid,args,node | awk -v job="$job" '$2 != job && $1 != "Z" {
+		n = $NF; $1 = $NF = ""; sub(/^ */, ""); sub(/ *$/, ""); print $0 " [n" n "]" }' | sort
+}
 same() { [ -n "$(here)" ] && [ "$(here)" = "$(there)" ]; }
 ghosts() { [ "$(here | wc -l)" = "$1" ]; }
 number() { here | awk -v name="$1" '{ p = $1; $1 = ""; sub(/^ /, ""); sub(/ \[n[0-9]+\]$/, "") } $0 == name { print p }' | head -n 1; }
@@ -33,7 +37,7 @@ state() { [ "$(awk '$1 == "State:" { print $2 }' "/proc/$2/status" 2>/dev/null |
 state_there() { [ "$("$bin/bpps" --no-headers -o s -p "$2" | tr -d ' ' | tr t T)" = "$1" ]; }
 both() { state "$1" "$2" && state_there "$1" "$2"; }
 no_ghost() { [ ! -e "/proc/$1" ] || state Z "$1"; } # process 1 may be slow to reap, or never do
-gone() { [ -z "$("$bin/bpps" --no-headers -p "$1")" ] && no_ghost "$1"; }
+gone() { case $("$bin/bpps" --no-headers -o s -p "$1") in '' | *Z*) no_ghost "$1" ;; *) false ;; esac } # its parent may never wait for it
 nothing_there() { [ -z "$("$bin/bpps" --no-headers -o pid)" ]; }
 nothing_left() { nothing_there && [ -z "$(pgrep -f '\[n[01]\]$')" ]; }
 ended() { # NAME STATUS
@@ -125,4 +129,34 @@ kill -TERM $job
 ended "they end with it" 143
 t "those without a ghost, too" wait_for 60 nothing_left
 t_says "who says neither is told" 2 "expected 'each', 'all' or 'none'" "$bin/bpsh" --ghosts some 0 true
+
+# bpmaster is killed and started again, while the command forks, a process ends, and another one's ghost does.
+light_lab_end
+space_begin
+trap finish EXIT
+nodes=(--node 0,52:54:00:00:00:00 --node 1,52:54:00:00:00:01)
+space_master "${nodes[@]}"
+for n in 0 1; do start_slave $n; done
+for n in 0 1; do wait_for 30 state_is $n up || not_ok "node $n is up" "$(tail -n 3 "$SCRATCH/slave$n.log")"; done
+mkfifo "$SCRATCH/turn"
+start 3 1 sh -c 'sleep 341 & a=$!; sleep 342 & sleep 343 & read x <'"$SCRATCH/turn"'; kill $a; sleep 344 & read x <'"$SCRATCH/turn"'; sleep 345 & wait; exit 6'
+a=$(number 'sleep 341') b=$(number 'sleep 342') c=$(number 'sleep 343')
+kill -KILL $master
+wait $master 2>/dev/null
+kill -KILL $b
+echo >"$SCRATCH/turn" # its "kill" and its fork come while bpmaster is away
+wait_for 20 no_ghost $b
+t "without bpmaster ghosts stay" state S $c
+space_master "${nodes[@]}"
+t "when it is back, what ended meanwhile has no ghost" wait_for 60 gone $a
+t "and what has no ghost any more has ended" wait_for 60 gone $b
+t "the others are as they were" both S $c
+there_is() { there | grep -q "^[0-9]* $1 \[n1\]$"; }
+t "what was to fork meanwhile does" wait_for 60 there_is "sleep 344"
+t "with a ghost" wait_for 60 same
+echo >"$SCRATCH/turn"
+t "and what forks later has one" wait_for 60 eval 'there_is "sleep 345" && same'
+for p in $(here | awk '{ print $1 }'); do kill -TERM "$p"; done
+ended "its status is the command's" 6
+t "and nothing is left" wait_for 30 nothing_there
 done_testing

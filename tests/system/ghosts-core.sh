@@ -50,3 +50,4 @@ if [ "$(id -u)" = 0 ]; then
 	user unshare --user --mount true || expected=${expected% core} # a site that forbids them: man bpsh, CAVEATS
 	t_says "a user's ghost, too" 0 "$expected" user python3 "$SCRATCH/ended" 1000000 "$SCRATCH/bpsh" 0 sh -c 'kill -SEGV $$'
 fi
+done_testing
