@@ -96,6 +96,30 @@ t "by one process" test "$(wc -l <"$SCRATCH/out")" = 1
 kill -USR1 -- -"$(ps -o pgid= -p $g0 | tr -d ' ')"
 ended "a signal to the ghosts' group reaches all, and their status is the job's" 7
 
+# What each ghost ended with is in the kernel's accounts (acct(5)); bpsh alone sees it otherwise.
+cat >"$SCRATCH/accounts" <<'END'
+import ctypes, struct, sys
+libc = ctypes.CDLL(None)
+if len(sys.argv) == 2:
+    sys.exit(libc.acct(sys.argv[1].encode()) != 0)
+libc.acct(None)
+ends = {pid: status for status, pid in struct.iter_unpack("=4xI8xI44x", open(sys.argv[1], "rb").read())}
+print(*(ends.get(int(pid), "none") for pid in sys.argv[2:]))
+END
+: >"$SCRATCH/acct"
+if python3 "$SCRATCH/accounts" "$SCRATCH/acct" 2>/dev/null; then
+	start 0-2 sh -c 'trap "exit $((5 + $BPROC_RANK))" USR1; while :; do sleep 0.05; done'
+	kill -USR1 $g0 $g1
+	wait_for 20 gone $g0
+	wait_for 20 gone $g1
+	kill -TERM $g2
+	ended "the status of a job in which a signal ended one" 255
+	t_says "each ghost ends with the status or the signal of its own process" 0 "$((5 << 8)) $((6 << 8)) 15" \
+		python3 "$SCRATCH/accounts" "$SCRATCH/acct" $g0 $g1 $g2
+else
+	echo "skip the status of each ghost - the kernel keeps no accounts, or not for us"
+fi
+
 comm=sleep
 start 0-2 sleep 300
 kill -KILL $job
