@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -70,6 +71,17 @@ static _noreturn_ void give_up(const struct child *c, int err, const char *what,
 	missing = err == ENOENT && c->spec->argv && name == c->spec->argv[0];
 	report(c, missing ? REPORT_NO_COMMAND : REPORT_FAILURE, err, words);
 	_exit(EXIT_NEVER_RAN);
+}
+
+static _noreturn_ void failed_to_run(const struct child *c, int err)
+{
+	char what[128] = "cannot run '";
+	struct utsname u;
+
+	/* most often it was sent by a front end of another kind */
+	if (err == ENOEXEC && uname(&u) == 0)
+		snprintf(what, sizeof(what), "its processor is %.64s: cannot run '", u.machine);
+	give_up(c, err, what, c->spec->argv[0]);
 }
 
 static void reset_signals(void)
@@ -285,7 +297,7 @@ static _noreturn_ void child_main(struct child *c)
 		set_io(c, i);
 	set_environment(c);
 	execute(c);
-	give_up(c, errno, "cannot run '", s->argv[0]);
+	failed_to_run(c, errno);
 }
 
 /* Pipes with descriptors above 2, so that dup2() in the child never hits one of them. */

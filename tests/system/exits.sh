@@ -15,6 +15,7 @@ bpsh() { "$bin/bpsh" "$@" </dev/null; }
 nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$bin/bpsh" "$@" </dev/null; }
 down() { [ "$("$bin/bpstat" -s 3)" = down ]; }
 : >none && chmod 755 none # neither a program nor a script
+cp "$(command -v busybox)" foreign && printf '\0\0' | dd of=foreign bs=1 seek=18 conv=notrunc status=none # of a machine that nobody has
 
 # row WHAT STATUS TEXT ARGUMENT...
 row() { t_says "$1: $2" "$2" "$3" bpsh "${@:4}"; }
@@ -36,6 +37,7 @@ row "no such command, one node" 127 "cannot run 'nosuch': No such file" 0 nosuch
 row "no such command, several" 127 "node 1: cannot run 'nosuch'" 0-1 nosuch
 row "cannot be run, one node" 126 "cannot run '/etc/passwd': Permission denied" 0 /etc/passwd
 row "cannot be run, several" 126 "node 1: cannot run '/etc/passwd'" 0-1 /etc/passwd
+row "a program of another kind of processor" 126 "node 0: its processor is $(uname -m): cannot run" 0 ./foreign
 row "a file of -I that is not there" 126 "cannot read '/nosuch': No such file" -I /nosuch 0 cat
 row "a file of -O that cannot be made" 126 "cannot write '/no/such'" -O /no/such 0 echo x
 row "no such node" 1 "there is no node 9" 0,9 true
