@@ -24,7 +24,9 @@
 #define BLOB_NAME    (9 + 2 * MESSAGE_HASH_BYTES + 1)
 #define MODE_DIR     0711 /* passed through, not listed */
 
+/* The first that has room for all that may be kept, else the first that will do. */
 static const char *const places[] = { CACHE_DIR, "/dev/shm/bpboot-cache", "/tmp/bpboot-cache" };
+#define N_PLACES ARRAY_SIZE(places)
 
 static const char *blob_name(const struct message_blob *id, char ret[static BLOB_NAME])
 {
@@ -108,8 +110,15 @@ static int make_dir(int dirfd, const char *name, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
-/* Our own folder in that place. */
-static int open_own(struct cache *c, const char *path)
+static bool has_room(int fd, uint64_t bytes)
+{
+	struct statvfs fs;
+
+	return fstatvfs(fd, &fs) == 0 && (uint64_t)fs.f_bavail * fs.f_frsize >= bytes;
+}
+
+/* Our own folder in that place, if it has @room. */
+static int open_own(struct cache *c, const char *path, uint64_t room)
 {
 	_cleanup_close_ int place = open_place(path);
 	char name[CACHE_NAME_MAX];
@@ -117,6 +126,8 @@ static int open_own(struct cache *c, const char *path)
 
 	if (place < 0)
 		return place;
+	if (!has_room(place, room))
+		return -ENOSPC;
 	remove_stale(place);
 	randombytes_buf(random, sizeof(random));
 	format_hex(random, sizeof(random), name);
@@ -150,10 +161,10 @@ int cache_open(const char *dir, uint64_t limit, struct cache **ret,
 		return r;
 	c->fd = c->blobs = c->run = FD_NONE;
 	c->limit = limit ? limit : share_of_memory();
-	for (size_t i = 0; i < (dir ? 1 : ARRAY_SIZE(places)); i++) {
-		const char *at = dir ? dir : places[i];
+	for (size_t i = dir ? N_PLACES : 0; i < (dir ? N_PLACES + 1 : 2 * N_PLACES); i++) {
+		const char *at = dir ? dir : places[i % N_PLACES];
 
-		r = open_own(c, at);
+		r = open_own(c, at, i < N_PLACES ? c->limit : 0);
 		if (r == 0)
 			break;
 		snprintf(ret_words, MESSAGE_WORDS_MAX,
@@ -234,21 +245,53 @@ void cache_drop(struct cache *c, struct cache_blob *b)
 	free(b);
 }
 
+static struct cache_blob *oldest(const struct cache *c)
+{
+	struct cache_blob *found = NULL;
+
+	for (struct cache_blob *b = c->list; b; b = b->next) {
+		if (b->users == 0 && (!found || b->used < found->used))
+			found = b;
+	}
+	return found;
+}
+
+/* Whether the file system has room for @bytes beside what is on its way; if not, whether it would
+ * without all that nobody uses. */
+static bool fits_there(const struct cache *c, uint64_t bytes, bool *ret_could)
+{
+	uint64_t unused = 0, room;
+	struct statvfs fs;
+
+	*ret_could = true;
+	if (fstatvfs(c->blobs, &fs) < 0)
+		return true; /* writing tells */
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	for (const struct cache_blob *b = c->list; b; b = b->next) {
+		bytes += b->here ? 0 : b->bytes - b->filled;
+		unused += b->here && b->users == 0 ? b->bytes : 0;
+	}
+	*ret_could = bytes <= room + unused;
+	return bytes <= room;
+}
+
 /* Let go of what was used longest ago until @bytes more fit. */
 static int make_room(struct cache *c, uint64_t bytes)
 {
+	struct cache_blob *old = oldest(c);
+	bool could;
+
 	if (bytes > c->limit)
 		return -EFBIG;
-	while (c->bytes > c->limit - bytes || c->n >= CACHE_BLOBS_MAX) {
-		struct cache_blob *oldest = NULL;
-
-		for (struct cache_blob *b = c->list; b; b = b->next) {
-			if (b->users == 0 && (!oldest || b->used < oldest->used))
-				oldest = b;
-		}
-		if (!oldest)
+	for (; c->bytes > c->limit - bytes || c->n >= CACHE_BLOBS_MAX; old = oldest(c)) {
+		if (!old)
 			return -ENOBUFS;
-		cache_drop(c, oldest);
+		cache_drop(c, old);
+	}
+	for (; !fits_there(c, bytes, &could); old = oldest(c)) {
+		if (!could || !old)
+			return -ENOSPC;
+		cache_drop(c, old);
 	}
 	return 0;
 }

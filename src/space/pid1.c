@@ -16,7 +16,7 @@
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,8 +58,20 @@ static void open_standard(void)
 	}
 }
 
+/* init leaves a small one, and the cache of programs lies there: as large as any tmpfs. */
+static void grow_run(void)
+{
+	const unsigned long keep = ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC; /* MS_ alike */
+	struct statvfs fs;
+
+	if (statvfs("/run", &fs) == 0) /* what is no tmpfs refuses, and is as large as it is */
+		(void)mount(NULL, "/run", NULL, MS_REMOUNT | (fs.f_flag & keep), "size=50%");
+}
+
 static void mount_all(char *words)
 {
+	if (path_is_mount("/run"))
+		grow_run();
 	for (size_t i = 0; i < ARRAY_SIZE(mounts); i++) {
 		if (path_is_mount(mounts[i].at))
 			continue;

@@ -124,6 +124,14 @@ head -c 2000000 /dev/zero | cat "$home/bin/static" - >"$home/bin/middle" && chmo
 says "one for which its disk has no room, too" 126 "No space left on device" 2 "$home/bin/middle"
 says "and the next one runs" 0 "script here" 2 sh -c 'echo script here'
 says "also one that has to be sent" 0 "answer 42" 2 "$home/bin/by-path"
+in_turn() {
+	local i
+	for i in 1 2 3 4 5 6; do
+		cp /bin/sh "$home/bin/turn$i" && head -c 1000000 /dev/urandom >>"$home/bin/turn$i" && bpsh 2 "$home/bin/turn$i" -c "exit $i"
+		[ $? = $i ] || return 1
+	done
+}
+t "and one after the other more than it has room for" in_turn
 no_memory() {
 	local all out status
 	all=$(awk '/^VmSize/ { print $2 * 1024 }' /proc/"${slave[1]}"/status)
