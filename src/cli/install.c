@@ -60,6 +60,7 @@ static const char unit_master[] = "# written by bpboot install\n"
 				  "Restart=on-failure\n"
 				  "RestartSec=5\n"
 				  "LimitNOFILE=65536\n"
+				  "OOMScoreAdjust=-900\n"
 				  "\n"
 				  "[Install]\n"
 				  "WantedBy=multi-user.target\n";

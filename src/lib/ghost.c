@@ -189,7 +189,7 @@ static _noreturn_ void end_as(const struct message_exit *x)
 {
 	if (x->signal == 0)
 		_exit(x->status);
-	end_by_signal(x->signal, x->core);
+	end_by_signal(x->signal, x->flags & MESSAGE_EXIT_CORE);
 	_exit(128 + x->signal); /* of a signal that ends nobody here */
 }
 

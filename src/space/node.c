@@ -2,9 +2,8 @@
  * node.c - bpslave: keeps a connection to its master, and runs what it is told
  *
  * The node connects, again and again, at jittered distances; the only calls that it takes are of
- * other nodes that come for files (peers.h). Each time it proves
- * that the master is the one whose key its signed image carries. A connection that ends takes the
- * node's processes with it: nobody could be told any more how they end.
+ * other nodes that come for files (peers.h). Each time it proves that the master is the one whose
+ * key its signed image carries. Processes outlive a connection for a while (orphans.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +25,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "space/node_internal.h"
+#include "space/oom.h"
 #include "space/pid1.h"
 #include "wire/masterkey.h"
 
@@ -332,6 +332,7 @@ int node_run(const struct node_config *c)
 
 	if (c->first)
 		pid1_setup(n.trouble);
+	oom_exempt();
 	n.loop = ev_loop_new(EVFLAG_AUTO);
 	if (!n.loop)
 		return log_err(-ENOMEM, "cannot start");

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "space/oom.h"
 #include "space/process_internal.h"
 #include "space/spawn.h"
 
@@ -86,6 +87,14 @@ static void say_failed(struct processes *ps, uint32_t job, enum message_how how,
 	process_say(ps, &m);
 }
 
+static uint8_t exit_flags(const struct process *p)
+{
+	if (!WIFSIGNALED(p->status))
+		return 0;
+	return (WCOREDUMP(p->status) ? MESSAGE_EXIT_CORE : 0) |
+	       (p->starved && WTERMSIG(p->status) == SIGKILL ? MESSAGE_EXIT_NO_MEMORY : 0);
+}
+
 static void say_exit(struct process *p)
 {
 	struct message_small m;
@@ -93,7 +102,7 @@ static void say_exit(struct process *p)
 		.job = p->job,
 		.status = WIFEXITED(p->status) ? (uint8_t)WEXITSTATUS(p->status) : 0,
 		.signal = WIFSIGNALED(p->status) ? (uint8_t)WTERMSIG(p->status) : 0,
-		.core = WIFSIGNALED(p->status) && WCOREDUMP(p->status),
+		.flags = exit_flags(p),
 		.real_us = p->end_us - p->start_us,
 		.user_us = (uint64_t)p->usage.ru_utime.tv_sec * 1000000 +
 			   (uint64_t)p->usage.ru_utime.tv_usec,
@@ -213,6 +222,16 @@ static void process_adopt(struct processes *ps, struct process *p, const struct 
 	ps->n++;
 }
 
+static void on_starved(void *owner, pid_t pid)
+{
+	const struct processes *ps = owner;
+
+	for (struct process *p = ps->list; p; p = p->next) {
+		if (p->pid == pid && !p->ended)
+			p->starved = true;
+	}
+}
+
 int processes_take_start(struct processes *ps, struct reader *r)
 {
 	struct message_credentials who;
@@ -248,6 +267,7 @@ int processes_take_start(struct processes *ps, struct reader *r)
 	e = p ? carry_new(&ps->carries, job, &spec, who.uid, &carry, words) : -ENOMEM;
 	if (e == 0 && spec.flags & MESSAGE_FOLLOW)
 		e = follow_new(&ps->realm, &follow, &gate);
+	oom_look(on_starved, ps); /* one that is gone is not taken for the one that comes */
 	if (e == 0)
 		e = spawn(&ps->realm, (pid_t)number, &spec, &who, carry, gate, &sp);
 	if (e < 0) {
@@ -316,6 +336,8 @@ void processes_close(struct processes *ps)
 
 static void ended(struct process *p, int status, const struct rusage *usage)
 {
+	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+		oom_look(on_starved, p->all);
 	p->ended = true;
 	p->status = status;
 	p->usage = *usage;

@@ -27,6 +27,7 @@ struct process {
 	pid_t pid;	    /* as we see it */
 	pid_t number;	    /* as it and its ghost see it */
 	bool ended;
+	bool starved; /* the kernel has ended it for want of memory */
 	int status; /* of wait4() */
 	struct rusage usage;
 	struct carry *carry; /* its files, or NULL; owned */

@@ -176,11 +176,20 @@ static int take_input_closed(void *owner, struct reader *r)
 	return 0;
 }
 
+static void say_signal(struct shell *s, const struct remote *re, const struct message_exit *x)
+{
+	terminal_restore(&s->terminal);
+	log_err(0, "node %u: ended by signal %u (%s)%s%s", re->node, x->signal,
+		strsignal(x->signal), x->flags & MESSAGE_EXIT_CORE ? ", core dumped" : "",
+		x->flags & MESSAGE_EXIT_NO_MEMORY ? ", for want of memory" : "");
+}
+
 static int take_exit(void *owner, struct reader *r)
 {
 	struct shell *s = owner;
 	struct message_exit x;
 	struct remote *re;
+	bool alone;
 	int e = message_exit_read(r, &x);
 
 	if (e < 0)
@@ -188,13 +197,14 @@ static int take_exit(void *owner, struct reader *r)
 	re = remote_of(s, x.job);
 	if (!re)
 		return gone(s, x.job);
-	if (x.signal && s->n == 1 && s->ghost.loop) {
+	alone = s->n == 1 && s->ghost.loop;
+	if (x.signal && (!alone || x.flags & MESSAGE_EXIT_NO_MEMORY))
+		say_signal(s, re, &x);
+	if (x.signal && alone) {
 		s->signal = x.signal;
-		s->core = x.core;
+		s->core = x.flags & MESSAGE_EXIT_CORE;
 		shell_raise(s, SHELL_SIGNAL + x.signal); /* should it not end us */
 	} else if (x.signal) {
-		log_err(0, "node %u: ended by signal %u (%s)%s", re->node, x.signal,
-			strsignal(x.signal), x.core ? ", core dumped" : "");
 		shell_raise(s, SHELL_ABNORMAL);
 	} else {
 		shell_raise(s, x.status);
@@ -203,7 +213,9 @@ static int take_exit(void *owner, struct reader *r)
 		fprintf(stderr, "node %u: real %.3f s, user %.3f s, sys %.3f s\n", re->node,
 			(double)x.real_us / 1e6, (double)x.user_us / 1e6,
 			(double)x.system_us / 1e6);
-	ghosts_ended(&s->ghosts, x.job, W_EXITCODE(x.status, x.signal) | (x.core ? WCOREFLAG : 0));
+	ghosts_ended(&s->ghosts, x.job,
+		     W_EXITCODE(x.status, x.signal) |
+			     (x.flags & MESSAGE_EXIT_CORE ? WCOREFLAG : 0));
 	shell_remote_over(s, re);
 	return 0;
 }

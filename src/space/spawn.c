@@ -19,6 +19,7 @@
 
 #include "base/fd.h"
 #include "space/follow.h"
+#include "space/oom.h"
 #include "space/pty.h"
 #include "space/spawn.h"
 
@@ -266,6 +267,9 @@ static _noreturn_ void child_main(struct child *c)
 	const struct message_spec *s;
 	int r;
 
+	r = oom_ordinary();
+	if (r < 0)
+		give_up(c, -r, "cannot let the kernel end it when memory has run out", "");
 	reset_signals();
 	(void)setsid(); /* cannot fail: a fresh child leads nothing */
 	if (c->gate)

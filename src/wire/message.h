@@ -356,11 +356,17 @@ struct message_failed {
 void message_failed_write(struct writer *w, const struct message_failed *m);
 _must_check_ int message_failed_read(struct reader *r, struct message_failed *ret);
 
+enum message_exit_flag {
+	MESSAGE_EXIT_CORE = 1 << 0,	 /* left a core */
+	MESSAGE_EXIT_NO_MEMORY = 1 << 1, /* was ended by the node's kernel for want of memory */
+	MESSAGE_EXIT_ALL = MESSAGE_EXIT_CORE | MESSAGE_EXIT_NO_MEMORY,
+};
+
 struct message_exit {
 	uint32_t job;
 	uint8_t status; /* exit status, when signal is 0 */
 	uint8_t signal; /* that ended it, or 0 */
-	uint8_t core;	/* left a core */
+	uint8_t flags;	/* enum message_exit_flag */
 	uint64_t real_us, user_us, system_us;
 	uint64_t maxrss_kib;
 };

@@ -54,7 +54,7 @@ void message_exit_write(struct writer *w, const struct message_exit *m)
 	writer_be32(w, m->job);
 	writer_u8(w, m->status);
 	writer_u8(w, m->signal);
-	writer_u8(w, m->core);
+	writer_u8(w, m->flags);
 	writer_be64(w, m->real_us);
 	writer_be64(w, m->user_us);
 	writer_be64(w, m->system_us);
@@ -68,7 +68,9 @@ int message_exit_read(struct reader *r, struct message_exit *ret)
 
 	m.status = reader_u8(r);
 	m.signal = reader_u8(r);
-	m.core = reader_u8(r);
+	m.flags = reader_u8(r);
+	if (m.flags & ~MESSAGE_EXIT_ALL)
+		return -EBADMSG;
 	m.real_us = reader_be64(r);
 	m.user_us = reader_be64(r);
 	m.system_us = reader_be64(r);

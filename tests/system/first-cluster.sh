@@ -38,6 +38,7 @@ inside() {
 	t "a node boots" wait_for 120 node_is_up
 	t_says "bpsh runs a command on it" 0 "Linux n0" bpsh 0 uname -a
 	t_says "bpboot log tells how it booted" 0 "registered with bpmaster" bpboot log 0
+	memory_runs_out
 	bpctl -P -S 0 >/dev/null
 	t "it powers off when told to" wait_for 20 machine_ended
 }
@@ -72,6 +73,39 @@ power_on() { # MAC
 }
 node_is_up() { bpstat | grep -q '^0 .* up '; }
 machine_ended() { ! kill -0 $machine; }
+
+# A program takes all of the node's memory, once it has little and once its files have the rest: it ends, and nothing else does.
+memory_runs_out() {
+	local beside score why="node 0: ended by signal 9 (Killed), for want of memory"
+
+	cd / || return 1 # which the node has, too
+	score=$(bpsh 0 cat /proc/self/oom_score_adj /proc/1/oom_score_adj | tr '\n' ' ')
+	t "the kernel may end programs for want of memory, not what holds them (${score% })" test "$score" = "0 -1000 "
+	t_says "which no user may change for his own" 1 "Permission denied" bpsh 0 setpriv --reuid 65534 --regid 65534 --clear-groups \
+		sh -c 'echo -1000 >/proc/self/oom_score_adj'
+	cp /bin/true "$SCRATCH/large" && truncate -s 40M "$SCRATCH/large"
+	t "a program of 40 MB has room on the node" timeout 60 bpsh 0 "$SCRATCH/large"
+	mkfifo "$SCRATCH/hold1" "$SCRATCH/hold2"
+	bpsh 0 sh -c 'echo on; read x; exit 6' <"$SCRATCH/hold1" >"$SCRATCH/beside1" 2>&1 &
+	beside=($!)
+	exec 6>"$SCRATCH/hold1"
+	bpsh --ghosts=all 0 sh -c 'sh -c "echo on; read x; exit 7"; exit $?' <"$SCRATCH/hold2" >"$SCRATCH/beside2" 2>&1 &
+	beside+=($!)
+	exec 7>"$SCRATCH/hold2"
+	wait_for 60 grep -q on "$SCRATCH/beside1" && wait_for 60 grep -q on "$SCRATCH/beside2"
+	t_says "a program that takes all memory is ended, and bpsh says why" 137 "$why" timeout 120 bpsh 0 tail /dev/zero
+	t_says "the next start works" 0 "next" timeout 60 bpsh 0 echo next
+	t_says "a full memory disk is said to who fills it" 1 "No space left on device" timeout 120 bpsh 0 sh -c 'cat /dev/zero >/dev/shm/full'
+	t_says "beside it there is less memory to take" 137 "$why" timeout 120 bpsh 0 tail /dev/zero
+	t_says "and the next start works, too" 0 "next" timeout 60 bpsh 0 seq -f next%.0f 1
+	echo >&6
+	echo >&7
+	wait "${beside[0]}"
+	t "a program beside all that goes on" test $? = 6
+	wait "${beside[1]}"
+	t "and so does one of which each process has a ghost" test $? = 7
+	exec 6>&- 7>&-
+}
 
 if [ "${1-}" = inside ]; then
 	inside

@@ -11,6 +11,7 @@ t "and does nothing" test -z "$(ls -A "$root")"
 t_says "install says how to start the services" 0 "systemctl enable --now bpmaster bpboot-serve" "$bp" install --root "$root"
 t "folders are there" test -d "$root/etc/bpboot" -a -d "$root/srv/bpboot" -a -d "$root/var/lib/bpboot" -a -d "$root/run/bpboot"
 t "units name the programs that are here" grep -qx "ExecStart=$bp serve" "$units/bpboot-serve.service"
+t "bpmaster is among the last to go when memory runs out" grep -qx OOMScoreAdjust=-900 "$units/bpmaster.service"
 if command -v systemd-analyze >/dev/null; then
 	t "systemd takes the units" systemd-analyze verify --man=no "$units/bpboot-serve.service" "$units/bpmaster.service"
 fi

@@ -61,6 +61,11 @@ fi
 says "a missing directory becomes /" 0 "/" bash -c "cd '$SCRATCH/gone' && rmdir '$SCRATCH/gone' && '$bin/bpsh' 0 pwd"
 says "the umask travels" 0 "0027" bash -c "umask 027; '$bin/bpsh' 0 sh -c umask"
 says "limits travel" 0 "77" bash -c "ulimit -n 77; '$bin/bpsh' 0 sh -c 'ulimit -n'"
+# What the kernel ends for want of memory: programs; bpslave, where it may say so, not.
+score=$(cat /proc/self/oom_score_adj) spared=$score
+if bash -c 'echo -1000 >/proc/self/oom_score_adj' 2>/dev/null; then spared=-1000 score=$((score > 0 ? score : 0)); fi
+t "bpslave spares itself where it may ($spared)" test "$(cat /proc/"${slave[0]}"/oom_score_adj)" = "$spared"
+t "and not what it runs ($score)" test "$(bpsh 0 cat /proc/self/oom_score_adj)" = "$score"
 says "each process leads a session of its own" 0 "yes" "$bin/bpsh" 0 sh -c '[ $(ps -o sid= -p $$) = $$ ] && echo yes'
 if command -v setpriv >/dev/null && [ "$(id -u)" = 0 ]; then
 	chmod 755 "$SCRATCH"
