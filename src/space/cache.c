@@ -24,7 +24,7 @@
 #define BLOB_NAME    (9 + 2 * MESSAGE_HASH_BYTES + 1)
 #define MODE_DIR     0711 /* passed through, not listed */
 
-/* The first that has room for all that may be kept, else the first that will do. */
+/* The first that has room, else the first that will do. */
 static const char *const places[] = { CACHE_DIR, "/dev/shm/bpboot-cache", "/tmp/bpboot-cache" };
 #define N_PLACES ARRAY_SIZE(places)
 
@@ -164,7 +164,7 @@ int cache_open(const char *dir, uint64_t limit, struct cache **ret,
 	for (size_t i = dir ? N_PLACES : 0; i < (dir ? N_PLACES + 1 : 2 * N_PLACES); i++) {
 		const char *at = dir ? dir : places[i % N_PLACES];
 
-		r = open_own(c, at, i < N_PLACES ? c->limit : 0);
+		r = open_own(c, at, i < N_PLACES ? MIN(c->limit, CACHE_ROOM) : 0);
 		if (r == 0)
 			break;
 		snprintf(ret_words, MESSAGE_WORDS_MAX,

@@ -22,6 +22,7 @@
 
 #define CACHE_DIR	"/run/bpboot/cache"
 #define CACHE_SHARE	4     /* by default, of the node's memory: one in so many */
+#define CACHE_ROOM	(UINT64_C(128) << 20) /* of the usual place, unless less may be kept */
 #define CACHE_BLOBS_MAX 4096u /* kept at once */
 #define CACHE_NAME_MAX	33u   /* of a view, with NUL */
 
@@ -67,9 +68,10 @@ struct cache {
 };
 
 /*
- * Make a folder of our own below @dir, or NULL for the first usual place that will do; folders that
- * others of us left behind are removed. @limit: bytes, or 0 for a share of the node's memory.
- * Return: 0, or negative errno with *ret_words saying which place would not do.
+ * Make a folder of our own below @dir, or NULL for the first usual place that will do, of those
+ * with room if there is one; folders that others of us left behind are removed. @limit: bytes, or 0
+ * for a share of the node's memory. Return: 0, or negative errno with *ret_words saying which place
+ * would not do.
  */
 _must_check_ int cache_open(const char *dir, uint64_t limit, struct cache **ret,
 			    char ret_words[static MESSAGE_WORDS_MAX]);

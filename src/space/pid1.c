@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysinfo.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,6 +28,8 @@
 #include "base/path.h"
 #include "space/handover.h"
 #include "space/pid1.h"
+
+#define RUN_PERCENT 30 /* of the memory */
 
 static const struct {
 	const char *type, *at, *options;
@@ -58,14 +61,21 @@ static void open_standard(void)
 	}
 }
 
-/* init leaves a small one, and the cache of programs lies there: as large as any tmpfs. */
+/* init leaves a small one, where the cache of programs lies, too: room for its share of the memory,
+ * and not for all that /dev/shm leaves. What is no tmpfs refuses, and is as large as it is. */
 static void grow_run(void)
 {
 	const unsigned long keep = ST_RDONLY | ST_NOSUID | ST_NODEV | ST_NOEXEC; /* MS_ alike */
 	struct statvfs fs;
+	struct sysinfo memory;
+	char options[32];
 
-	if (statvfs("/run", &fs) == 0) /* what is no tmpfs refuses, and is as large as it is */
-		(void)mount(NULL, "/run", NULL, MS_REMOUNT | (fs.f_flag & keep), "size=50%");
+	if (statvfs("/run", &fs) < 0 || sysinfo(&memory) < 0)
+		return;
+	snprintf(options, sizeof(options), "size=%d%%", RUN_PERCENT);
+	if ((double)fs.f_blocks * (double)fs.f_frsize <
+	    (double)memory.totalram * memory.mem_unit * RUN_PERCENT / 100)
+		(void)mount(NULL, "/run", NULL, MS_REMOUNT | (fs.f_flag & keep), options);
 }
 
 static void mount_all(char *words)

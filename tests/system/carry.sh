@@ -147,6 +147,12 @@ start_apart 1 "$hide" # one that has not taken memory yet for something else
 wait_for 20 state_is 1 up || not_ok "node 1 registers again" "$(tail -3 "$SCRATCH/slave1.log")"
 t "a node without memory refuses that start" no_memory
 says "and runs the next one" 7 "runs as" 1 "$home/bin/middle"
+kill "${slave[2]}" && wait "${slave[2]}"
+start_apart 2 "$hide; mount -t tmpfs -o size=2m,mode=755 tmpfs /run; mount -t tmpfs -o size=8m tmpfs /dev/shm" --cache-size 5M
+again() { [ "$(grep -c 'up as node 2' "$SCRATCH/slave2.log")" = 2 ] && state_is 2 up; }
+wait_for 20 again || not_ok "node 2 registers again" "$(tail -3 "$SCRATCH/slave2.log")"
+t_says "a cache for which /run has no room lies elsewhere" 0 "/dev/shm/bpboot-cache/" timeout 60 "$bin/bpsh" 2 "$home/bin/turn1" -c \
+	'readlink /proc/$$/exe' </dev/null
 
 # --- who may have what ---
 if [ "$(id -u)" = 0 ]; then
