@@ -13,9 +13,10 @@
 #include <string.h>
 
 #include "base/file.h"
+#include "base/parse.h"
 
 #define CORPUS_FILE_MAX	  (1u << 20)
-#define CORPUS_MUTATE_MAX 4096 /* larger files are cut and flipped only at their start */
+#define CORPUS_MUTATE_MAX 4096 /* of a file, at its start, or as the caller says */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
@@ -31,9 +32,10 @@ static void run_copy(const uint8_t *data, size_t n)
 	free(copy);
 }
 
-static void run_file(struct buffer *b)
+/* The file as it is; then cut off at each of its first @mutate bytes, and with a bit of it flipped. */
+static void run_file(struct buffer *b, size_t mutate)
 {
-	size_t n = MIN(b->len, (size_t)CORPUS_MUTATE_MAX);
+	size_t n = MIN(b->len, mutate);
 
 	run_copy(b->data, b->len);
 	for (size_t i = 0; i < n; i++) {
@@ -48,12 +50,14 @@ static void run_file(struct buffer *b)
 
 int main(int argc, char **argv)
 {
+	uint32_t mutate = CORPUS_MUTATE_MAX;
 	struct dirent *e;
 	unsigned n = 0;
 	DIR *dir;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s CORPUS\n", argv[0]);
+	if (argc < 2 || argc > 3 ||
+	    (argc == 3 && parse_u32(argv[2], 0, CORPUS_MUTATE_MAX, &mutate) < 0)) {
+		fprintf(stderr, "usage: %s CORPUS [BYTES]\n", argv[0]);
 		return 2;
 	}
 	dir = opendir(argv[1]);
@@ -71,7 +75,7 @@ int main(int argc, char **argv)
 			printf("not ok %s - cannot be read\n", e->d_name);
 			return 1;
 		}
-		run_file(&b);
+		run_file(&b, mutate);
 		printf("ok %s\n", e->d_name);
 		fflush(stdout);
 		n++;

@@ -1,7 +1,6 @@
 #!/bin/bash
 # control.sh - what bpctl has nodes do beside states and power: another root, another master; and who may say so
 #
-# fast
 . tests/system/lib.sh
 [ "${1-}" = --inside ] || { lib_unshare bash "$0" --inside; exit; }
 ip link set lo up

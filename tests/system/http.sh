@@ -1,6 +1,5 @@
 #!/bin/bash
 # http.sh - HTTP against nginx and a server that breaks one rule at a time
-# fast
 #
 # Everything runs in a network namespace of its own, on its loopback.
 . tests/system/lib.sh

@@ -1,6 +1,5 @@
 #!/bin/bash
 # image.sh - root images: clean file systems that hold what was named, the same bytes each time
-# fast
 . "$(dirname "$0")/lib.sh"
 
 bpboot=$BUILD/src/cli/bpboot

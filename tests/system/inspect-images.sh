@@ -1,6 +1,5 @@
 #!/bin/bash
 # inspect-images.sh - bpboot inspect and diff on file systems of every make, and on images that are published
-# fast
 . "$(dirname "$0")/lib.sh"
 
 bp=$BUILD/src/cli/bpboot

@@ -1,6 +1,5 @@
 #!/bin/bash
 # lab-light.sh - nodes that are namespaces with a bpslave: up in a moment, apart from each other, gone without a trace
-# fast
 . tests/system/lib.sh
 
 bin=$(cd "$BUILD/src/cli" && pwd)

@@ -1,6 +1,5 @@
 #!/bin/bash
 # sources.sh - whole trees that a site has: folders, tar archives, container images, packages; and hostile ones
-# fast
 . "$(dirname "$0")/lib.sh"
 
 bpboot=$BUILD/src/cli/bpboot

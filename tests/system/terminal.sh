@@ -1,7 +1,6 @@
 #!/bin/bash
 # terminal.sh - bpsh -t: the caller's terminal lent to a process on a node, and given back whatever happens
 #
-# fast
 . tests/system/lib.sh
 
 trap light_lab_end EXIT
