@@ -32,7 +32,7 @@ static void run_copy(const uint8_t *data, size_t n)
 	free(copy);
 }
 
-/* The file as it is; then cut off at each of its first @mutate bytes, and with a bit of it flipped. */
+/* The file as it is; then cut off at each of its first @mutate bytes, and with a bit flipped. */
 static void run_file(struct buffer *b, size_t mutate)
 {
 	size_t n = MIN(b->len, mutate);
