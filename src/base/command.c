@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/command.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
 
@@ -190,7 +191,7 @@ static int take_all(struct cursor *k, int *ret_n)
 	return 0;
 }
 
-int command_run(const struct command *c, const char *prefix, int argc, char **argv)
+static int run(const struct command *c, const char *prefix, int argc, char **argv)
 {
 	_cleanup_free_ void *options = calloc(1, MAX(c->options_size, (size_t)1));
 	struct cursor k = {
@@ -215,4 +216,17 @@ int command_run(const struct command *c, const char *prefix, int argc, char **ar
 		argv[n] = NULL;
 	r = c->run(options, n, argv);
 	return r < 0 ? COMMAND_FAILED : r;
+}
+
+int command_run(const struct command *c, const char *prefix, int argc, char **argv)
+{
+	int r;
+
+	fd_open_standard();
+	r = run(c, prefix, argc, argv);
+	errno = 0;
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return r;
+	log_err(-errno, "cannot write the output"); /* no reason is known of an earlier failure */
+	return r == COMMAND_OK ? COMMAND_FAILED : r;
 }

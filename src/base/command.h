@@ -59,7 +59,10 @@ struct command {
 /* Print --help of @c to standard output; @prefix is "bpboot " for a subcommand, else "". */
 void command_help(const struct command *c, const char *prefix);
 
-/* Parse argv (without the command's own name) and run it. Return: exit status. */
+/*
+ * Parse argv (without the command's own name), run it, and say when standard output did not take
+ * all. Return: exit status.
+ */
 int command_run(const struct command *c, const char *prefix, int argc, char **argv);
 
 /* Say how the command is called, as one line on standard error. Return: COMMAND_USAGE. */

@@ -70,3 +70,15 @@ int fd_set_nonblock(int fd, int on)
 	flags = on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK;
 	return fcntl(fd, F_SETFL, flags) < 0 ? -errno : 0;
 }
+
+void fd_open_standard(void)
+{
+	for (int i = 0; i <= STDERR_FILENO; i++) {
+		if (fcntl(i, F_GETFD) >= 0)
+			continue;
+		if (i == STDIN_FILENO) /* each is the lowest that is free */
+			(void)!open("/dev/null", O_RDONLY);
+		else /* cannot be opened for writing by way of /proc either */
+			(void)!open("/", O_PATH);
+	}
+}

@@ -37,3 +37,9 @@ _must_check_ int fd_write_all(int fd, const void *buf, size_t n);
 _must_check_ int fd_read_full(int fd, void *buf, size_t n, size_t *ret);
 
 _must_check_ int fd_set_nonblock(int fd, int on);
+
+/*
+ * Where 0, 1 or 2 is closed, put something there: else what we open next would be our input or
+ * output. Input is then empty, and writing fails with EBADF as before.
+ */
+void fd_open_standard(void);

@@ -160,7 +160,8 @@ static void advance(struct shell *s)
 			output_text(&s->output[0], divider);
 		}
 	}
-	if (s->output[0].err < 0 || s->output[1].err < 0) {
+	if (!s->unwritable && (s->output[0].err < 0 || s->output[1].err < 0)) {
+		s->unwritable = true;
 		log_err(s->output[0].err < 0 ? s->output[0].err : s->output[1].err,
 			"cannot write the output");
 		shell_raise(s, SHELL_ABNORMAL);

@@ -83,6 +83,7 @@ struct shell {
 
 	size_t kept_bytes; /* of all remotes */
 	bool folded;
+	bool unwritable; /* what was said once */
 	bool shows_progress;
 	struct ev_timer timeout, starting;
 };

@@ -120,6 +120,21 @@ END
 t_says "progress is shown at a terminal" 0 "4 of 4 nodes have ended" "$at" 24x100 "$bin/bpsh" -b 0-3 echo hello <<<end
 t "and nowhere else" test -z "$(bpsh -b 0-3 true 2>&1)"
 
+# What is closed or full here. Without a standard input of our own nothing else is to take its number.
+t_says "a closed standard input is an empty one" 0 "" timeout 30 bash -c "'$bin/bpsh' 0 cat <&- && '$bin/bpsh' 0-1 cat <&-"
+for nodes in 0 0-3; do
+	t_says "a closed output is an error: $nodes" 255 "cannot write the output: Bad file descriptor" \
+		timeout 30 bash -c "'$bin/bpsh' $nodes echo hi 2>&1 >&- </dev/null"
+	full() { timeout 30 "$bin/bpsh" -L $nodes echo hi 2>"$SCRATCH/err" >/dev/full </dev/null; }
+	full
+	is "a full one is, too: $nodes" "255 bpsh: cannot write the output: No space left on device" echo $? "$(cat "$SCRATCH/err")"
+done
+t_says "all of them closed" 3 "" timeout 30 bash -c "exec '$bin/bpsh' 0 sh -c 'exit 3' <&- >&- 2>&-"
+for program in "bpstat" "bpstat --json" "bpctl --keys" "bpps --help"; do
+	t_says "$program says that its output is full" 1 "cannot write the output: No space left on device" \
+		bash -c "timeout 30 '$bin'/$program 2>&1 >/dev/full"
+done
+
 # A node that stands still: its bpslave is the parent of what runs there.
 "$bin/bpsh" 3 sleep 98765 </dev/null &
 ghost=$!
