@@ -87,8 +87,10 @@ static int fill_spec(const struct options *o, int argc, char **argv, char cwd[st
 	mode_t mask = umask(0);
 
 	umask(mask);
-	if (!getcwd(cwd, PATH_MAX))
+	if (!getcwd(cwd, PATH_MAX)) {
+		log_warn(0, "the working directory is gone (%s): running in '/'", strerror(errno));
 		snprintf(cwd, PATH_MAX, "/");
+	}
 	s.umask = (uint16_t)mask;
 	if (o->no_stdin || o->no_io)
 		s.flags |= MESSAGE_STDIN_NULL;

@@ -27,15 +27,22 @@
 #define IDENTITY_BYTES 16
 #define FRESH_S	       2 /* a change so long ago may be followed by another one unnoticed */
 
-/* The file that remembers @program. Return: 0; -ENOENT without a home. Caller frees *ret. */
+/*
+ * The file that remembers @program, in a home of our own: what another user's holds is his word for
+ * what a program is, which root with his HOME is not to take. Return: 0; -ENOENT without such a
+ * home. Caller frees *ret.
+ */
 static int memory_path(const char *program, char **ret)
 {
 	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
 	uint8_t hash[IDENTITY_BYTES];
 	char name[2 * IDENTITY_BYTES + 1];
 	bool own = cache && cache[0] == '/';
+	struct stat st;
 
 	if (!own && (!home || home[0] != '/'))
+		return -ENOENT;
+	if (stat(own ? cache : home, &st) == 0 ? st.st_uid != geteuid() : !own || errno != ENOENT)
 		return -ENOENT;
 	crypto_generichash(hash, sizeof(hash), (const uint8_t *)program, strlen(program), NULL, 0);
 	format_hex(hash, sizeof(hash), name);

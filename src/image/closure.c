@@ -108,7 +108,10 @@ int closure_item(struct closure *c, const struct object *o, const char *path, co
 
 static int add_file(struct closure *c, const char *path, unsigned depth);
 
-/* Split the #! line in @buf into interpreter and the one argument. Return: whether it is one. */
+/*
+ * Split the #! line in @buf into interpreter and the one argument, as the kernel does. Return:
+ * whether it is one.
+ */
 static bool split_script(char *buf, char **ret_interpreter, char **ret_argument)
 {
 	char *p = buf + 2;
@@ -118,12 +121,22 @@ static bool split_script(char *buf, char **ret_interpreter, char **ret_argument)
 	buf[strcspn(buf, "\n")] = 0;
 	p += strspn(p, " \t");
 	*ret_interpreter = p;
-	p += strcspn(p, " \t\r");
+	p += strcspn(p, " \t");
 	if (*p)
 		*p++ = 0;
-	p += strspn(p, " \t\r");
+	p += strspn(p, " \t");
 	*ret_argument = p;
 	return **ret_interpreter == '/';
+}
+
+/* Written under DOS: for the kernel the CR is a part of the name, and the script never runs. */
+static int check_line_end(struct closure *c, const char *script, const char *name)
+{
+	if (!strchr(name, '\r'))
+		return 0;
+	return closure_fail(c, -ENOENT,
+			    "'%s' has lines that end in CR LF: its interpreter is not found",
+			    script);
 }
 
 /* Add a program that @script names, with all that it needs. */
@@ -175,8 +188,8 @@ static int add_env_program(struct closure *c, const char *script, char *argument
 	size_t n;
 
 	for (;; word += n + 1) {
-		word += strspn(word, " \t\r");
-		n = strcspn(word, " \t\r");
+		word += strspn(word, " \t");
+		n = strcspn(word, " \t");
 		if (n == 0)
 			return 0;
 		if (word[0] != '-' && !memchr(word, '=', n))
@@ -185,6 +198,8 @@ static int add_env_program(struct closure *c, const char *script, char *argument
 			return 0;
 	}
 	word[n] = 0;
+	if (check_line_end(c, script, word) < 0)
+		return -ENOENT;
 	c->used_path = true;
 	if (find_by_path(c, word, &path) < 0)
 		return closure_fail(c, -ENOENT,
@@ -215,7 +230,9 @@ static int add_script(struct closure *c, const char *real, const char *path, uns
 		return closure_fail(c, -ELOOP,
 				    "'%s': scripts that interpret scripts, more than %d deep", path,
 				    CLOSURE_SCRIPTS_MAX);
-	r = add_interpreter(c, path, interpreter, depth);
+	r = check_line_end(c, path, interpreter);
+	if (r == 0)
+		r = add_interpreter(c, path, interpreter, depth);
 	if (r == 0 && !strcmp(path_base(interpreter), "env"))
 		r = add_env_program(c, path, argument, depth);
 	return r;

@@ -82,6 +82,16 @@ says "and one that is found from where the program lies" 0 "answer 42" 0 "$home/
 says "a script brings its interpreter" 0 "script works" 0 "$home/bin/script" works
 printf '#!/usr/bin/env own-sh\necho "by env $1"\n' >"$home/bin/by-env" && chmod 755 "$home/bin/by-env"
 t_says "also one that it names through env" 0 "by env works" env PATH="$home/bin:$PATH" timeout 60 "$bin/bpsh" 0 "$home/bin/by-env" works </dev/null
+printf '#!/bin/sh\r\necho dos\r\n' >"$home/bin/dos"
+chmod 755 "$home/bin/dos"
+says "one with the line ends of DOS says why it cannot run" 126 "has lines that end in CR LF" 0 "$home/bin/dos"
+mkdir -m 755 "$SCRATCH/theirs" "$SCRATCH/ours"
+chown 65534 "$SCRATCH/theirs"
+for h in theirs absent ours; do
+	HOME=$SCRATCH/$h XDG_CACHE_HOME='' timeout 60 "$bin/bpsh" 0 /bin/true </dev/null >/dev/null 2>&1
+done
+t "what was found out about a program is kept in a home of one's own" test -d "$SCRATCH/ours/.cache/bpboot/programs"
+t "and in no other, nor is one made" test ! -e "$SCRATCH/theirs/.cache" -a ! -e "$SCRATCH/absent"
 says "a library that it opens later does not come" 3 "cannot open shared object file" 0 "$home/bin/opens" "$home/lib/libanswer.so"
 says "--image runs what the node has" 0 "" --image 0 true
 says "and nothing else" 127 "cannot run '$home/bin/static': No such file" --image 0 "$home/bin/static"

@@ -58,7 +58,7 @@ if unshare --mount true 2>/dev/null; then # a directory that only the front end 
 else
 	echo "skip bpsh says which nodes lack its directory - no mount namespaces"
 fi
-says "a missing directory becomes /" 0 "/" bash -c "cd '$SCRATCH/gone' && rmdir '$SCRATCH/gone' && '$bin/bpsh' 0 pwd"
+says "a missing directory becomes /" 0 "the working directory is gone" bash -c "cd '$SCRATCH/gone' && rmdir '$SCRATCH/gone' && '$bin/bpsh' 0 pwd"
 says "the umask travels" 0 "0027" bash -c "umask 027; '$bin/bpsh' 0 sh -c umask"
 says "limits travel" 0 "77" bash -c "ulimit -n 77; '$bin/bpsh' 0 sh -c 'ulimit -n'"
 # What the kernel ends for want of memory: programs; bpslave, where it may say so, not.

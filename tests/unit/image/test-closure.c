@@ -216,6 +216,12 @@ static void who_wants_what_is_missing_is_named(void **state)
 	expect_error("/bin/p", -ENOENT,
 		     "library 'libgone.so.1' is not found; '/lib/liba' wants it");
 	expect_error("/bin/s", -ENOENT, "interpreter '/bin/gone' is not found; '/bin/s' wants it");
+	ELF("/bin/sh", TAGS(DT_SONAME), "sh");
+	ELF("/usr/bin/env", TAGS(DT_SONAME), "env");
+	put("/bin/dos", "#!/bin/sh\r\n", 11, 0755);
+	put("/bin/dosenv", "#!/usr/bin/env sh\r\n", 19, 0755);
+	expect_error("/bin/dos", -ENOENT, "'/bin/dos' has lines that end in CR LF");
+	expect_error("/bin/dosenv", -ENOENT, "'/bin/dosenv' has lines that end in CR LF");
 	expect_error("/bin/t", -ENOEXEC, "neither an ELF file nor a script");
 	expect_error("/bin", -ENOEXEC, "not a regular file");
 	expect_error("/bin/none", -ENOENT, "cannot find '/bin/none'");
