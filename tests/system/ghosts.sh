@@ -47,6 +47,7 @@ kill -KILL $pid
 wait $pid 2>/dev/null
 
 ghost 1 sleep 300
+t_says "top shows it, too" 0 "sleep 300 [n1]" env TERM=dumb top -b -c -n 1 -w 200 -p $pid
 t_says "a process of that name is found" 0 "$pid" pgrep -x sleep
 alone() { [ "$(pgrep -f 'sleep 300 \[n1\]' | tr '\n' ' ')" = "$pid " ]; } # a watcher just begun still shows them
 t "nobody else shows its arguments" wait_for 5 alone
