@@ -107,6 +107,7 @@ void job_move(struct job *j, struct slave *s)
 	job_unlink(j);
 	j->slave = s;
 	job_link(j);
+	job_children_forget(j);
 }
 
 void job_free(struct job *j)
@@ -121,6 +122,7 @@ void job_free(struct job *j)
 	}
 	job_unlink(j);
 	manifest_put(j->manifest);
+	job_children_forget(j);
 	free(j);
 }
 
@@ -335,5 +337,6 @@ void jobs_list(struct client *to)
 					    .remote = j->pid };
 		message_ghost_write(message_begin(&msg, MESSAGE_GHOST), &g);
 		(void)stream_send_writer(&to->stream, &msg.w); /* a client that fails is closed */
+		job_children_list(j, to);
 	}
 }

@@ -3,10 +3,12 @@
  *
  * A node has one question under way a job, so that nothing waits here beside it. What it tells of
  * the others follows from numbers that it was given, and goes where output goes: a client that does
- * not read is cut off (client_room()).
+ * not read is cut off (client_room()). Which ghosts there are is kept for who asks (bpstat -p), so
+ * long as the connection to the node is the same; whose they are is looked up when somebody asks.
  */
 #include <errno.h>
 
+#include "space/ghosts.h"
 #include "space/jobs_internal.h"
 #include "wire/message_children.h"
 
@@ -37,6 +39,68 @@ int job_take_fork(void *slave, struct reader *r)
 	return 0;
 }
 
+static struct job_child *child_of(const struct job *j, uint32_t pid)
+{
+	for (size_t i = 0; i < j->n_children; i++) {
+		if (j->children[i].pid == pid)
+			return &j->children[i];
+	}
+	return NULL;
+}
+
+/* For lists only: without memory a list lacks it. */
+static void child_runs(struct job *j, uint32_t pid, uint32_t remote)
+{
+	struct job_child *c = child_of(j, pid);
+
+	if (c) {
+		c->remote = remote;
+		return;
+	}
+	if (j->n_children == j->children_cap) {
+		size_t cap = j->children_cap ? 2 * j->children_cap : 8;
+
+		c = cap <= GHOSTS_MORE ? reallocarray(j->children, cap, sizeof(*c)) : NULL;
+		if (!c)
+			return;
+		j->children = c;
+		j->children_cap = cap;
+	}
+	j->children[j->n_children++] = (struct job_child){ pid, remote };
+}
+
+static void child_ended(struct job *j, uint32_t pid)
+{
+	struct job_child *c = child_of(j, pid);
+
+	if (c)
+		*c = j->children[--j->n_children];
+}
+
+void job_children_forget(struct job *j)
+{
+	free(j->children);
+	j->children = NULL;
+	j->n_children = j->children_cap = 0;
+}
+
+void job_children_list(const struct job *j, struct client *to)
+{
+	for (size_t i = 0; i < j->n_children; i++) {
+		const struct message_ghost g = { .pid = client_ghost(j->client, j->children[i].pid),
+						 .node = j->member->node.number,
+						 .uid = j->client->who.uid,
+						 .remote = j->children[i].remote };
+		struct message_small msg;
+
+		if (g.pid == 0) /* it has ended here, or never was */
+			continue;
+		message_ghost_write(message_begin(&msg, MESSAGE_GHOST), &g);
+		(void)stream_send_writer(&to->stream,
+					 &msg.w); /* a client that fails is closed */
+	}
+}
+
 int job_take_child(void *slave, struct reader *r)
 {
 	struct message_child m;
@@ -49,6 +113,10 @@ int job_take_child(void *slave, struct reader *r)
 		return e;
 	if (!j->follows)
 		return -EPROTO;
+	if (m.what == MESSAGE_CHILD_RUNS)
+		child_runs(j, m.pid, m.value);
+	else if (m.what == MESSAGE_CHILD_ENDED || m.what == MESSAGE_CHILD_NONE)
+		child_ended(j, m.pid);
 	m.job = j->number;
 	message_child_write(message_begin(&msg, MESSAGE_CHILD), &m);
 	job_to_client(j, &msg);

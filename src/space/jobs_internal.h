@@ -12,6 +12,8 @@ enum job_state {
 	JOB_CLAIMED,   /* its node has been asked */
 };
 
+struct job_child;
+
 struct job {
 	enum job_state state;
 	struct member *member;
@@ -38,6 +40,14 @@ struct job {
 	bool forks;	    /* its node has asked for the number of one */
 	bool stopped;	    /* as the node says */
 	uint32_t continued; /* SIGCONTs that it has not answered */
+	struct job_child *children; /* owned: the ghosts of what it forks, as the node says */
+	size_t n_children, children_cap;
+};
+
+/* A process that a job forked. */
+struct job_child {
+	uint32_t pid;	 /* of its ghost */
+	uint32_t remote; /* its own, there */
 };
 
 /* A job of the slave by its number on the channel, or NULL. */
@@ -61,5 +71,9 @@ void job_abandon(struct job *j);
 void job_claim(struct job *j);
 /* Pass a signal on, when its node is there. */
 void job_signal(struct job *j, uint8_t signal);
+/* Its node tells anew what it has forked. */
+void job_children_forget(struct job *j);
+/* Tell @to of the ghosts of what it forks. */
+void job_children_list(const struct job *j, struct client *to);
 /* A message for its client, if there is one still. */
 void job_to_client(struct job *j, const struct message_small *msg);

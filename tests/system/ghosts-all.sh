@@ -51,6 +51,10 @@ ended() { # NAME STATUS
 start 4 1 sh -c 'sleep 301 & sleep 302 & sh -c "sleep 303; true" & wait'
 t "each has a ghost with its number, name, arguments and node" same
 t_says "that of a fork of a fork, too" 0 "sleep 303 [n1]" here
+listed() { "$bin/bpstat" -p "$@" | awk -v job="$job" 'NR > 1 && $1 != job { print $1, $2, $3 }' | sort; }
+known() { [ "$(listed)" = "$(here | awk -v node="$1" '{ print $1, node, $1 }')" ]; }
+t "bpstat -p lists them" wait_for 20 known 1
+t_says "bpstat -P puts the node before each" 0 4 eval 'ps -o pid,args --ppid $job | "$bin/bpstat" -P | grep -c "^1 "'
 t_says "they are found by their names" 0 "$(number 'sleep 302')" pgrep -P $job -x sleep
 t "all are children of bpsh" test "$(ps -o ppid= -p "$(number 'sleep 303')" | tr -d ' ')" = $job
 a=$(number 'sleep 301') b=$(number 'sleep 302') c=$(number 'sleep 303')
@@ -70,6 +74,7 @@ t "SIGKILL, too" wait_for 20 gone $b
 "$bin/bpsh" 1 kill -9 $c </dev/null
 t "an end on the node ends the ghost" wait_for 20 gone $c
 ended "and the command goes on to its end" 0
+t "nor listed" test -z "$(listed)"
 t "nothing is left of it" wait_for 20 nothing_left
 
 start 3 0 sh -c 'trap "echo usr1" USR1; setsid sleep 310 & sh -c "trap \"echo inner\" USR1; sleep 314 & wait; wait"'
@@ -151,6 +156,7 @@ space_master "${nodes[@]}"
 t "when it is back, what ended meanwhile has no ghost" wait_for 60 gone $a
 t "and what has no ghost any more has ended" wait_for 60 gone $b
 t "the others are as they were" both S $c
+t "and known to bpmaster again" wait_for 20 known 1
 there_is() { there | grep -q "^[0-9]* $1 \[n1\]$"; }
 t "what was to fork meanwhile does" wait_for 60 there_is "sleep 344"
 t "with a ghost" wait_for 60 same
