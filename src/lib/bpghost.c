@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -82,6 +83,7 @@ int main(int argc, char **argv)
 				: 0;
 
 	log_set_sink(silent);
+	fd_open_standard();
 	if (argc > 0)
 		(void)prctl(PR_SET_NAME, basename(argv[0]), 0, 0, 0); /* as ps shows it */
 	if (what && !strcmp(what, "started") && number(&text, &fd) == 0 &&

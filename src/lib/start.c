@@ -420,6 +420,14 @@ static int vector(struct start *s, int nnodes, const int *nodes, int *pids)
 		r = -errno;
 	if (r < 0)
 		return r;
+	if (report[1] <= STDERR_FILENO) { /* not in the places of the program's own */
+		int high = fcntl(report[1], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+		if (high >= 0) {
+			fd_close(report[1]);
+			report[1] = high;
+		}
+	}
 	for (int i = 0; i < nnodes; i++) {
 		if (nodes[i] == BPROC_NODE_MASTER) {
 			pids[i] = spawn_here(s, i);

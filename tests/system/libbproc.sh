@@ -81,6 +81,8 @@ t "a process that closes its input does not stop the ghost" timeout 20 bash -c \
 	"yes | '$build/tests/tools/bproc-test' on 1 /usr/bin/head -n 1 | grep -qx y"
 t "a reader that goes ends the process, as it would here" timeout 20 bash -c \
 	"set -o pipefail; '$build/tests/tools/bproc-test' on 1 /usr/bin/yes </dev/null | head -n 1 >/dev/null; [ \${PIPESTATUS[0]} = 141 ]"
+t "a program that has closed its standard descriptors starts one" \
+	bash -c "exec timeout 60 '$build/tests/tools/bproc-test' on 1 /bin/cat <&- >&- 2>&-"
 t "an output that the process closes ends for who reads it" test "$(on 1 /bin/sh -c 'echo x; exec >&-; sleep 0.5; kill -9 $$' </dev/null)" = x
 "$build/tests/tools/bproc-test" on 1 /bin/sh -c "echo \$\$ >$SCRATCH/pid; exec sleep 600" </dev/null >/dev/null 2>&1 &
 job=$!
