@@ -385,6 +385,14 @@ void ghosts_left(struct ghosts *g, uint32_t index)
 		g->list[index].continued = 0;
 }
 
+void ghosts_back(struct ghosts *g, uint32_t index)
+{
+	struct ghosts_one *one = one_of(g, index);
+
+	if (one)
+		one->continued = one->stopped ? 0 : MIN(one->continued, 1u);
+}
+
 uint32_t ghosts_pid(const struct ghosts *g, uint32_t index)
 {
 	return g->loop && index < g->n ? (uint32_t)g->list[index].pid : 0;

@@ -65,6 +65,8 @@ void ghosts_close(struct ghosts *g);
 void ghosts_stopped(struct ghosts *g, uint32_t index);
 /* No answer to a SIGCONT will come any more. */
 void ghosts_left(struct ghosts *g, uint32_t index);
+/* Its node is there again: of all SIGCONTs that it was sent meanwhile one at most is answered. */
+void ghosts_back(struct ghosts *g, uint32_t index);
 /* Its pid, or 0. */
 uint32_t ghosts_pid(const struct ghosts *g, uint32_t index);
 void ghosts_continued(struct ghosts *g, uint32_t index, bool asked);

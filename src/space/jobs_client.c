@@ -4,16 +4,16 @@
  * A message for several jobs stops where a node does not read, and goes on at c->at when it does.
  */
 #include <errno.h>
-#include <signal.h>
 
 #include "space/jobs_internal.h"
+#include "space/pending.h"
 
 void job_signal(struct job *j, uint8_t signal)
 {
 	struct message_small msg;
 
 	if (j->state != JOB_RUNNING) {
-		j->signals |= 1ull << (signal - 1);
+		pending_add(&j->signals, signal);
 		return;
 	}
 	j->continued += signal == SIGCONT;

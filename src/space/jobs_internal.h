@@ -18,7 +18,7 @@ struct job {
 	enum job_state state;
 	struct member *member;
 	struct message_progress at; /* its key; waiting: how far its client is */
-	uint64_t signals;	    /* that wait for its node: bit 0 is signal 1 */
+	uint64_t signals;	    /* that wait for its node (pending.h) */
 	uint32_t id;	       /* on the channel */
 	uint32_t number;       /* of the client */
 	uint32_t ghost;	       /* pid of what stands for it here, or 0 */

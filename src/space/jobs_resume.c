@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "space/blobs.h"
 #include "space/jobs_internal.h"
+#include "space/pending.h"
 
 #define TICK_S 0.5
 
@@ -225,8 +226,8 @@ int job_take_resumed(void *slave, struct reader *r)
 	x.job = j->number;
 	message_resumed_write(message_begin(&msg, MESSAGE_RESUMED), &x);
 	job_to_client(j, &msg);
-	for (uint8_t signal = 1; signal <= 64; signal++) {
-		if (j->signals >> (signal - 1) & 1)
+	for (uint8_t signal = 1; signal <= PENDING_SIGNALS; signal++) {
+		if (pending_has(j->signals, signal))
 			job_signal(j, signal);
 	}
 	j->signals = 0;

@@ -18,14 +18,21 @@
 
 #define DIVIDER "---------------------------------------------------------------------"
 
-/* Return: false when bpmaster has gone just now: what it did not take is to be said again. */
-static bool door_takes(struct shell *s, const struct message_small *m)
+bool shell_door_takes(struct shell *s, const struct message_small *m)
 {
 	int r = stream_send_writer(&s->door, &m->w);
 
 	if (r == 0)
 		stream_flush(&s->door);
 	return r == 0 && !s->door.over;
+}
+
+/* It waits for bpmaster, and comes behind what waits for one process alone. */
+static void wait_for_master(struct shell *s, int signal)
+{
+	pending_add(&s->away_signals, signal);
+	for (size_t i = 0; i < s->n; i++)
+		s->remotes[i].away_signals &= ~pending_undone(signal);
 }
 
 void shell_signal(struct shell *s, int signal)
@@ -39,12 +46,12 @@ void shell_signal(struct shell *s, int signal)
 		return;
 	}
 	if (s->state != SHELL_UP) {
-		s->away_signals |= 1ull << (signal - 1);
+		wait_for_master(s, signal);
 		return;
 	}
 	message_signal_write(message_begin(&m, MESSAGE_SIGNAL), 0, (uint32_t)s->n, (uint8_t)signal);
-	if (!door_takes(s, &m))
-		s->away_signals |= 1ull << (signal - 1);
+	if (!shell_door_takes(s, &m))
+		wait_for_master(s, signal);
 }
 
 /* The nodes whose processes still run, as text. */
@@ -110,12 +117,12 @@ static void on_ghosts_signal(void *owner, uint32_t index, int signal)
 	if (s->remotes[index].over)
 		return;
 	if (s->state != SHELL_UP) {
-		s->remotes[index].away_signals |= 1ull << (signal - 1);
+		pending_add(&s->remotes[index].away_signals, signal);
 		return;
 	}
 	message_signal_write(message_begin(&m, MESSAGE_SIGNAL), index, 1, (uint8_t)signal);
-	if (!door_takes(s, &m))
-		s->remotes[index].away_signals |= 1ull << (signal - 1);
+	if (!shell_door_takes(s, &m))
+		pending_add(&s->remotes[index].away_signals, signal);
 }
 
 /* We were stopped, and others had the terminal. */

@@ -3,7 +3,8 @@
  *
  * A process on a node that is about to fork waits until we have made a ghost, whose number its
  * child is to have. All such ghosts are children of ours, beside each other, whoever forked whom;
- * what they show follows what their processes become by execve(2).
+ * what they show follows what their processes become by execve(2). A signal to one waits
+ * until its node has told that the process runs: bpmaster or the node may be away.
  */
 #include <errno.h>
 #include <sys/wait.h>
@@ -33,13 +34,14 @@ static struct shell_child *child_of(struct shell *s, uint32_t job, uint32_t pid)
 	return NULL;
 }
 
-static void send_signal(struct shell *s, uint32_t job, uint32_t pid, int signal)
+/* Return: false when bpmaster has gone just now. */
+static bool send_signal(struct shell *s, uint32_t job, uint32_t pid, int signal)
 {
 	const struct message_child_signal x = { .job = job, .pid = pid, .signal = (uint8_t)signal };
 	struct message_small m;
 
 	message_child_signal_write(message_begin(&m, MESSAGE_CHILD_SIGNAL), &x);
-	(void)stream_send_writer(&s->door, &m.w); /* a door that fails ends the shell */
+	return shell_door_takes(s, &m);
 }
 
 static void answer(struct shell *s, uint32_t job)
@@ -117,20 +119,26 @@ void shell_child_made(void *shell, uint32_t index, uint32_t pid)
 
 void shell_child_signal(struct shell *s, uint32_t index, int signal)
 {
-	const struct shell_child *c = &s->children[index - s->ghosts.n];
+	struct shell_child *c = &s->children[index - s->ghosts.n];
 
-	/* What comes while bpmaster is away is lost, but for the end (runs()). */
-	if (s->state == SHELL_UP && !s->remotes[c->job].over && c->pid > 0)
-		send_signal(s, c->job, c->pid, signal);
+	if (s->remotes[c->job].over || c->pid == 0)
+		return;
+	if (!c->runs || !s->remotes[c->job].here ||
+	    !send_signal(s, c->job, c->pid, signal))
+		pending_add(&c->waiting, signal);
 }
 
 static void runs(struct shell *s, const struct message_child *m, struct shell_child *c)
 {
 	if (!c || !ghosts_has(&s->ghosts, index_of(s, c))) { /* it was killed meanwhile */
-		send_signal(s, m->job, m->pid, SIGKILL);
+		(void)send_signal(s, m->job, m->pid, SIGKILL); /* it is told of again */
 		return;
 	}
-	c->seen = true;
+	c->seen = c->runs = true;
+	for (int signal = 1; signal <= PENDING_SIGNALS; signal++) {
+		if (pending_has(c->waiting, signal) && send_signal(s, m->job, m->pid, signal))
+			c->waiting &= ~pending_bit(signal);
+	}
 	if (m->value != m->pid && say_once(s))
 		log_warn(0,
 			 "node %u: the process of ghost %u has the number %u there: %u was taken",
@@ -187,7 +195,7 @@ void shell_children_again(struct shell *s, uint32_t job)
 
 		if (c->pid == 0 || c->job != job)
 			continue;
-		c->seen = false;
+		c->seen = c->runs = false;
 		ghosts_left(&s->ghosts, index_of(s, c));
 	}
 }

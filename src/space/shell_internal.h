@@ -7,6 +7,7 @@
 #include "space/ghosts.h"
 #include "space/journal.h"
 #include "space/output.h"
+#include "space/pending.h"
 #include "space/shell.h"
 #include "space/stream.h"
 #include "space/terminal.h"
@@ -36,6 +37,8 @@ struct shell_child {
 	uint32_t job;
 	uint32_t pid; /* of the ghost; 0: not made yet */
 	bool seen;    /* over this connection */
+	bool runs;    /* its node has told so over this connection */
+	uint64_t waiting; /* signals, until then (pending.h) */
 };
 
 /* A file that a node wants, for a job. */
@@ -56,7 +59,7 @@ struct shell {
 	uint64_t away_ms;    /* clock_ms() since which bpmaster is away; 0: it is there */
 	uint64_t ended_ms; /* clock_ms() since which it has no socket; 0: it has one */
 	bool away_said;
-	uint64_t away_signals; /* that wait for it: bit 0 is signal 1 */
+	uint64_t away_signals; /* that wait for it (pending.h) */
 	struct remote *remotes;		 /* owned */
 	size_t n, n_over, n_settled;
 	const char *cwd;	/* borrowed */
@@ -120,6 +123,8 @@ extern const struct stream_calls shell_door_calls;
 void shell_grant(struct shell *s, size_t i, int stream, uint32_t bytes);
 /* To all processes, now or when bpmaster is back. */
 void shell_signal(struct shell *s, int signal);
+/* Return: false when bpmaster has gone just now: what it did not take is to be said again. */
+bool shell_door_takes(struct shell *s, const struct message_small *m);
 void shell_send_size(struct shell *s);
 
 /* shell_takes.c: it runs, or never will */

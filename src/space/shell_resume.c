@@ -4,7 +4,7 @@
  * bpmaster keeps nothing of us over a restart. We knock at its door until it is there again, and
  * ask for each process that is not over: by its key, with how far its output has come. The node
  * sends what is missing; of our input it says how far that has come, and we send what is missing.
- * Signals that come meanwhile wait, each once, as in a process that is stopped.
+ * Signals that come meanwhile wait as in a process that is stopped (pending.h).
  *
  * One that was killed leaves its socket behind. One that was ended takes it away: it is being
  * restarted, or it does not come again, and then we do not wait for long.
@@ -163,8 +163,8 @@ static void send_away(struct shell *s, size_t i)
 	struct remote *r = &s->remotes[i];
 	struct message_small m;
 
-	for (uint8_t signal = 1; signal <= 64 && !r->over; signal++) {
-		if (!(r->away_signals >> (signal - 1) & 1))
+	for (uint8_t signal = 1; signal <= PENDING_SIGNALS && !r->over; signal++) {
+		if (!pending_has(r->away_signals, signal))
 			continue;
 		message_signal_write(message_begin(&m, MESSAGE_SIGNAL), (uint32_t)i, 1, signal);
 		(void)stream_send_writer(&s->door, &m.w); /* it is knocked at again */
@@ -195,8 +195,8 @@ int shell_take_done(void *shell, struct reader *r)
 		if (!s->remotes[i].over)
 			ask_for(s, i);
 	}
-	for (int signal = 1; signal <= 64; signal++) {
-		if (s->away_signals >> (signal - 1) & 1)
+	for (int signal = 1; signal <= PENDING_SIGNALS; signal++) {
+		if (pending_has(s->away_signals, signal))
 			shell_signal(s, signal);
 	}
 	s->away_signals = 0;
@@ -236,6 +236,8 @@ int shell_take_resumed(void *shell, struct reader *r)
 		return 0;
 	re = &s->remotes[x.job];
 	re->here = true;
+	if (s->n > 1)
+		ghosts_back(&s->ghosts, x.job);
 	shell_children_again(s, x.job);
 	if (x.flags & MESSAGE_HAS_STARTED) {
 		if (x.flags & MESSAGE_LACKS_CWD && !re->settled &&
@@ -257,7 +259,7 @@ int shell_take_resumed(void *shell, struct reader *r)
 		shell_signal(s, SIGCONT);
 	else if (x.flags & MESSAGE_IS_STOPPED && s->ghost.loop)
 		ghost_stopped(&s->ghost);
-	if (x.flags & MESSAGE_IS_STOPPED)
+	if (x.flags & MESSAGE_IS_STOPPED && s->n > 1)
 		ghosts_stopped(&s->ghosts, x.job);
 	return 0;
 }

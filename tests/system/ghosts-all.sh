@@ -144,11 +144,20 @@ space_master "${nodes[@]}"
 for n in 0 1; do start_slave $n; done
 for n in 0 1; do wait_for 30 state_is $n up || not_ok "node $n is up" "$(tail -n 3 "$SCRATCH/slave$n.log")"; done
 mkfifo "$SCRATCH/turn"
-start 3 1 sh -c 'sleep 341 & a=$!; sleep 342 & sleep 343 & read x <'"$SCRATCH/turn"'; kill $a; sleep 344 & read x <'"$SCRATCH/turn"'; sleep 345 & wait; exit 6'
+start 7 1 sh -c 'for i in 6 7 8 9; do sleep 34$i & done; sleep 341 & a=$!; sleep 342 & sleep 343 & read x <'"$SCRATCH/turn"'; kill $a; sleep 344 & read x <'"$SCRATCH/turn"'; sleep 345 & wait; exit 6'
 a=$(number 'sleep 341') b=$(number 'sleep 342') c=$(number 'sleep 343')
+stops=$(number 'sleep 346') goes_on=$(number 'sleep 347') ends=$(number 'sleep 348') both_ways=$(number 'sleep 349')
+kill -STOP $goes_on
+t "a stop reaches one" wait_for 20 both T $goes_on
 kill -KILL $master
 wait $master 2>/dev/null
 kill -KILL $b
+kill -STOP $stops $both_ways
+kill -TERM $ends
+kill -CONT $goes_on
+t "without bpmaster a stopped ghost stops" wait_for 20 state T $both_ways
+kill -CONT $both_ways
+t "and goes on" wait_for 20 state S $both_ways
 echo >"$SCRATCH/turn" # its "kill" and its fork come while bpmaster is away
 wait_for 20 no_ghost $b
 t "without bpmaster ghosts stay" state S $c
@@ -157,6 +166,15 @@ t "when it is back, what ended meanwhile has no ghost" wait_for 60 gone $a
 t "and what has no ghost any more has ended" wait_for 60 gone $b
 t "the others are as they were" both S $c
 t "and known to bpmaster again" wait_for 20 known 1
+t "a stop of that time comes" wait_for 60 both T $stops
+t "a SIGCONT, to what was stopped before" wait_for 60 both S $goes_on
+t "SIGTERM" wait_for 60 gone $ends
+t "of a stop and a SIGCONT the later one" wait_for 60 both S $both_ways
+for p in $stops $goes_on $both_ways; do
+	kill -CONT $p
+	wait_for 60 both S $p && kill -STOP $p && wait_for 60 both T $p && kill -CONT $p
+	t "and all is as before" wait_for 60 both S $p
+done
 there_is() { there | grep -q "^[0-9]* $1 \[n1\]$"; }
 t "what was to fork meanwhile does" wait_for 60 there_is "sleep 344"
 t "with a ghost" wait_for 60 same

@@ -17,6 +17,7 @@ remote() { # TEXT: the pid of the process with these arguments that is no ghost
 	return 1
 }
 gone() { ! remote "$1"; }
+there() { [[ $("$bin/bpps" --no-headers -o s -p "$1" | tr -d ' ') == $2 ]]; } # PID STATES: of the process with that number on its node
 state_of() { sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status"; }
 is_in() { # PID STATES
 	case $2 in *"$(state_of "$1")"*) return 0 ;; esac
@@ -25,7 +26,7 @@ is_in() { # PID STATES
 
 # --- ghosts that are killed, ended or stopped while bpmaster is away ---
 case_ghosts() {
-	local killed ended stopped early several waits
+	local killed ended stopped early several waits each ghost=() n
 	"$bin/bpsh" 0 sleep 411.1 </dev/null >"$SCRATCH/killed" 2>&1 &
 	killed=$!
 	"$bin/bpsh" 1 sh -c 'trap "echo told; exit 5" TERM; echo on; while :; do sleep 0.1; done' </dev/null >"$SCRATCH/ended" 2>&1 &
@@ -38,13 +39,24 @@ case_ghosts() {
 	several=$!
 	"$bin/bpsh" 0 sleep 411.5 </dev/null >"$SCRATCH/waits" 2>&1 &
 	waits=$!
-	for i in 1 2 3 4 5; do wait_for 60 remote "sleep 411.$i" || not_ok "process $i runs" "$(ps ax | grep 'sleep 411' | head -3)"; done
+	"$bin/bpsh" 0-3 sleep 411.6 </dev/null >"$SCRATCH/each" 2>&1 &
+	each=$!
+	for i in 1 2 3 4 5 6; do wait_for 60 remote "sleep 411.$i" || not_ok "process $i runs" "$(ps ax | grep 'sleep 411' | head -3)"; done
 	wait_for 60 grep -q on "$SCRATCH/ended"
 	for i in $stopped $early $waits; do wait_for 60 pgrep -P "$i" -x bpsh-watch || not_ok "a ghost is watched" "$i"; done
 	kill -STOP $early $waits
 	wait_for 60 is_in "$(remote 'sleep 411[.]3')" T || not_ok "a stop reaches the process" ""
 	wait_for 60 is_in "$(remote 'sleep 411[.]5')" T || not_ok "a stop reaches the process" ""
+	for n in 0 1 2 3; do
+		ghost[n]=$(pgrep -P $each -f "sleep 411.6 \\[n$n\\]$")
+		wait_for 60 there "${ghost[n]}" "[SR]" || not_ok "a process of several nodes has its ghost's number" "${ghost[n]}"
+	done
 	kill_master
+	kill -STOP "${ghost[0]}" "${ghost[1]}"
+	wait_for 60 is_in "${ghost[1]}" T || not_ok "a ghost stops" "$(state_of "${ghost[1]}")"
+	kill -CONT "${ghost[1]}"
+	kill -TERM "${ghost[2]}"
+	kill -USR1 "${ghost[3]}"
 	kill -KILL $killed $several
 	kill -TERM $ended
 	kill -STOP $stopped
@@ -60,6 +72,18 @@ case_ghosts() {
 	t "and a SIGCONT to what was stopped before" wait_for 60 is_in "$(remote 'sleep 411[.]3')" SR
 	t "whose ghost runs, too" wait_for 60 is_in $early SR
 	t "what was stopped all the time stays so" is_in "$(remote 'sleep 411[.]5')" T
+	t "of several, a stop comes to one" wait_for 60 there "${ghost[0]}" T
+	t "to another, of a stop and a SIGCONT the later one" wait_for 60 there "${ghost[1]}" "[SR]"
+	t "to a third SIGTERM" wait_for 60 grep -q "node 2: ended by signal 15" "$SCRATCH/each"
+	t "to the last SIGUSR1" wait_for 60 grep -q "node 3: ended by signal 10" "$SCRATCH/each"
+	for n in 0 1; do
+		kill -CONT "${ghost[n]}"
+		wait_for 60 there "${ghost[n]}" "[SR]" && kill -STOP "${ghost[n]}"
+		t "a stop afterwards" wait_for 60 there "${ghost[n]}" T
+		kill -TERM "${ghost[n]}"
+		kill -CONT "${ghost[n]}"
+	done
+	wait $each
 	kill -CONT $stopped $waits
 	t "SIGCONT afterwards is told" wait_for 60 is_in "$(remote 'sleep 411[.]2')" SR
 	t "also there" wait_for 60 is_in "$(remote 'sleep 411[.]5')" SR
