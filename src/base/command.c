@@ -220,10 +220,12 @@ static int run(const struct command *c, const char *prefix, int argc, char **arg
 
 int command_run(const struct command *c, const char *prefix, int argc, char **argv)
 {
-	int r;
-
 	fd_open_standard();
-	r = run(c, prefix, argc, argv);
+	return command_end(run(c, prefix, argc, argv));
+}
+
+int command_end(int r)
+{
 	errno = 0;
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return r;

@@ -64,6 +64,9 @@ void command_help(const struct command *c, const char *prefix);
  * all. Return: exit status.
  */
 int command_run(const struct command *c, const char *prefix, int argc, char **argv);
+/* The end of a command with exit status @r. Return: that, or another one when standard output did
+ * not take all. */
+int command_end(int r);
 
 /* Say how the command is called, as one line on standard error. Return: COMMAND_USAGE. */
 int command_usage(const struct command *c, const char *prefix);

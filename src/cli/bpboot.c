@@ -44,10 +44,10 @@ int main(int argc, char **argv)
 	signal(SIGTERM, on_interrupt);
 	signal(SIGHUP, on_interrupt);
 	if (!strcmp(name, "--help") || !strcmp(name, "help") || !strcmp(name, "-h"))
-		return help(stdout);
+		return command_end(help(stdout));
 	if (!strcmp(name, "--version")) {
 		printf("bpboot %s\n", BPBOOT_VERSION);
-		return COMMAND_OK;
+		return command_end(COMMAND_OK);
 	}
 	if (argc < 2)
 		return help(stderr);

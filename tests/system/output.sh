@@ -130,7 +130,7 @@ for nodes in 0 0-3; do
 	is "a full one is, too: $nodes" "255 bpsh: cannot write the output: No space left on device" echo $? "$(cat "$SCRATCH/err")"
 done
 t_says "all of them closed" 3 "" timeout 30 bash -c "exec '$bin/bpsh' 0 sh -c 'exit 3' <&- >&- 2>&-"
-for program in "bpstat" "bpstat --json" "bpctl --keys" "bpps --help"; do
+for program in "bpstat" "bpstat --json" "bpctl --keys" "bpps --help" "bpboot --help"; do
 	t_says "$program says that its output is full" 1 "cannot write the output: No space left on device" \
 		bash -c "timeout 30 '$bin'/$program 2>&1 >/dev/full"
 done
