@@ -40,6 +40,8 @@ stopped() { [ "$("$bin/bpps" --no-headers -C sleep -o s | tr -d ' \n' | tr t T)"
 # What a process forks is signalled with its group.
 forks='sleep 401 & sh -c "sleep 402; true" & sleep 403; true'
 start 3 1 sh -c "$forks"
+watched() { [ "$(awk '$1 == "TracerPid:" { print $2 }' "/proc/$job/status")" != 0 ]; }
+wait_for 20 watched # see bpsh(1), CAVEATS
 kill -STOP $job
 t "a stop of a ghost stops what its process forked" wait_for 20 stopped TTT
 kill -CONT $job
