@@ -132,6 +132,7 @@ other() { # STATE SOCKET PORT LOG-PORT
 }
 run=(timeout -s KILL 60)
 begin_other() { # the same: it goes on, as $first
+	: >"$SCRATCH/other/log" # before anybody looks for its words, not those of the one before
 	(run=(exec) && other "$@") >"$SCRATCH/other/log" 2>&1 &
 	first=$!
 }
