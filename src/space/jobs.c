@@ -116,13 +116,13 @@ void job_free(struct job *j)
 
 	m->jobs[j->id & SLOT_MASK] = NULL;
 	m->n_jobs--;
+	job_children_forget(j);
 	if (j->client) {
 		j->client->jobs[j->number] = NULL;
 		j->client->n_jobs--;
 	}
 	job_unlink(j);
 	manifest_put(j->manifest);
-	job_children_forget(j);
 	free(j);
 }
 
@@ -298,6 +298,7 @@ void jobs_client_gone(struct client *c)
 
 		if (!j)
 			continue;
+		job_children_forget(j);
 		j->client = NULL;
 		c->jobs[i] = NULL;
 		c->n_jobs--;

@@ -57,28 +57,36 @@ static void child_runs(struct job *j, uint32_t pid, uint32_t remote)
 		c->remote = remote;
 		return;
 	}
+	if (!j->client || j->client->n_children == GHOSTS_MORE)
+		return; /* no program has more of them, whatever its nodes say */
 	if (j->n_children == j->children_cap) {
 		size_t cap = j->children_cap ? 2 * j->children_cap : 8;
 
-		c = cap <= GHOSTS_MORE ? reallocarray(j->children, cap, sizeof(*c)) : NULL;
+		c = reallocarray(j->children, cap, sizeof(*c));
 		if (!c)
 			return;
 		j->children = c;
 		j->children_cap = cap;
 	}
 	j->children[j->n_children++] = (struct job_child){ pid, remote };
+	j->client->n_children++;
 }
 
 static void child_ended(struct job *j, uint32_t pid)
 {
 	struct job_child *c = child_of(j, pid);
 
-	if (c)
-		*c = j->children[--j->n_children];
+	if (!c)
+		return;
+	*c = j->children[--j->n_children];
+	if (j->client)
+		j->client->n_children--;
 }
 
 void job_children_forget(struct job *j)
 {
+	if (j->client)
+		j->client->n_children -= (uint32_t)j->n_children;
 	free(j->children);
 	j->children = NULL;
 	j->n_children = j->children_cap = 0;

@@ -282,6 +282,7 @@ struct client {
 	struct job **jobs; /* by the client's own number; NULL when it ended */
 	size_t jobs_cap;   /* entries of it */
 	uint32_t n_jobs;
+	uint32_t n_children; /* what its jobs have forked, as far as that is listed */
 	size_t at;    /* how much of a message that came again is done */
 	uint32_t *pids; /* ghosts of the jobs of its next run; owned */
 	size_t n_pids;
