@@ -55,6 +55,7 @@ listed() { "$bin/bpstat" -p "$@" | awk -v job="$job" 'NR > 1 && $1 != job { prin
 known() { [ "$(listed)" = "$(here | awk -v node="$1" '{ print $1, node, $1 }')" ]; }
 t "bpstat -p lists them" wait_for 20 known 1
 t_says "bpstat -P puts the node before each" 0 4 eval 'ps -o pid,args --ppid $job | "$bin/bpstat" -P | grep -c "^1 "'
+t_says "libbproc knows the node of one" 0 1 python3 -c "import ctypes; print(ctypes.CDLL('$bin/../lib/libbproc.so').bproc_pidnode($(number 'sleep 302')))"
 t_says "they are found by their names" 0 "$(number 'sleep 302')" pgrep -P $job -x sleep
 t "all are children of bpsh" test "$(ps -o ppid= -p "$(number 'sleep 303')" | tr -d ' ')" = $job
 a=$(number 'sleep 301') b=$(number 'sleep 302') c=$(number 'sleep 303')
