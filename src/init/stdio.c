@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,9 +27,14 @@ FILE *stderr = (FILE *)STDERR_FILENO;
 int __fprintf_chk(FILE *f, int flag, const char *fmt, ...);
 int unbounded(char *to, const char *fmt, ...) __asm__("sprintf");
 
+static bool failed[STDERR_FILENO + 1];
+
 static int write_to(FILE *f, const char *s, size_t n)
 {
-	return fd_write_all((int)(intptr_t)f, s, n) < 0 ? EOF : (int)n;
+	if (fd_write_all((int)(intptr_t)f, s, n) >= 0)
+		return (int)n;
+	failed[(intptr_t)f] = true;
+	return EOF;
 }
 
 static int print_to(FILE *f, const char *fmt, va_list ap)
@@ -144,6 +150,11 @@ int putchar(int c)
 int fflush(FILE *f)
 {
 	return 0;
+}
+
+int ferror(FILE *f)
+{
+	return failed[(intptr_t)f];
 }
 
 void perror(const char *s)

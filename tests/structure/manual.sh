@@ -12,13 +12,14 @@ page_options() {
 }
 
 compare() { # PAGE COMMAND...
-	local page=$1 missing
+	local page=$1 missing help
 	shift
 	if [ ! -f "$page" ]; then
 		verdict "$* has a manual page" "$page"
 		return
 	fi
-	missing=$(diff <("$@" --help 2>&1 | help_options) <(page_options "$page") | sed -nE 's/^< /not in the page: --/p; s/^> /not in --help: --/p')
+	help=$("$@" --help 2>&1) || missing="--help ends with $?: "
+	missing+=$(diff <(help_options <<<"$help") <(page_options "$page") | sed -nE 's/^< /not in the page: --/p; s/^> /not in --help: --/p')
 	verdict "$(basename "$1") ${2-}: --help and $page name the same options" "$missing"
 }
 
