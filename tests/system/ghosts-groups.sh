@@ -75,23 +75,9 @@ echo >"$1.begun"
 while :; do sleep 404 & wait $!; kill $! 2>/dev/null; done
 END
 cat >"$SCRATCH/shell.py" <<'END'
-import os, pty, re, select, subprocess, sys, time
-pid, fd = pty.fork()
-if pid == 0:
-    os.environ["PS1"] = "ask> "
-    os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+import os, subprocess, sys, time
+from at_shell import hear, pid, say, watched
 bpsh, bpps, dir = sys.argv[1:]
-heard = b""
-def hear(pattern, seconds=40):
-    global heard
-    end = time.time() + seconds
-    while not re.search(pattern, heard):
-        if time.time() > end:
-            print("waited for", pattern, "in", heard[-600:], flush=True); sys.exit(1)
-        if select.select([fd], [], [], 0.1)[0]:
-            heard += os.read(fd, 4096)
-    heard = heard[re.search(pattern, heard).end():]
-def say(text): os.write(fd, text)
 def until(what, is_so):
     end = time.time() + 40
     while True:
@@ -113,7 +99,7 @@ if [r[0] for r in two] != [r[1] for r in two] or len({r[2] for r in two}) != 1 o
     print("groups and sessions of the ghosts, shell", pid, two, flush=True); sys.exit(1)
 if two[0][2] not in [r[0] for r in two]:
     print("the group is led by one of them", two, flush=True); sys.exit(1)
-time.sleep(0.3) # each ghost is watched
+watched(2)
 say(b"\x1a"); hear(rb"Stopped"); hear(rb"ask> "); until("stops", states("T"))
 say(b"fg\n"); until("going on", states("S"))
 for n in 1, 2:
@@ -126,6 +112,6 @@ hear(rb"ask> "); say(b"exit\n")
 print("well", flush=True)
 END
 t_says "a pipeline on one node is one group of its shell's session; ^Z stops both, ^C comes to each once" 0 "well" \
-	timeout 250 python3 "$SCRATCH/shell.py" "$bin/bpsh" "$bin/bpps" "$SCRATCH"
+	timeout 250 env PYTHONPATH="$PWD/tests/tools" python3 -B "$SCRATCH/shell.py" "$bin/bpsh" "$bin/bpps" "$SCRATCH"
 t "and nothing is left" wait_for 20 are 0
 done_testing

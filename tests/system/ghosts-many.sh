@@ -153,7 +153,7 @@ t_says "what else there could be is said" 2 "expected 'each', 'all' or 'none'" "
 # Job control in a shell on a terminal, for a job on two nodes.
 cat >"$SCRATCH/shell.py" <<'END'
 import subprocess, sys, time
-from at_shell import hear, say
+from at_shell import hear, say, watched
 def states(want):
     end = time.time() + 30
     while True:
@@ -163,7 +163,7 @@ def states(want):
             print("states", got, "wanted", want); sys.exit(1)
         time.sleep(0.1)
 hear(rb"ask> ")
-say(sys.argv[1].encode() + b" 0,2 sleep 3''00\n"); states(b"S"); time.sleep(0.3)
+say(sys.argv[1].encode() + b" 0,2 sleep 3''00\n"); states(b"S"); watched(1)
 say(b"\x1a"); hear(rb"Stopped"); hear(rb"ask> "); states(b"T")
 say(b"bg\n"); hear(rb"&"); hear(rb"ask> "); states(b"S")
 say(b"fg\n"); hear(rb"sleep"); time.sleep(0.3)

@@ -126,12 +126,12 @@ t "who writes into a closed pipe ends by SIGPIPE" writer_ends
 if command -v python3 >/dev/null; then
 	cat >"$SCRATCH/shell.py" <<'END'
 import sys, time
-from at_shell import hear, say
+from at_shell import hear, say, watched
 bpsh = sys.argv[1].encode()
 hear(rb"ask> ")
 say(bpsh + b" 0 sh -c 'echo be''gun; while read x; do echo got $x; done'\n")
 hear(rb"begun"); say(b"one\n"); hear(rb"got one")
-time.sleep(0.3); say(b"\x1a"); hear(rb"Stopped"); hear(rb"ask> ")
+watched(1); say(b"\x1a"); hear(rb"Stopped"); hear(rb"ask> ")
 say(b"bg\n"); hear(rb"&"); say(b"\n"); hear(rb"ask> ")
 say(b"fg\n"); time.sleep(0.2); say(b"two\n"); hear(rb"got two")
 say(b"\x03"); hear(rb"ask> "); say(b"echo status $?\n"); hear(rb"status 130")
