@@ -315,7 +315,7 @@ static int run(void *options, int argc, char **argv)
 	int r = places ? caller_open(&c, o->socket) : log_err(-ENOMEM, "cannot copy");
 
 	if (r == 0)
-		r = caller_list(&c, &known);
+		r = caller_list(&c, true, &known);
 	for (int i = 0; r == 0 && i < argc; i++)
 		r = place_parse(&known, argv[i], &places[i]);
 	caller_close(&c);

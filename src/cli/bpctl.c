@@ -151,7 +151,7 @@ static int run(void *options, int argc, char **argv)
 	}
 	r = caller_open(&c, o->socket);
 	if (r == 0)
-		r = caller_list(&c, &known);
+		r = caller_list(&c, true, &known);
 	if (r == 0)
 		r = caller_nodeset(&known, o->nodes, &nodes);
 	if (r == 0 && nodes.n == 0)

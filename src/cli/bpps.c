@@ -263,7 +263,7 @@ static void table_clear(struct table *t)
 static int choose_nodes(const struct options *o, struct caller *c, struct nodeset *ret)
 {
 	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
-	int r = caller_list(c, &known);
+	int r = caller_list(c, true, &known);
 
 	if (r == 0 && o->nodes)
 		return caller_nodeset(&known, o->nodes, ret);

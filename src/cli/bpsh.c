@@ -125,7 +125,7 @@ static int choose(const struct options *o, struct caller *c, struct caller_nodes
 
 	if (is_number(text, &number) && !o->input_to)
 		return nodeset_add(ret, number);
-	r = caller_list(c, known);
+	r = caller_list(c, true, known);
 	if (r == 0 && text)
 		r = caller_nodeset(known, text, ret);
 	for (size_t i = 0; r == 0 && !text && i < from->n; i++)

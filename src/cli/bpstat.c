@@ -349,7 +349,7 @@ static int show(const struct options *o, int argc, char **argv)
 	if (r == 0 && o->annotate)
 		return ghosts_annotate(&c);
 	if (r == 0)
-		r = caller_list(&c, &known);
+		r = caller_list(&c, false, &known);
 	if (r == 0 && o->host)
 		return print_address(&known, o->host);
 	if (r == 0)

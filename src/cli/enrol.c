@@ -45,7 +45,7 @@ int enrol_set(struct caller *c, bool forget, const char *which)
 
 	if (strchr(which, ':'))
 		return machine_set(c, &m, which);
-	r = caller_list(c, &known);
+	r = caller_list(c, false, &known);
 	if (r == 0)
 		r = caller_nodeset(&known, which, &nodes);
 	if (r == 0 && nodes.n == 0)
@@ -97,7 +97,7 @@ static int print_key(void *owner, struct reader *body)
 int enrol_list(struct caller *c)
 {
 	_cleanup_caller_nodes_ struct caller_nodes known = { 0 };
-	int r = caller_list(c, &known);
+	int r = caller_list(c, false, &known);
 
 	if (r < 0)
 		return r;

@@ -46,7 +46,7 @@ int lib_nodes(struct caller_nodes *ret)
 	_cleanup_caller_ struct caller c = CALLER();
 	int r = lib_open(&c);
 
-	return r < 0 ? r : caller_list(&c, ret);
+	return r < 0 ? r : caller_list(&c, false, ret);
 }
 
 int lib_node(int node, struct caller_nodes *known, const struct message_node **ret)

@@ -318,11 +318,11 @@ static int keep_group(struct caller *c, struct caller_nodes *ns)
 	return e;
 }
 
-int caller_list(struct caller *c, struct caller_nodes *ret)
+int caller_list(struct caller *c, bool settled, struct caller_nodes *ret)
 {
 	_cleanup_caller_nodes_ struct caller_nodes ns = { 0 };
-	const uint8_t type = MESSAGE_LIST;
-	int r = caller_send(c, &type, 1);
+	const uint8_t ask[] = { MESSAGE_LIST, settled };
+	int r = caller_send(c, ask, sizeof(ask));
 
 	while (r == 0) {
 		r = receive_listed(c);

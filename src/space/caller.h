@@ -81,7 +81,9 @@ struct caller_nodes {
 };
 #define _cleanup_caller_nodes_ _cleanup_(caller_nodes_clear)
 void caller_nodes_clear(struct caller_nodes *n);
-_must_check_ int caller_list(struct caller *c, struct caller_nodes *ret);
+/* @settled: after a restart of bpmaster, wait (for 11 s at most) until the nodes that were up are
+ * back, or known not to come. */
+_must_check_ int caller_list(struct caller *c, bool settled, struct caller_nodes *ret);
 
 /* The node of that number, or NULL. */
 const struct message_node *caller_node(const struct caller_nodes *n, uint32_t number);

@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -57,6 +58,14 @@ int client_stall(struct client *c, size_t at)
 	return STREAM_AGAIN;
 }
 
+/* Whether its program has ended. */
+static bool has_gone(const struct client *c)
+{
+	struct pollfd p = { .fd = c->stream.fd, .events = POLLRDHUP };
+
+	return poll(&p, 1, 0) == 1 && p.revents & (POLLRDHUP | POLLHUP);
+}
+
 void clients_resume(struct master *m)
 {
 	for (struct client *c = m->clients; c && m->n_stalled > 0; c = c->next) {
@@ -64,7 +73,10 @@ void clients_resume(struct master *m)
 			continue;
 		c->stalled = false;
 		m->n_stalled--;
-		stream_resume(&c->stream);
+		if (has_gone(c)) /* what it has asked for is not begun any more */
+			stream_fail(&c->stream, 0, NULL);
+		else
+			stream_resume(&c->stream);
 	}
 }
 

@@ -47,10 +47,13 @@ static int take_list(void *owner, struct reader *r)
 {
 	struct client *c = owner;
 	struct master *m = c->master;
+	bool settled = r->left > 0 && reader_u8(r) != 0;
 	int e = reader_end(r);
 
 	if (e == 0 && stream_queued(&c->stream) > MASTER_CLIENT_HIGH)
 		return client_stall(c, 0); /* it has not read the last one */
+	if (e == 0 && settled && m->expected.n > 0)
+		return client_stall(c, 0); /* which nodes are up is not known yet */
 	for (size_t i = 0; e == 0 && i < m->n_members; i++) {
 		const struct member *n = m->members[i];
 		struct message_small msg;

@@ -165,7 +165,8 @@ struct job *job_new(struct client *c, uint32_t number, struct member *n, uint32_
 	return j;
 }
 
-/* Why @c cannot have a job on @n. Return: 0, or a positive errno with words. */
+/* Why @c cannot have a job on @n. Return: 0, a positive errno with words, or -EAGAIN while it is
+ * not known whether the node is up. */
 static int refusal(const struct client *c, const struct member *n, uint32_t number, uint32_t node,
 		   char *words)
 {
@@ -179,6 +180,8 @@ static int refusal(const struct client *c, const struct member *n, uint32_t numb
 		snprintf(words, MESSAGE_WORDS_MAX, "there is no node %u", node);
 		return ENODEV;
 	}
+	if (n->expected)
+		return -EAGAIN;
 	if (!n->slave || !strcmp(n->state, "down")) {
 		if (!strcmp(n->state, "down"))
 			snprintf(words, MESSAGE_WORDS_MAX, "node %u is down", node);
@@ -208,7 +211,7 @@ int job_start(struct client *c, uint32_t number, uint32_t node, const struct job
 	int r = refusal(c, n, number, node, ret_words);
 	struct job *j;
 
-	if (r > 0)
+	if (r != 0)
 		return r;
 	if (n->slave->n_jobs >= MASTER_JOBS_NODE) {
 		snprintf(ret_words, MESSAGE_WORDS_MAX, "node %u has %u jobs already", node,

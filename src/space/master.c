@@ -14,6 +14,7 @@
 #include "base/fd.h"
 #include "base/file.h"
 #include "space/blobs.h"
+#include "space/expected.h"
 #include "space/keys.h"
 #include "space/master_internal.h"
 #include "wire/masterkey.h"
@@ -138,6 +139,8 @@ static int open_all(struct master *m)
 	if (r == 0)
 		r = groups_load(m, &m->config->nodes);
 	if (r == 0)
+		r = expected_load(m);
+	if (r == 0)
 		r = slaves_open(m);
 	if (r == 0)
 		jobs_open(m);
@@ -150,6 +153,7 @@ static int open_all(struct master *m)
 
 static void close_all(struct master *m)
 {
+	expected_close(m);
 	blobs_close(m);
 	jobs_close(m);
 	door_close(m);

@@ -32,6 +32,7 @@ struct member {
 	struct master *master;
 	struct master_node node;
 	bool listed; /* in the list of nodes; else it was accepted as unknown */
+	bool expected; /* it was up before a restart, and is not back yet */
 	char state[MESSAGE_STATE_MAX];
 	char words[MESSAGE_WORDS_MAX]; /* why it is in that state, or "" */
 	uint64_t since_ms;	       /* wall clock */
@@ -105,6 +106,13 @@ struct key_waiting {
 	uint64_t seen_ms;
 };
 
+/* Nodes that were up before a restart, and are not back yet (expected.c). */
+struct expected {
+	size_t n;
+	struct ev_timer saving, patience;
+	struct ev_timer resume; /* of clients that waited; at once */
+};
+
 struct keys {
 	struct pin *pins; /* owned */
 	size_t n;
@@ -128,6 +136,7 @@ struct master {
 	struct ev_timer settling; /* between a change and the reading of it */
 	int listen_fd;
 	struct keys keys;
+	struct expected expected;
 	struct settings *settings; /* of machines that are no members now; grows */
 	size_t n_settings;
 	struct ev_io listening;

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "space/expected.h"
 #include "space/master_internal.h"
 
 uint64_t master_wall_ms(void)
@@ -64,6 +65,8 @@ void member_set_state(struct member *n, const char *state, const char *words)
 				 words);
 		n->since_ms = master_wall_ms();
 	}
+	if (strcmp(state, MEMBER_AWAY) != 0)
+		expected_over(n);
 	if (state != n->state)
 		snprintf(n->state, sizeof(n->state), "%s", state);
 	snprintf(n->words, sizeof(n->words), "%s", words);
@@ -134,6 +137,7 @@ static void member_remove(struct master *m, size_t at)
 	struct member *n = m->members[at];
 
 	jobs_member_gone(n, "its node is not listed any more");
+	expected_over(n);
 	if (n->slave) {
 		n->slave->member = NULL;
 		stream_fail(&n->slave->stream, 0, "its node is not listed any more");

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "space/blobs.h"
+#include "space/expected.h"
 #include "space/keys.h"
 #include "space/master_internal.h"
 
@@ -140,6 +141,7 @@ static int admit(struct slave *s, struct member *n)
 	s->registered_ms = clock_ms();
 	keys_pin(s, n);
 	n->slave = s;
+	expected_over(n);
 	n->boot = n->reported_boot = s->boot;
 	n->up_ms = s->uptime_ms;
 	n->seen = s->from;
@@ -150,6 +152,7 @@ static int admit(struct slave *s, struct member *n)
 	ev_timer_again(s->master->loop, &s->timer);
 	member_set_state(n, settings_registered(n), "");
 	events_name(s->master, n);
+	expected_changed(s->master);
 	r = stream_send_writer(&s->stream, &msg.w);
 	if (r == 0)
 		jobs_slave_back(s);
@@ -426,6 +429,7 @@ static void on_close(struct stream *st, int err, const char *why)
 	jobs_slave_lost(s, err, why);
 	if (n) {
 		n->slave = NULL;
+		expected_changed(m);
 		if (n->reported_boot != n->boot)
 			member_set_state(n, "boot", "");
 		else

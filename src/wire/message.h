@@ -68,7 +68,7 @@ enum message_type {
 	MESSAGE_POWER, /* reboot, halt, power off */
 	/* client to master */
 	MESSAGE_OPEN, /* first: version */
-	MESSAGE_LIST, /* answered by NODE... GROUP... DONE */
+	MESSAGE_LIST, /* whether to wait; answered by NODE... GROUP... DONE */
 	MESSAGE_RUN,  /* first job, pid of the ghost, key, nodes, spec */
 	MESSAGE_SET,  /* nodes, what, value; answered by DONE */
 	/* master to client */

@@ -22,6 +22,7 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "space/blobs.h"
+#include "space/expected.h"
 #include "space/keys.h"
 #include "space/master_internal.h"
 
@@ -190,7 +191,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	m.loop = loop;
 	(void)unlink(door);
 	if (keypair_of(secret, &m.key) < 0 || door_open(&m) < 0 || keys_load(&m) < 0 ||
-	    members_load(&m, &c.nodes) < 0 || slaves_open(&m) < 0)
+	    members_load(&m, &c.nodes) < 0 || expected_load(&m) < 0 || slaves_open(&m) < 0)
 		abort();
 	jobs_open(&m);
 	peers[0].fd = join(m.listen_fd);
@@ -208,6 +209,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		abort();
 	ev_timer_stop(loop, &m.patience);
 	ev_timer_stop(loop, &m.keys.saving); /* nothing is kept */
+	ev_timer_stop(loop, &m.expected.saving);
+	ev_timer_stop(loop, &m.expected.patience);
+	ev_timer_stop(loop, &m.expected.resume);
 	blobs_close(&m);
 	jobs_close(&m);
 	door_close(&m);

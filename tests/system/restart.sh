@@ -209,9 +209,9 @@ case_starts() {
 	for n in {1..64}; do
 		wait "${many[n]}"
 		status=$?
-		# One that found nobody at the door, or no node yet, has started nothing.
+		# One that found nobody at the door has started nothing.
 		[ $status = "$n" ] && [ "$(cat "$SCRATCH/many.$n")" = "$n" ] && continue
-		[ $status = 1 ] && grep -q 'nobody listens\|no socket\|connection to bpmaster broke\|is down' "$SCRATCH/many.$n" && continue
+		[ $status = 1 ] && grep -q 'nobody listens\|no socket\|connection to bpmaster broke' "$SCRATCH/many.$n" && continue
 		echo "# start $n: status $status: $(head -c 200 "$SCRATCH/many.$n")"
 		job=$((job + 1))
 	done
@@ -225,6 +225,66 @@ case_starts() {
 	restarted
 	wait $job
 	t_says "a process with a terminal goes on, too" 0 "status 4" cat "$SCRATCH/terminal"
+}
+
+# --- starts just after a restart, on nodes that are not back yet ---
+case_expected() {
+	local one set none list job started
+	"$bin/bpsh" 3 sleep 414.1 </dev/null >/dev/null 2>&1 &
+	job=$!
+	wait_for 60 remote 'sleep 414.1'
+	wait_for 60 bash -c "[ \$(wc -l <'$SCRATCH/state/up') = 4 ]" || not_ok "bpmaster keeps which nodes are up" "$(cat "$SCRATCH/state/up")"
+	kill -STOP "${slave[3]}" # it comes back when we say so
+	kill_master
+	start_master
+	wait_for 60 test -S "$BPBOOT_SOCKET"
+	t "after a restart a node that was up is away, not down" wait_for 60 state_is 3 away
+	t_says "bpstat does not wait for it, and says why" 0 "was up when bpmaster ended, and is not back yet" "$bin/bpstat" -l 3
+	"$bin/bpsh" 3 echo back </dev/null >"$SCRATCH/one" 2>&1 &
+	one=$!
+	"$bin/bpsh" -p allup echo back </dev/null >"$SCRATCH/set" 2>&1 &
+	set=$!
+	"$bin/bpsh" 3 touch "$SCRATCH/none" </dev/null >/dev/null 2>&1 &
+	none=$!
+	"$bin/bpps" -n allup --no-headers -o node >"$SCRATCH/list" 2>&1 &
+	list=$!
+	wait_for 60 bash -c "[ \$('$bin/bpstat' -t allup) = 3 ]"
+	t_says "a start elsewhere does not" 0 "here" timeout 60 "$bin/bpsh" 1 echo here </dev/null
+	wait_for 60 bash -c "ls -l /proc/$none/fd | grep -q socket" # it asks
+	kill -KILL $none
+	t "one there waits" test -z "$(cat "$SCRATCH/one" "$SCRATCH/set" "$SCRATCH/list")"
+	kill -CONT "${slave[3]}"
+	wait $one
+	t "until it is back: status $?, $(cat "$SCRATCH/one")" test "$(cat "$SCRATCH/one")" = back
+	wait $set
+	t "so does who wants all nodes that are up" test "$(sort "$SCRATCH/set" | tr '\n' ' ')" = "0: back 1: back 2: back 3: back "
+	wait $list
+	t "and a list of all processes ($(tr '\n' ' ' <"$SCRATCH/list"))" grep -q '^ *3$' "$SCRATCH/list"
+	wait $none 2>/dev/null
+	kill $job
+	wait $job 2>/dev/null
+	wait_for 60 no_jobs 0-3
+	t "who has gone meanwhile starts nothing" test ! -e "$SCRATCH/none"
+	kill -STOP "${slave[3]}"
+	kill_master
+	start_master
+	wait_for 60 test -S "$BPBOOT_SOCKET"
+	started=$SECONDS
+	t_says "one that does not come back is down" 1 "node 3 is down" timeout 60 "$bin/bpsh" 3 true </dev/null
+	t "after 11 s ($((SECONDS - started)) s)" test $((SECONDS - started)) -ge 9
+	t_says "as bpstat says" 0 "it has not come back since bpmaster was restarted" "$bin/bpstat" -l 3
+	kill -CONT "${slave[3]}"
+	settled
+	kill -TERM $master
+	wait $master
+	cp "$SCRATCH/state/up" "$SCRATCH/up"
+	t "a bpmaster that ends keeps which nodes are up" test "$(wc -l <"$SCRATCH/up")" = 4
+	printf 'rubbish\n' >"$SCRATCH/state/up"
+	start_master
+	wait $master
+	t_says "one does not start on a file that is not its own" 0 "state/up:1: not a line that bpmaster has written" tail -n 3 "$SCRATCH/master.log"
+	cp "$SCRATCH/up" "$SCRATCH/state/up"
+	restarted
 }
 
 # --- a node that lacks descriptors or memory; a bpslave that is killed ---
@@ -333,5 +393,5 @@ case_library() {
 	wait $notified
 }
 
-[ $# -gt 0 ] || set -- ghosts ended starts library lacks
+[ $# -gt 0 ] || set -- ghosts ended starts expected library lacks
 . tests/system/survive.sh
