@@ -22,11 +22,12 @@
 
 #define PARTS_MAX 64 /* lists of one kind */
 #define USUAL	  "node,pid,user,state,time,rss,args"
-#define FULL	  "node,user=UID,pid,ppid,c,stime,time,args=CMD"
-#define EXTRA	  "node,user=UID,pid,ppid,c,sz,rss,stime,time,args=CMD"
-#define LONG	  "node,s,uid,pid,ppid,c,ni,sz,time,comm=CMD"
-#define BSD	  "node,user,pid,%cpu,vsz,rss,stat,stime=START,bsdtime,args"
-#define BSD_SHORT "node,pid,stat,bsdtime,args"
+#define FULL	  "node,user=UID,pid,ppid,c,stime,tname,time,args=CMD"
+#define EXTRA	  "node,user=UID,pid,ppid,c,sz,rss,stime,tname,time,args=CMD"
+#define LONG	  "node,s,uid,pid,ppid,c,ni,sz,tname,time,comm=CMD"
+#define JOBS	  "node,pid,pgid,sid,tname,time,comm=CMD"
+#define BSD	  "node,user,pid,%cpu,%mem,vsz,rss,tname,stat,stime=START,bsdtime,args"
+#define BSD_SHORT "node,pid,tname,stat,bsdtime,args"
 
 struct table {
 	struct bpps_row *rows; /* owned */
@@ -41,9 +42,9 @@ struct list {
 };
 
 struct options {
-	bool every, full, extra, longer, wide, deselect, json, no_headers;
+	bool every, full, extra, longer, jobs, wide, deselect, json, no_headers;
 	const char *nodes, *sort, *socket;
-	struct list users, pids, parents, groups, sessions, names;
+	struct list users, real_users, ttys, pids, parents, groups, sessions, names;
 	struct columns columns;
 };
 
@@ -83,9 +84,10 @@ LIST(parents, list_add_numbers)
 LIST(groups, list_add_numbers)
 LIST(sessions, list_add_numbers)
 LIST(names, list_add)
+LIST(ttys, list_add)
 
 /* A user that there is not is a mistake, unless it is a number. */
-static int add_users(void *options, const char *value)
+static int list_add_users(struct list *l, const char *value)
 {
 	char name[COLUMN_NAME];
 
@@ -97,8 +99,11 @@ static int add_users(void *options, const char *value)
 			return log_err(0, "there is no user '%s'", name), -EINVAL;
 		p += n;
 	}
-	return list_add(&((struct options *)options)->users, value);
+	return list_add(l, value);
 }
+
+LIST(users, list_add_users)
+LIST(real_users, list_add_users)
 
 /* --- selection --- */
 
@@ -136,20 +141,34 @@ static bool is_user_listed(const struct list *l, uint32_t uid)
 	return is_listed(l, user) || number_listed(l, uid);
 }
 
+/* As pts/0, /dev/pts/0, or, of those without, as ? or -. */
+static bool is_tty_listed(const struct list *l, uint32_t tty)
+{
+	char name[COLUMN_NAME], path[COLUMN_NAME + sizeof("/dev/")];
+
+	if (l->n == 0)
+		return false;
+	columns_tty(tty, name);
+	snprintf(path, sizeof(path), "/dev/%s", name);
+	return is_listed(l, name) || is_listed(l, path) || (tty == 0 && is_listed(l, "-"));
+}
+
 static bool is_chosen(const struct options *o, const struct message_process *p)
 {
-	bool any = o->users.n + o->pids.n + o->parents.n + o->groups.n + o->sessions.n +
-			   o->names.n ==
+	bool any = o->users.n + o->real_users.n + o->ttys.n + o->pids.n + o->parents.n +
+			   o->groups.n + o->sessions.n + o->names.n ==
 		   0;
 
 	any = any || o->every || is_user_listed(&o->users, p->uid) ||
+	      is_user_listed(&o->real_users, p->real_uid) || is_tty_listed(&o->ttys, p->tty) ||
 	      number_listed(&o->pids, p->pid) || number_listed(&o->parents, p->parent) ||
 	      number_listed(&o->groups, p->group) || number_listed(&o->groups, p->session) ||
 	      number_listed(&o->sessions, p->session) || is_listed(&o->names, p->name);
 	return any != o->deselect;
 }
 
-static int add(struct table *t, uint32_t node, const struct message_process *p)
+static int add(struct table *t, const struct message_proclist *from,
+	       const struct message_process *p)
 {
 	struct bpps_row *r;
 
@@ -163,7 +182,7 @@ static int add(struct table *t, uint32_t node, const struct message_process *p)
 		t->cap = cap;
 	}
 	r = &t->rows[t->n];
-	*r = (struct bpps_row){ .node = node, .p = *p };
+	*r = (struct bpps_row){ .node = from->number, .memory_kib = from->memory_kib, .p = *p };
 	r->p.name = strdup(p->name);
 	r->p.args = strdup(p->args);
 	t->n++;
@@ -172,19 +191,18 @@ static int add(struct table *t, uint32_t node, const struct message_process *p)
 
 static int take(const struct options *o, struct table *t, struct reader *body)
 {
-	enum message_going_on how;
-	uint32_t node;
-	int r = message_proclist_read(body, &node, &how);
+	struct message_proclist from;
+	int r = message_proclist_read(body, &from);
 
 	while (r == 0 && body->left > 0) {
 		struct message_process p;
 
 		r = message_process_read(body, &p);
 		if (r == 0 && is_chosen(o, &p))
-			r = add(t, node, &p);
+			r = add(t, &from, &p);
 	}
-	if (r == 0 && how == MESSAGE_NODE_LOST)
-		r = nodeset_add(&t->lost, node);
+	if (r == 0 && from.how == MESSAGE_NODE_LOST)
+		r = nodeset_add(&t->lost, from.number);
 	return r;
 }
 
@@ -213,34 +231,64 @@ static int ask(const struct options *o, struct caller *c, const struct nodeset *
 	return r;
 }
 
+/* A process as an object; NULL when there is no memory. */
+static json_t *json_of(const struct bpps_row *row)
+{
+	const struct message_process *p = &row->p;
+	const char state[2] = { p->state, 0 };
+	char user[COLUMN_NAME], tty[COLUMN_NAME];
+	json_t *one = json_object();
+	int r = 0;
+
+	columns_user(p->uid, user);
+	columns_tty(p->tty, tty);
+	const struct {
+		const char *name;
+		json_t *value;
+	} fields[] = {
+		{ "node", json_integer(row->node) },
+		{ "pid", json_integer(p->pid) },
+		{ "ppid", json_integer(p->parent) },
+		{ "pgid", json_integer(p->group) },
+		{ "sid", json_integer(p->session) },
+		{ "ghost", json_integer(row->ghost) },
+		{ "gpgid", json_integer(row->ghost_group) },
+		{ "gsid", json_integer(row->ghost_session) },
+		{ "uid", json_integer(p->uid) },
+		{ "user", json_string(user) },
+		{ "ruid", json_integer(p->real_uid) },
+		{ "gid", json_integer(p->gid) },
+		{ "tty", p->tty ? json_string(tty) : json_null() },
+		{ "tpgid", json_integer(p->foreground) },
+		{ "state", json_string(state) },
+		{ "nice", json_integer(p->nice) },
+		{ "threads", json_integer(p->threads) },
+		{ "cpu_ms", json_integer((json_int_t)p->cpu_ms) },
+		{ "elapsed_ms", json_integer((json_int_t)p->elapsed_ms) },
+		{ "pmem", json_real((double)columns_memory(row) / 10) },
+		{ "rss_kib", json_integer((json_int_t)p->rss_kib) },
+		{ "vsz_kib", json_integer((json_int_t)p->vsz_kib) },
+		{ "comm", json_string(p->name) },
+		{ "args", json_string(p->args) },
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) { /* each value is taken, or freed */
+		if (json_object_set_new(one, fields[i].name, fields[i].value) < 0)
+			r = -ENOMEM;
+	}
+	if (r < 0) {
+		json_decref(one);
+		return NULL;
+	}
+	return one;
+}
+
 static int print_json(const struct table *t)
 {
 	json_t *list = json_array();
 	int r = list ? 0 : -ENOMEM;
 
-	for (size_t i = 0; r == 0 && i < t->n; i++) {
-		const struct bpps_row *row = &t->rows[i];
-		const struct message_process *p = &row->p;
-		const char state[2] = { p->state, 0 };
-		char user[COLUMN_NAME];
-		json_t *one;
-
-		columns_user(p->uid, user);
-		one = json_pack("{sI sI sI sI sI sI sI sI sI ss ss si sI sI sI sI sI ss ss}",
-				"node",
-				(json_int_t)row->node, "pid", (json_int_t)p->pid, "ppid",
-				(json_int_t)p->parent, "pgid", (json_int_t)p->group, "sid",
-				(json_int_t)p->session, "ghost", (json_int_t)row->ghost, "gpgid",
-				(json_int_t)row->ghost_group, "gsid",
-				(json_int_t)row->ghost_session, "uid", (json_int_t)p->uid,
-				"user", user, "state", state, "nice", (int)p->nice, "threads",
-				(json_int_t)p->threads, "cpu_ms", (json_int_t)p->cpu_ms,
-				"elapsed_ms", (json_int_t)p->elapsed_ms, "rss_kib",
-				(json_int_t)p->rss_kib, "vsz_kib", (json_int_t)p->vsz_kib, "comm",
-				p->name, "args", p->args);
-		if (!one || json_array_append_new(list, one) < 0)
-			r = -ENOMEM;
-	}
+	for (size_t i = 0; r == 0 && i < t->n; i++)
+		r = json_array_append_new(list, json_of(&t->rows[i])) < 0 ? -ENOMEM : 0;
 	if (r < 0 || json_dumpf(list, stdout, JSON_INDENT(1)) < 0)
 		r = log_err(-ENOMEM, "cannot write the list of processes");
 	else
@@ -306,6 +354,7 @@ static int choose_columns(struct options *o, struct columns *ret_keys)
 		r = columns_add(&o->columns, o->extra	 ? EXTRA
 					     : o->full	 ? FULL
 					     : o->longer ? LONG
+					     : o->jobs	 ? JOBS
 							 : USUAL);
 	return r == 0 && o->sort ? columns_add_keys(ret_keys, o->sort) : r;
 }
@@ -353,7 +402,10 @@ static const struct option_row rows[] = {
 	  AT(nodes) },
 	{ "user", 'u', OPTION_CALL, "USERS", "of these users, names or numbers",
 	  .call = add_users },
-	{ "User", 'U', OPTION_CALL, "USERS", "the same", .call = add_users },
+	{ "User", 'U', OPTION_CALL, "USERS", "the same, by who has started them",
+	  .call = add_real_users },
+	{ "tty", 't', OPTION_CALL, "TTYS", "with these terminals there; '?': with none",
+	  .call = add_ttys },
 	{ "pid", 'p', OPTION_CALL, "PIDS", "with these process numbers", .call = add_pids },
 	{ "ppid", 0, OPTION_CALL, "PIDS", "whose parent is one of these", .call = add_parents },
 	{ "group", 'g', OPTION_CALL, "NUMBERS", "of these process groups or sessions",
@@ -364,6 +416,7 @@ static const struct option_row rows[] = {
 	{ "full", 'f', OPTION_FLAG, NULL, "the columns of ps -f", AT(full) },
 	{ "extra-full", 'F', OPTION_FLAG, NULL, "the columns of ps -F", AT(extra) },
 	{ "long", 'l', OPTION_FLAG, NULL, "the columns of ps -l", AT(longer) },
+	{ "jobs", 'j', OPTION_FLAG, NULL, "the columns of ps -j", AT(jobs) },
 	{ "format", 'o', OPTION_CALL, "COLUMNS", "these columns, NAME or NAME=HEAD",
 	  .call = add_columns },
 	{ "sort", 0, OPTION_STRING, "KEYS", "sort by these columns, the largest first after '-'",
@@ -380,9 +433,10 @@ static const struct command cmd_bpps = {
 	.args = "[PID...|aux]",
 	.summary = "show the processes of the space",
 	.details = "COLUMNS and KEYS are node, pid, ppid, pgid, sid, ghost, gpgid, gsid, user, "
-		   "uid, state, stat, nice,\nnlwp, pcpu, c, time, times, bsdtime, etime, etimes, "
-		   "stime, lstart, rss, vsz, sz,\ncomm, args. As with ps, what several options "
-		   "select is put together; -n leaves\nout all other nodes.\n",
+		   "uid, ruser,\nruid, group, gid, tty, tpgid, state, stat, nice, nlwp, pcpu, "
+		   "pmem, c, time,\ntimes, bsdtime, etime, etimes, stime, lstart, rss, vsz, sz, "
+		   "comm, args. As with\nps, what several options select is put together; -n leaves out "
+		   "all other nodes.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.defaults = defaults,

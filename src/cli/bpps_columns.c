@@ -5,6 +5,7 @@
  * that nothing is cut.
  */
 #include <errno.h>
+#include <grp.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,11 @@
 
 #include "base/log.h"
 #include "cli/bpps_columns.h"
+
+#define PTS_FIRST  136u /* major numbers of terminals */
+#define PTS_LAST   143u
+#define TTY	   4u
+#define TTY_SERIAL 64u /* the first one of ttyS */
 
 struct column {
 	const char *names; /* the first is ours, the others are ps's for it */
@@ -37,6 +43,9 @@ NUMBER(ghost, r->ghost)
 NUMBER(ghost_pgid, r->ghost_group)
 NUMBER(ghost_sid, r->ghost_session)
 NUMBER(uid, r->p.uid)
+NUMBER(ruid, r->p.real_uid)
+NUMBER(gid, r->p.gid)
+NUMBER(foreground, r->p.foreground)
 NUMBER(threads, r->p.threads)
 NUMBER(rss, r->p.rss_kib)
 NUMBER(vsz, r->p.vsz_kib)
@@ -48,6 +57,11 @@ NUMBER(elapsed_ms, r->p.elapsed_ms)
 NUMBER(started, UINT64_MAX - r->p.elapsed_ms)
 NUMBER(nice_value, r->p.nice + 128)
 NUMBER(pcpu, r->p.elapsed_ms ? r->p.cpu_ms * 1000 / r->p.elapsed_ms : 0) /* in thousandths */
+
+uint64_t columns_memory(const struct bpps_row *r)
+{
+	return r->memory_kib ? MIN(r->p.rss_kib, r->memory_kib) * 1000 / r->memory_kib : 0;
+}
 
 void columns_user(uint32_t id, char ret[static COLUMN_NAME])
 {
@@ -63,6 +77,48 @@ void columns_user(uint32_t id, char ret[static COLUMN_NAME])
 	memcpy(ret, last, COLUMN_NAME);
 }
 
+/* Numbers of terminals as the kernel's Documentation/admin-guide/devices.txt has them. */
+void columns_tty(uint32_t tty, char ret[static COLUMN_NAME])
+{
+	const uint32_t kind = tty >> 8 & 0xfff, unit = (tty & 0xff) | (tty >> 12 & 0xfff00);
+
+	if (tty == 0)
+		snprintf(ret, COLUMN_NAME, "?");
+	else if (kind >= PTS_FIRST && kind <= PTS_LAST)
+		snprintf(ret, COLUMN_NAME, "pts/%u", ((kind - PTS_FIRST) << 8) + unit);
+	else if (kind == TTY)
+		snprintf(ret, COLUMN_NAME, unit < TTY_SERIAL ? "tty%u" : "ttyS%u",
+			 unit < TTY_SERIAL ? unit : unit - TTY_SERIAL);
+	else
+		snprintf(ret, COLUMN_NAME, "%u:%u", kind, unit);
+}
+
+static void show_tty(const struct bpps_row *r, char *to)
+{
+	columns_tty(r->p.tty, to);
+}
+
+static void show_real_user(const struct bpps_row *r, char *to)
+{
+	columns_user(r->p.real_uid, to);
+}
+
+static void show_group(const struct bpps_row *r, char *to)
+{
+	const struct group *g = getgrgid(r->p.gid);
+
+	if (g)
+		snprintf(to, COLUMN_TEXT, "%.*s", COLUMN_NAME - 1, g->gr_name);
+	else
+		snprintf(to, COLUMN_TEXT, "%u", r->p.gid);
+}
+
+/* As ps: -1 where there is no terminal. */
+static void show_foreground(const struct bpps_row *r, char *to)
+{
+	snprintf(to, COLUMN_TEXT, r->p.foreground > 0 ? "%u" : "-1", r->p.foreground);
+}
+
 static void show_user(const struct bpps_row *r, char *to)
 {
 	columns_user(r->p.uid, to);
@@ -73,14 +129,15 @@ static void show_state(const struct bpps_row *r, char *to)
 	snprintf(to, COLUMN_TEXT, "%c", r->p.state);
 }
 
-/* As ps, but for what a terminal and locked pages add. */
+/* As ps, but for what locked pages add. */
 static void show_stat(const struct bpps_row *r, char *to)
 {
-	snprintf(to, COLUMN_TEXT, "%c%s%s%s", r->p.state,
+	snprintf(to, COLUMN_TEXT, "%c%s%s%s%s", r->p.state,
 		 r->p.nice < 0	 ? "<"
 		 : r->p.nice > 0 ? "N"
 				 : "",
-		 r->p.session == r->p.pid ? "s" : "", r->p.threads > 1 ? "l" : "");
+		 r->p.session == r->p.pid ? "s" : "", r->p.threads > 1 ? "l" : "",
+		 r->p.foreground > 0 && r->p.foreground == r->p.group ? "+" : "");
 }
 
 static void show_nice(const struct bpps_row *r, char *to)
@@ -149,6 +206,12 @@ static void show_pcpu(const struct bpps_row *r, char *to)
 	snprintf(to, COLUMN_TEXT, "%u.%u", (unsigned)(pcpu(r) / 10), (unsigned)(pcpu(r) % 10));
 }
 
+static void show_pmem(const struct bpps_row *r, char *to)
+{
+	snprintf(to, COLUMN_TEXT, "%u.%u", (unsigned)(columns_memory(r) / 10),
+		 (unsigned)(columns_memory(r) % 10));
+}
+
 static void show_c(const struct bpps_row *r, char *to)
 {
 	snprintf(to, COLUMN_TEXT, "%u", (unsigned)(pcpu(r) / 10));
@@ -197,13 +260,21 @@ static const struct column columns[] = {
 	{ "ghost", "GHOST", false, ghost, show_ghost },
 	{ "gpgid", "GPGID", false, ghost_pgid, show_ghost_pgid },
 	{ "gsid", "GSID", false, ghost_sid, show_ghost_sid },
-	{ "user euser uname ruser", "USER", true, NULL, show_user },
-	{ "uid euid ruid", "UID", false, uid, NULL },
+	{ "user euser uname", "USER", true, NULL, show_user },
+	{ "uid euid", "UID", false, uid, NULL },
+	{ "ruser", "RUSER", true, NULL, show_real_user },
+	{ "ruid", "RUID", false, ruid, NULL },
+	{ "group egroup", "GROUP", true, NULL, show_group },
+	{ "gid egid", "GID", false, gid, NULL },
+	{ "tty tt", "TT", true, NULL, show_tty },
+	{ "tname", "TTY", true, NULL, show_tty },
+	{ "tpgid", "TPGID", false, foreground, show_foreground },
 	{ "state s", "S", true, NULL, show_state },
 	{ "stat", "STAT", true, NULL, show_stat },
 	{ "nice ni", "NI", false, nice_value, show_nice },
 	{ "nlwp thcount", "NLWP", false, threads, NULL },
 	{ "pcpu %cpu", "%CPU", false, pcpu, show_pcpu },
+	{ "pmem %mem", "%MEM", false, columns_memory, show_pmem },
 	{ "c", "C", false, pcpu, show_c },
 	{ "time cputime", "TIME", false, cpu_ms, show_time },
 	{ "times cputimes", "TIME", false, times, NULL },

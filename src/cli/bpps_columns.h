@@ -16,6 +16,7 @@
 /* A process and where it runs. */
 struct bpps_row {
 	uint32_t node;
+	uint64_t memory_kib;	  /* of the node */
 	struct message_process p; /* its strings are owned */
 	/* What stands for it here, or for the one that leads its session, and its process group and
 	 * session; 0: nothing is known of such a one. */
@@ -49,3 +50,9 @@ void columns_print(const struct columns *c, const struct bpps_row *rows, size_t 
 
 /* The user's name, or his number. */
 void columns_user(uint32_t uid, char ret[static COLUMN_NAME]);
+
+/* The name of a terminal on its node, without /dev/; "?" of none. */
+void columns_tty(uint32_t tty, char ret[static COLUMN_NAME]);
+
+/* Its resident memory in tenths of a percent of its node's. */
+uint64_t columns_memory(const struct bpps_row *r);

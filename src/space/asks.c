@@ -20,9 +20,10 @@ struct ask {
 
 static void say_lost(struct client *c, uint32_t node)
 {
+	const struct message_proclist m = { .number = node, .how = MESSAGE_NODE_LOST };
 	struct message_small msg;
 
-	message_proclist_write(message_begin(&msg, MESSAGE_PROCLIST), node, MESSAGE_NODE_LOST);
+	message_proclist_write(message_begin(&msg, MESSAGE_PROCLIST), &m);
 	(void)stream_send_writer(&c->stream, &msg.w); /* a client that fails is closed */
 }
 
@@ -84,18 +85,17 @@ int ask_take_proclist(void *slave, struct reader *r)
 	struct slave *s = slave;
 	struct message_small head;
 	struct ask **at, *a;
-	enum message_going_on how;
-	uint32_t token;
-	const uint8_t *bytes = r->p + 5;
+	struct message_proclist m;
+	const uint8_t *bytes = r->p + MESSAGE_PROCLIST_BYTES;
 	size_t n;
-	int e = message_proclist_read(r, &token, &how);
+	int e = message_proclist_read(r, &m);
 
 	if (e < 0)
 		return e;
-	for (at = &s->asks; *at && (*at)->token != token; at = &(*at)->next)
+	for (at = &s->asks; *at && (*at)->token != m.number; at = &(*at)->next)
 		;
 	a = *at;
-	if (!a || how == MESSAGE_NODE_LOST)
+	if (!a || m.how == MESSAGE_NODE_LOST)
 		return -EPROTO;
 	n = r->left;
 	while (r->left > 0) {
@@ -108,11 +108,11 @@ int ask_take_proclist(void *slave, struct reader *r)
 			return -EPROTO;
 	}
 	if (a->client && client_room(a->client, n)) {
-		message_proclist_write(message_begin(&head, MESSAGE_PROCLIST),
-				       s->member->node.number, how);
+		m.number = s->member->node.number;
+		message_proclist_write(message_begin(&head, MESSAGE_PROCLIST), &m);
 		(void)stream_send2(&a->client->stream, head.bytes, head.w.len, bytes, n);
 	}
-	if (how == MESSAGE_MORE)
+	if (m.how == MESSAGE_MORE)
 		return 0;
 	*at = a->next;
 	if (a->client)

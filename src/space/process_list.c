@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,6 +23,9 @@
 #define LIST_MAX   16384u /* processes that are told of */
 #define STAT_MAX   4096u  /* /proc/PID/stat */
 #define FIELDS_MAX 22	  /* of it, behind the name */
+#define STATUS_MAX 1024u  /* of /proc/PID/status: users and groups are in front */
+#define HEAD_BYTES (1 + MESSAGE_PROCLIST_BYTES)
+#define HOW_AT	   5 /* in that, behind type and token */
 #define REAPER	   1	  /* of the realm; no process of anybody's */
 #define SLICE_MS   2	  /* of a list, before others have their turn */
 #define SLICE_STEP 8	  /* processes between two looks at the clock */
@@ -37,19 +40,31 @@ struct listing {
 	size_t told;
 	DIR *dir; /* owned; NULL before the first slice */
 	struct writer w;
-	uint8_t *bytes; /* owned: 1 + 5 + MESSAGE_DATA_MAX of them */
+	uint8_t *bytes; /* owned: HEAD_BYTES + MESSAGE_DATA_MAX of them */
 };
+
+/* That the node has, in KiB. */
+static uint64_t memory(void)
+{
+	struct sysinfo i;
+
+	return sysinfo(&i) < 0 ? 0 : (uint64_t)i.totalram * i.mem_unit / 1024;
+}
 
 static void begin(struct listing *l)
 {
-	l->w = WRITER(l->bytes, 1 + 5 + MESSAGE_DATA_MAX);
+	const struct message_proclist m = { .number = l->token,
+					    .how = MESSAGE_MORE,
+					    .memory_kib = memory() };
+
+	l->w = WRITER(l->bytes, HEAD_BYTES + MESSAGE_DATA_MAX);
 	writer_u8(&l->w, MESSAGE_PROCLIST);
-	message_proclist_write(&l->w, l->token, MESSAGE_MORE);
+	message_proclist_write(&l->w, &m);
 }
 
 static void flush(struct listing *l, enum message_going_on how)
 {
-	l->bytes[5] = (uint8_t)how; /* behind type and token */
+	l->bytes[HOW_AT] = (uint8_t)how;
 	if (l->ps->channel)
 		(void)stream_send_writer(l->ps->channel, &l->w);
 	begin(l);
@@ -86,6 +101,8 @@ static int parse_stat(char *text, char *ret_name, struct message_process *ret)
 	p.parent = (uint32_t)number(fields, 1);
 	p.group = (uint32_t)number(fields, 2);
 	p.session = (uint32_t)number(fields, 3);
+	p.tty = (uint32_t)number(fields, 4);
+	p.foreground = p.tty ? (uint32_t)number(fields, 5) : 0; /* -1 is none, too */
 	p.cpu_ms = (number(fields, 11) + number(fields, 12)) * 1000 / tick;
 	p.nice = (int8_t)(*fields[16] == '-' ? -(int)strtoul(fields[16] + 1, NULL, 10)
 					     : (int)number(fields, 16));
@@ -98,18 +115,51 @@ static int parse_stat(char *text, char *ret_name, struct message_process *ret)
 	return 0;
 }
 
-/* Arguments between spaces; "" when it has none, or has ended. */
-static void read_args(int proc, const char *pid, char ret[static MESSAGE_ARGS_MAX])
+/* The beginning of a file of the process, and a NUL. Return: its bytes; 0 when there is none. */
+static ssize_t read_beginning(int proc, const char *pid, const char *name, char *ret, size_t max)
 {
 	char path[32];
 	ssize_t n;
 	int fd;
 
-	snprintf(path, sizeof(path), "%.20s/cmdline", pid);
+	snprintf(path, sizeof(path), "%.20s/%s", pid, name);
 	fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
-	n = fd < 0 ? 0 : read(fd, ret, MESSAGE_ARGS_MAX - 1);
+	n = fd < 0 ? 0 : read(fd, ret, max - 1);
 	fd_close(fd);
 	n = MAX(n, (ssize_t)0);
+	ret[n] = 0;
+	return n;
+}
+
+/* Two numbers of a line of /proc/PID/status. Return: whether they are there. */
+static bool status_numbers(const char *status, const char *line, uint32_t *ret_1, uint32_t *ret_2)
+{
+	const char *at = strstr(status, line);
+	char *end;
+
+	if (!at)
+		return false;
+	*ret_1 = (uint32_t)strtoul(at + strlen(line), &end, 10);
+	*ret_2 = (uint32_t)strtoul(end, &end, 10);
+	return true;
+}
+
+/* Whose it is. The owner of /proc/PID does not say it of a process that may not be traced. */
+static bool read_owner(int proc, const char *pid, struct message_process *p)
+{
+	char status[STATUS_MAX];
+	uint32_t real_gid;
+
+	return read_beginning(proc, pid, "status", status, sizeof(status)) > 0 &&
+	       status_numbers(status, "\nUid:\t", &p->real_uid, &p->uid) &&
+	       status_numbers(status, "\nGid:\t", &real_gid, &p->gid);
+}
+
+/* Arguments between spaces; "" when it has none, or has ended. */
+static void read_args(int proc, const char *pid, char ret[static MESSAGE_ARGS_MAX])
+{
+	ssize_t n = read_beginning(proc, pid, "cmdline", ret, MESSAGE_ARGS_MAX);
+
 	while (n > 0 && !ret[n - 1])
 		n--;
 	for (ssize_t i = 0; i < n; i++)
@@ -143,20 +193,20 @@ static bool add(struct listing *l, int proc, const char *pid)
 	_cleanup_buffer_ struct buffer text = BUFFER(STAT_MAX);
 	char path[32], name[MESSAGE_NAME_MAX], args[MESSAGE_ARGS_MAX];
 	struct message_process p;
-	struct stat st;
 	uint32_t n;
 
-	if (parse_u32(pid, 1, INT32_MAX, &n) < 0 || fstatat(proc, pid, &st, 0) < 0)
-		return false; /* no process, or not any more */
+	if (parse_u32(pid, 1, INT32_MAX, &n) < 0)
+		return false; /* no process */
 	snprintf(path, sizeof(path), "%.20s/stat", pid);
 	if (file_read(proc, path, &text) < 0 || text.len == 0 ||
 	    parse_stat((char *)text.data, name, &p) < 0)
 		return false;
 	if (l->ps->realm.init > 0 ? n == REAPER || is_keeper(l->ps, n) : !is_ours(l->ps, p.session))
 		return false;
+	if (!read_owner(proc, pid, &p))
+		return false; /* not any more */
 	read_args(proc, pid, args);
 	p.pid = n;
-	p.uid = st.st_uid;
 	p.name = name;
 	p.args = args;
 	if (l->w.size - l->w.len < MESSAGE_PROCESS_MAX)
@@ -184,7 +234,7 @@ static int open_list(struct listing *l)
 	const struct realm *realm = &l->ps->realm;
 	int fd;
 
-	l->bytes = malloc(1 + 5 + MESSAGE_DATA_MAX);
+	l->bytes = malloc(HEAD_BYTES + MESSAGE_DATA_MAX);
 	if (!l->bytes)
 		return -ENOMEM;
 	begin(l);
@@ -231,6 +281,7 @@ int processes_take_look(struct processes *ps, struct reader *r)
 {
 	struct listing *l = NULL, **at = &ps->lists;
 	uint32_t token = reader_be32(r);
+	struct message_proclist none = { .number = token, .how = MESSAGE_LAST };
 	struct message_small m;
 	int e = reader_end(r);
 
@@ -239,7 +290,7 @@ int processes_take_look(struct processes *ps, struct reader *r)
 	if (ps->n_lists < LISTS_MAX)
 		l = calloc(1, sizeof(*l));
 	if (!l) { /* who asks may have gone, and asks again and again */
-		message_proclist_write(message_begin(&m, MESSAGE_PROCLIST), token, MESSAGE_LAST);
+		message_proclist_write(message_begin(&m, MESSAGE_PROCLIST), &none);
 		process_say(ps, &m);
 		return 0;
 	}

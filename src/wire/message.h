@@ -26,7 +26,7 @@
 #include "base/reader.h"
 #include "base/writer.h"
 
-#define MESSAGE_VERSION	    4
+#define MESSAGE_VERSION	    5
 #define MESSAGE_BYTES_MAX   (2u << 20) /* of any message */
 #define MESSAGE_SPEC_MAX    (1u << 20) /* arguments, environment and the rest of one start */
 #define MESSAGE_DATA_MAX    32768u     /* stream bytes in one message */
@@ -35,7 +35,7 @@
 #define MESSAGE_NAME_MAX    65u	    /* host name or kernel release, with NUL */
 #define MESSAGE_STATE_MAX   16u	    /* a node's state, with NUL */
 #define MESSAGE_ARGS_MAX    1024u  /* of a process's arguments that are shown, with NUL */
-#define MESSAGE_PROCESS_MAX (59u + MESSAGE_NAME_MAX + MESSAGE_ARGS_MAX) /* one in a PROCLIST */
+#define MESSAGE_PROCESS_MAX (75u + MESSAGE_NAME_MAX + MESSAGE_ARGS_MAX) /* one in a PROCLIST */
 #define MESSAGE_RECORD_MAX  65536u /* the node's own record of its boot */
 #define MESSAGE_NODES_MAX   65535u /* nodes named in one message */
 #define MESSAGE_KEY_BYTES   16u	   /* of a RUN */
@@ -542,7 +542,9 @@ _must_check_ int message_nudge_read(struct reader *r, struct message_nudge *ret)
 /* A process on a node, as ps would show it. */
 struct message_process {
 	uint32_t pid, parent, group, session; /* the space's numbers */
-	uint32_t uid;
+	uint32_t uid, real_uid, gid; /* uid and gid: effective */
+	uint32_t tty;		     /* device number of its terminal, as proc(5) has it; 0: none */
+	uint32_t foreground;	     /* process group that has the terminal, or 0 */
 	uint32_t threads;
 	char state; /* as ps says it: R, S, D, T, Z, ... */
 	int8_t nice;
@@ -554,11 +556,16 @@ struct message_process {
 void message_process_write(struct writer *w, const struct message_process *m);
 _must_check_ int message_process_read(struct reader *r, struct message_process *ret);
 
-/* Head of PROCLIST: the master's token, or the node for a client; the processes follow. */
 enum message_going_on { MESSAGE_MORE, MESSAGE_LAST, MESSAGE_NODE_LOST, MESSAGE_GOING_ON_MAX_ };
-void message_proclist_write(struct writer *w, uint32_t number, enum message_going_on how);
-_must_check_ int message_proclist_read(struct reader *r, uint32_t *ret_number,
-				       enum message_going_on *ret_how);
+#define MESSAGE_PROCLIST_BYTES 13u /* of its head */
+/* Head of PROCLIST; the processes follow. */
+struct message_proclist {
+	uint32_t number; /* the master's token; for a client the node */
+	enum message_going_on how;
+	uint64_t memory_kib; /* that the node has; 0: not known */
+};
+void message_proclist_write(struct writer *w, const struct message_proclist *m);
+_must_check_ int message_proclist_read(struct reader *r, struct message_proclist *ret);
 
 /* A machine's key, and what bpmaster makes of it. */
 enum message_pin_state {

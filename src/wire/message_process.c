@@ -12,6 +12,10 @@ void message_process_write(struct writer *w, const struct message_process *m)
 	writer_be32(w, m->group);
 	writer_be32(w, m->session);
 	writer_be32(w, m->uid);
+	writer_be32(w, m->real_uid);
+	writer_be32(w, m->gid);
+	writer_be32(w, m->tty);
+	writer_be32(w, m->foreground);
 	writer_be32(w, m->threads);
 	writer_u8(w, (uint8_t)m->state);
 	writer_u8(w, (uint8_t)m->nice);
@@ -31,6 +35,10 @@ int message_process_read(struct reader *r, struct message_process *ret)
 	m.group = reader_be32(r);
 	m.session = reader_be32(r);
 	m.uid = reader_be32(r);
+	m.real_uid = reader_be32(r);
+	m.gid = reader_be32(r);
+	m.tty = reader_be32(r);
+	m.foreground = reader_be32(r);
 	m.threads = reader_be32(r);
 	m.state = (char)reader_u8(r);
 	m.nice = (int8_t)reader_u8(r);
@@ -46,20 +54,22 @@ int message_process_read(struct reader *r, struct message_process *ret)
 	return 0;
 }
 
-void message_proclist_write(struct writer *w, uint32_t number, enum message_going_on how)
+void message_proclist_write(struct writer *w, const struct message_proclist *m)
 {
-	writer_be32(w, number);
-	writer_u8(w, (uint8_t)how);
+	writer_be32(w, m->number);
+	writer_u8(w, (uint8_t)m->how);
+	writer_be64(w, m->memory_kib);
 }
 
-int message_proclist_read(struct reader *r, uint32_t *ret_number, enum message_going_on *ret_how)
+int message_proclist_read(struct reader *r, struct message_proclist *ret)
 {
-	uint32_t number = reader_be32(r);
+	struct message_proclist m = { .number = reader_be32(r) };
 	uint8_t how = reader_u8(r);
 
+	m.memory_kib = reader_be64(r);
 	if (r->err || how >= MESSAGE_GOING_ON_MAX_ || (how == MESSAGE_NODE_LOST && r->left > 0))
 		return -EBADMSG;
-	*ret_number = number;
-	*ret_how = how;
+	m.how = how;
+	*ret = m;
 	return 0;
 }

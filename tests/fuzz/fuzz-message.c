@@ -288,13 +288,12 @@ static int take_proclist(void *owner, struct reader *r)
 	_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
 	const uint8_t *start = r->p;
 	const size_t n = r->left;
-	enum message_going_on how;
-	uint32_t number;
-	int e = message_proclist_read(r, &number, &how);
+	struct message_proclist m;
+	int e = message_proclist_read(r, &m);
 
 	if (e < 0)
 		return e;
-	message_proclist_write(&w, number, how);
+	message_proclist_write(&w, &m);
 	while (e == 0 && r->left > 0) {
 		struct message_process p;
 

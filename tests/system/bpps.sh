@@ -61,8 +61,9 @@ says "sorted by a name, then by another" "0 sh
 0 sleep
 2 sleep" --sort +comm,node -o node=,comm=
 says "a number alone is a process, as in ps" "$second" $second -o pid=
-t "heads of -f are those of ps" test "$("$bin/bpps" -ef | head -n 1 | tr -s ' ')" = "NODE UID PID PPID C STIME TIME CMD"
-for how in -F -l aux ax -ef; do
+t "heads of -f are those of ps" test "$("$bin/bpps" -ef | head -n 1 | tr -s ' ')" = "NODE UID PID PPID C STIME TTY TIME CMD"
+t "heads of aux, too" test "$("$bin/bpps" aux | head -n 1 | tr -s ' ')" = "NODE USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND"
+for how in -F -l -j aux ax -ef; do
 	t "bpps $how shows each" test "$("$bin/bpps" $how --no-headers | grep -c sleep)" -ge 3
 done
 t_says "words that are no numbers of processes are refused" 2 "expected numbers" "$bin/bpps" -p x
@@ -73,13 +74,39 @@ t "where nothing is selected the status is 1, as in ps" test $? = 1
 t "columns are what ps shows there" python3 - "$bin" $second <<'EOT'
 import subprocess, sys
 bin, pid = sys.argv[1:]
-columns = "pid,ppid,pgid,sid,user,uid,s,ni,nlwp,sz,comm,args"
+columns = "pid,ppid,pgid,sid,user,uid,ruser,ruid,group,gid,tty,tpgid,s,stat,ni,nlwp,sz,pmem,comm,args"
 run = lambda *a: subprocess.run(a, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout.split("\n")
 there = run(bin + "/bpsh", "2", "ps", "-o", columns, "-p", pid)
 here = run(bin + "/bpps", "-n", "2", "-o", columns, "-p", pid)
 print(there, here, flush=True)
 assert len(here) == 3 and [w.split() for w in there] == [w.split() for w in here]
 EOT
+# One with a terminal, of a set-uid program: who started it is another than whose rights it has.
+chmod 755 "$SCRATCH"
+cp "$(command -v sleep)" "$SCRATCH/setuid"
+chown nobody "$SCRATCH/setuid" && chmod 4755 "$SCRATCH/setuid"
+printf 'expect ready\nend\n' | timeout 120 tests/tools/type-at.py 24x80 "$bin/bpsh" -t 1 sh -c "echo ready; '$SCRATCH/setuid' 314" >"$SCRATCH/typed" 2>&1 &
+typed=$!
+pids+=($typed)
+other() { [ "$("$bin/bpps" -C setuid -o user=,ruser=,comm= | tr -s ' ')" = "nobody root setuid" ]; }
+t "who has started a set-uid program" wait_for 20 other
+"$bin/bpsh" 1 ps -C setuid -o "pid,ppid,pgid,sid,user,ruser,tty,tpgid,stat" </dev/null | tr -s ' ' >"$SCRATCH/there"
+"$bin/bpps" -C setuid -o "pid,ppid,pgid,sid,user,ruser,tty,tpgid,stat" | tr -s ' ' >"$SCRATCH/here"
+same() { diff <(tail -n 1 "$SCRATCH/there" | sed 's/^ //') <(tail -n 1 "$SCRATCH/here" | sed 's/^ //'); }
+t "one at a terminal is what ps shows there ($(tail -n 1 "$SCRATCH/here"))" same
+tty=$("$bin/bpps" -C setuid -o tty=)
+case $tty in pts/*) ok "its terminal has a name" ;; *) not_ok "its terminal has a name" "$tty" ;; esac
+says "by terminal" "setuid
+sh" -t "$tty" -o comm= --sort comm
+says "and its path" "setuid
+sh" -t "/dev/$tty" -o comm= --sort comm
+says "by whose rights it has" "setuid" -u nobody -o comm=
+says "by who has started it" "" -U nobody -o comm=
+t "those without a terminal" test "$("$bin/bpps" -t '?' -o tty= | sort -u)" = "?"
+kill -TERM $typed
+wait $typed 2>/dev/null
+gone() { [ "$("$bin/bpps" --no-headers -C setuid)" = "" ]; }
+wait_for 20 gone
 t_says "a column that does not exist is refused" 2 "there is no column 'colour'" "$bin/bpps" -o colour
 "$bin/bpps" --json -n 2 >"$SCRATCH/json"
 t "JSON has the same" python3 - "$SCRATCH/json" $second <<'EOT'
@@ -87,6 +114,7 @@ import json, sys
 (p,) = json.load(open(sys.argv[1]))
 assert (p["node"], p["pid"], p["pgid"], p["sid"]) == (2, int(sys.argv[2]), int(sys.argv[2]), int(sys.argv[2])), p
 assert p["args"] == "sleep 313" and p["comm"] == "sleep" and p["uid"] == 0 and p["state"] == "S", p
+assert (p["ruid"], p["gid"], p["tty"], p["tpgid"]) == (0, 0, None, 0) and 0 <= p["pmem"] < 100, p
 assert p["rss_kib"] > 0 and p["vsz_kib"] >= p["rss_kib"] and p["threads"] == 1, p
 EOT
 # What ps prints here, in its formats, with nodes in front: of the two ghosts, and of nobody else.

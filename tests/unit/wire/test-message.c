@@ -98,6 +98,9 @@ static void test_process(void **state)
 	char longest[2 * MESSAGE_ARGS_MAX];
 	struct message_process p = { .pid = 7,
 				     .state = 'S',
+				     .real_uid = 1000,
+				     .tty = 0x8803,
+				     .foreground = 9,
 				     .nice = -5,
 				     .rss_kib = 1234,
 				     .name = longest,
@@ -110,9 +113,9 @@ static void test_process(void **state)
 	} rows[] = {
 		{ 0, 0, 0 }, /* as it is */
 		{ 3, 0, -EBADMSG }, /* process 0 */
-		{ 24, 0, -EBADMSG }, /* no state */
-		{ 24, 0x7f, -EBADMSG },
-		{ 60, 0x1b, -EBADMSG }, /* a name that a terminal would act on */
+		{ 40, 0, -EBADMSG }, /* no state */
+		{ 40, 0x7f, -EBADMSG },
+		{ 76, 0x1b, -EBADMSG }, /* a name that a terminal would act on */
 	};
 	struct message_small m;
 	struct reader r;
@@ -133,6 +136,9 @@ static void test_process(void **state)
 		r = READER(copy, m.w.len);
 		assert_int_equal(message_process_read(&r, &back), rows[i].result);
 		if (i == 0) {
+			assert_int_equal(back.real_uid, 1000);
+			assert_int_equal(back.tty, 0x8803);
+			assert_int_equal(back.foreground, 9);
 			assert_int_equal(back.nice, -5);
 			assert_int_equal(back.rss_kib, 1234);
 			assert_int_equal(strlen(back.args), MESSAGE_ARGS_MAX - 1);
@@ -156,17 +162,21 @@ static void test_proclist(void **state)
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct message_small m;
-		enum message_going_on how;
+		const struct message_proclist p = { 9, rows[i].how, UINT64_MAX - 1 };
+		struct message_proclist back;
 		struct reader r;
-		uint32_t number;
 
 		m.w = WRITER(m.bytes, sizeof(m.bytes));
-		message_proclist_write(&m.w, 9, rows[i].how);
+		message_proclist_write(&m.w, &p);
+		assert_int_equal(m.w.len, MESSAGE_PROCLIST_BYTES);
 		writer_zero(&m.w, rows[i].behind);
 		r = READER(m.bytes, m.w.len);
-		assert_int_equal(message_proclist_read(&r, &number, &how), rows[i].result);
-		if (rows[i].result == 0)
-			assert_int_equal(number, 9);
+		assert_int_equal(message_proclist_read(&r, &back), rows[i].result);
+		if (rows[i].result == 0) {
+			assert_int_equal(back.number, 9);
+			assert_int_equal(back.how, rows[i].how);
+			assert_int_equal(back.memory_kib, UINT64_MAX - 1);
+		}
 	}
 }
 
