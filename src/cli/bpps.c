@@ -435,8 +435,8 @@ static const struct command cmd_bpps = {
 	.details = "COLUMNS and KEYS are node, pid, ppid, pgid, sid, ghost, gpgid, gsid, user, "
 		   "uid, ruser,\nruid, group, gid, tty, tpgid, state, stat, nice, nlwp, pcpu, "
 		   "pmem, c, time,\ntimes, bsdtime, etime, etimes, stime, lstart, rss, vsz, sz, "
-		   "comm, args. As with\nps, what several options select is put together; -n leaves out "
-		   "all other nodes.\n",
+		   "comm, args. As with\nps, what several options select is put together; "
+		   "-n leaves out all other nodes.\n",
 	.options = rows,
 	.options_size = sizeof(struct options),
 	.defaults = defaults,
