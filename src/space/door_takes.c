@@ -47,8 +47,8 @@ static int take_list(void *owner, struct reader *r)
 {
 	struct client *c = owner;
 	struct master *m = c->master;
-	bool settled = r->left > 0 && reader_u8(r) != 0;
-	int e = reader_end(r);
+	uint8_t settled = r->left > 0 ? reader_u8(r) : 0;
+	int e = settled > 1 ? -EBADMSG : reader_end(r);
 
 	if (e == 0 && stream_queued(&c->stream) > MASTER_CLIENT_HIGH)
 		return client_stall(c, 0); /* it has not read the last one */
