@@ -27,6 +27,7 @@
 #include "space/end_by_signal.h"
 #include "space/ghost_watch.h"
 #include "space/journal.h"
+#include "wire/message_resume.h"
 
 #define STATUS_LOST   255
 #define PIPE_BYTES    4096 /* PIPE_BUF: a pipe that poll() says takes some takes so many */

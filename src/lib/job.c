@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "lib/job.h"
 #include "lib/lib.h"
+#include "wire/message_resume.h"
 
 #define GHOST_AT      5 /* where RUN says the pid of its ghost */
 #define JOB_AGAIN_MAX 5 /* a start that a lost connection has undone is begun anew so often */

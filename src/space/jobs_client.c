@@ -6,20 +6,6 @@
 #include <errno.h>
 
 #include "space/jobs_internal.h"
-#include "space/pending.h"
-
-void job_signal(struct job *j, uint8_t signal)
-{
-	struct message_small msg;
-
-	if (j->state != JOB_RUNNING) {
-		pending_add(&j->signals, signal);
-		return;
-	}
-	j->continued += signal == SIGCONT;
-	message_signal_write(message_begin(&msg, MESSAGE_SIGNAL), j->id, 1, signal);
-	(void)stream_send_writer(&j->slave->stream, &msg.w);
-}
 
 int jobs_kill(struct client *c, uint32_t pid, uint8_t signal)
 {

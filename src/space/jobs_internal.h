@@ -12,6 +12,8 @@ enum job_state {
 	JOB_CLAIMED,   /* its node has been asked */
 };
 
+#define JOB_SIGNALS_KEPT 16u /* that may be on their way to a node */
+
 struct job_child;
 
 struct job {
@@ -19,6 +21,8 @@ struct job {
 	struct member *member;
 	struct message_progress at; /* its key; waiting: how far its client is */
 	uint64_t signals;	    /* that wait for its node (pending.h) */
+	uint32_t n_sent;	    /* signals that its node was sent, from its start */
+	uint8_t sent[JOB_SIGNALS_KEPT]; /* the last of them; number n at n % JOB_SIGNALS_KEPT */
 	uint32_t id;	       /* on the channel */
 	uint32_t number;       /* of the client */
 	uint32_t ghost;	       /* pid of what stands for it here, or 0 */
@@ -71,6 +75,10 @@ void job_abandon(struct job *j);
 void job_claim(struct job *j);
 /* Pass a signal on, when its node is there. */
 void job_signal(struct job *j, uint8_t signal);
+/* Its node is there again, and has taken @taken signals: pass on what was lost, and what waits. */
+void job_signals_again(struct job *j, uint32_t taken);
+/* A signal for a process of the node that nobody has asked for again; 0: end it. */
+void slave_nudge(struct slave *s, const struct message_key *key, uint8_t signal);
 /* Its node tells anew what it has forked. */
 void job_children_forget(struct job *j);
 /* Tell @to of the ghosts of what it forks. */

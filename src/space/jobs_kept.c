@@ -36,13 +36,14 @@ static bool is_gone(uint32_t pid)
 	return fd < 0 ? errno == ESRCH : poll(&p, 1, 0) == 1;
 }
 
-static void nudge(struct slave *s, const struct message_kept *k, uint8_t signal)
+/* Whoever stands for it is stopped, or has not come yet: signals do not wait for that. */
+static void signals_again(const struct slave *s, const struct message_kept *k)
 {
-	const struct message_nudge n = { .key = k->key, .signal = signal };
-	struct message_small msg;
-
-	message_nudge_write(message_begin(&msg, MESSAGE_NUDGE), &n);
-	(void)stream_send_writer(&s->stream, &msg.w); /* lost with the slave if it fails */
+	for (struct job *j = s->member->waiting; j; j = j->next) {
+		if (j->state == JOB_SUSPENDED && (j->n_sent > 0 || j->signals != 0) &&
+		    message_key_equal(&j->at.key, &k->key))
+			job_signals_again(j, k->signals);
+	}
 }
 
 /* Whether what the node tells is to be listened to: the first of a round decides. */
@@ -80,13 +81,19 @@ int job_take_kept(void *slave, struct reader *r)
 	while (n-- > 0) {
 		struct message_kept k;
 		int e = message_kept_read(r, &k);
+		bool gone;
 
 		if (e < 0)
 			return e;
-		if (!is_gone(k.pid))
+		gone = is_gone(k.pid);
+		if (!gone)
 			s->kept[s->n_kept++] = k;
-		else if (slave_room(s, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
-			nudge(s, &k, 0);
+		if (!slave_room(s, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
+			continue; /* it tells again */
+		if (gone)
+			slave_nudge(s, &k.key, 0);
+		else
+			signals_again(s, &k);
 	}
 	return 0;
 }
@@ -105,7 +112,7 @@ int jobs_kept_kill(struct client *c, uint32_t pid, uint8_t signal)
 			if (!client_is_owner(c) && s->kept[k].uid != c->who.uid)
 				r = r == -ESRCH ? -EPERM : r;
 			else if (slave_room(s, MESSAGE_SMALL_MAX, MASTER_NODE_HIGH))
-				nudge(s, &s->kept[k], signal), r = 0;
+				slave_nudge(s, &s->kept[k].key, signal), r = 0;
 		}
 	}
 	return r;

@@ -18,7 +18,6 @@
 #include "base/clock.h"
 #include "space/blobs.h"
 #include "space/jobs_internal.h"
-#include "space/pending.h"
 
 #define TICK_S 0.5
 
@@ -226,10 +225,6 @@ int job_take_resumed(void *slave, struct reader *r)
 	x.job = j->number;
 	message_resumed_write(message_begin(&msg, MESSAGE_RESUMED), &x);
 	job_to_client(j, &msg);
-	for (uint8_t signal = 1; signal <= PENDING_SIGNALS; signal++) {
-		if (pending_has(j->signals, signal))
-			job_signal(j, signal);
-	}
-	j->signals = 0;
+	job_signals_again(j, x.signals);
 	return 0;
 }

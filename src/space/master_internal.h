@@ -12,6 +12,7 @@
 #include "space/master.h"
 #include "space/stream.h"
 #include "wire/message.h"
+#include "wire/message_resume.h"
 #include "wire/pins.h"
 #include "wire/report.h"
 #include "wire/settings.h"

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "space/process_internal.h"
+#include "wire/message_resume.h"
 
 #define TICK_S	   1.0
 #define KEPT_TICKS 5 /* between two words about those that nobody has asked for */
@@ -31,7 +32,7 @@ static void say_kept(struct processes *ps)
 		int e = buffer_append(&b, head, sizeof(head));
 
 		for (size_t n = 0; e == 0 && p && n < MESSAGE_KEPT_MAX; p = p->next) {
-			const struct message_kept k = { p->key, p->seen, p->uid };
+			const struct message_kept k = { p->key, p->seen, p->uid, p->signals };
 			uint8_t text[MESSAGE_KEPT_BYTES];
 			struct writer w = WRITER(text, sizeof(text));
 
@@ -152,6 +153,7 @@ static void say_resumed(const struct process *p)
 		.pid = p->started ? (uint32_t)p->number : 0,
 		.received = p->got,
 		.granted = p->got - p->waiting.len,
+		.signals = p->signals,
 	};
 
 	x.flags = (uint8_t)((p->started ? MESSAGE_HAS_STARTED : 0) |
@@ -228,6 +230,7 @@ int processes_take_nudge(struct processes *ps, struct reader *r)
 	if (!p)
 		return 0; /* somebody has asked for it meanwhile */
 	if (m.signal > 0) {
+		p->signals++;
 		process_signal_as_here(p, m.signal);
 		return 0;
 	}

@@ -43,6 +43,7 @@ struct process {
 	struct buffer waiting; /* input that did not fit in the pipe */
 	bool input_ended;
 	uint64_t got;	/* bytes of input that came */
+	uint32_t signals; /* that it was sent */
 	uint32_t eaten; /* input written since the last grant */
 
 	int output_fd[2];

@@ -75,6 +75,7 @@ int processes_take_signal(struct processes *ps, struct reader *r)
 	p = process_find(ps, job);
 	if (!p)
 		return 0;
+	p->signals++;
 	process_signal_as_here(p, signal);
 	if (signal == SIGCONT && p->starting)
 		p->continued++;

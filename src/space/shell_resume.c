@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "space/shell_internal.h"
+#include "wire/message_resume.h"
 
 #define RETRY_S	    0.1
 #define RETRY_MAX_S 1.0

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "wire/message.h"
+#include "wire/message_resume.h"
 #include "wire/message_children.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -54,6 +54,8 @@ state_is() { # NUMBER STATE
 	[ "$("$bin/bpstat" -s "$1" 2>/dev/null)" = "$2" ]
 }
 jobs() { "$bin/bpstat" -l "$1" | awk 'NR > 1 { n += $9 } END { print n + 0 }'; }
+jobs_are() { [ "$(jobs "$1")" = "$2" ]; } # NODES N
+on_node() { [ "$("$bin/bpps" -n "$1" -p "$2" -o s= | tr -d ' ')" = "$3" ]; } # NODE PID STATE
 no_jobs() { [ "$(jobs "$1")" = 0 ]; } # NODES
 all_up() { [ "$("$bin/bpstat" -t allup 2>/dev/null)" = 4 ]; }
 
@@ -115,15 +117,39 @@ case_master() {
 
 # --- a node is cut off; what the others do meanwhile ---
 case_cut() {
-	local ghost lost until
+	local ghost lost until told stops stopped goes several p
 	"$bin/bpsh" 0 sh -c "$script" - 60 8 </dev/null >"$SCRATCH/cut" 2>"$SCRATCH/cut.err" &
 	ghost=$!
 	seq 1 300000 | "$bin/bpsh" 0 sh -c 'sleep 3; cat' >"$SCRATCH/cut.in" 2>&1 &
 	fed=$!
 	t "a process runs on the node" wait_for 30 grep -q line "$SCRATCH/cut"
+	"$bin/bpsh" 0 sh -c 'for s in HUP USR1 USR2 WINCH; do trap "echo $s" $s; done; trap "echo TERM; exit 9" TERM; echo on; while :; do sleep 0.1; done' \
+		</dev/null >"$SCRATCH/told" 2>/dev/null &
+	told=$!
+	"$bin/bpsh" 0 sleep 318.1 </dev/null &
+	stops=$!
+	"$bin/bpsh" 0 sleep 318.2 </dev/null &
+	stopped=$!
+	"$bin/bpsh" 0 sleep 318.3 </dev/null &
+	goes=$!
+	"$bin/bpsh" 0-3 sleep 318.4 </dev/null 2>"$SCRATCH/several" &
+	several=$!
+	wait_for 30 grep -q on "$SCRATCH/told"
+	for p in $stops $stopped $goes; do wait_for 30 pgrep -P "$p" -x bpsh-watch || not_ok "a ghost is watched" "$p"; done
+	kill -STOP $goes
+	wait_for 30 on_node 0 $goes T || not_ok "a stop reaches the process" ""
+	wait_for 30 jobs_are 0 7 || not_ok "seven processes run on the node" "$(jobs 0)"
 	ip link set s0 down
 	until=$((SECONDS + 20))
+	kill -USR1 $told # before anybody knows that the node is cut off
+	kill -USR2 $told
+	kill -STOP $stops
+	kill -CONT $goes
+	kill -TERM $several
+	t "of a node that is cut off nothing is known at first" state_is 0 up
 	t "a node that is cut off with processes is away" wait_for 30 state_is 0 away
+	kill -WINCH $told
+	kill -STOP $stopped
 	slow
 	starts
 	while [ $SECONDS -lt $until ]; do sleep 0.2; done
@@ -135,6 +161,18 @@ case_cut() {
 	t "and all of its output, once" cmp "$SCRATCH/cut" <(for k in {1..60}; do echo "line $k"; done)
 	wait $fed
 	t "and of its input" cmp "$SCRATCH/cut.in" <(seq 1 300000)
+	wait_for 30 grep -q WINCH "$SCRATCH/told"
+	kill -TERM $told
+	wait $told
+	t "signals that were on their way came once, those that waited, too ($(tr '\n' ' ' <"$SCRATCH/told"))" test "$(sort "$SCRATCH/told" | tr '\n' ' ')" = \
+		"TERM USR1 USR2 WINCH on "
+	t "a stop that was" wait_for 30 on_node 0 $stops T
+	t "a stop that waited" wait_for 30 on_node 0 $stopped T
+	t "a SIGCONT that was" wait_for 30 on_node 0 $goes S
+	wait $several
+	t_says "a signal for all that was" 0 "node 0: ended by signal 15" cat "$SCRATCH/several"
+	kill -KILL $stops $stopped $goes
+	wait $stops $stopped $goes 2>/dev/null
 
 	kill_master
 	start_master --orphan-limit 3

@@ -32,6 +32,7 @@
 #include "space/cipher.h"
 #include "wire/masterkey.h"
 #include "wire/message.h"
+#include "wire/message_resume.h"
 
 #define FRAME_MAX    (4u << 20)
 #define WAIT_MS	     20000 /* until the other side must have closed */

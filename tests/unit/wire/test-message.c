@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "wire/message.h"
+#include "wire/message_resume.h"
 #include "wire/message_children.h"
 
 static int taken;
@@ -300,7 +301,9 @@ static void test_apart(void **state)
 /* Processes that nobody has asked for, and signals for them. */
 static void test_kept(void **state)
 {
-	const struct message_kept k = { .key = { { 1, 2 }, 3 }, .pid = 77, .uid = 1000 };
+	const struct message_kept k = {
+		.key = { { 1, 2 }, 3 }, .pid = 77, .uid = 1000, .signals = 5
+	};
 	const struct {
 		uint32_t pid;
 		size_t n;
@@ -329,7 +332,7 @@ static void test_kept(void **state)
 		assert_int_equal(message_kept_read(&r, &back), rows[i].result);
 		if (rows[i].result == 0)
 			assert_true(message_key_equal(&back.key, &k.key) && back.pid == 77 &&
-				    back.uid == 1000);
+				    back.uid == 1000 && back.signals == 5);
 		free(copy);
 	}
 	for (; n.signal < 66; n.signal++) {

@@ -1,5 +1,5 @@
 /*
- * resume.c - the messages by which a job goes on over a new connection
+ * message_resume.c - the messages by which a job goes on over a new connection
  *
  * Whoever connects anew says how far each stream has come, counted in bytes from its start; the
  * other side sends again what is missing, and nothing twice. The rules that hold between the
@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "wire/message.h"
+#include "wire/message_resume.h"
 
 void message_key_write(struct writer *w, const struct message_key *k)
 {
@@ -118,6 +118,7 @@ void message_resumed_write(struct writer *w, const struct message_resumed *m)
 	writer_u8(w, m->flags);
 	writer_be64(w, m->received);
 	writer_be64(w, m->granted);
+	writer_be32(w, m->signals);
 }
 
 int message_resumed_read(struct reader *r, struct message_resumed *ret)
@@ -128,6 +129,7 @@ int message_resumed_read(struct reader *r, struct message_resumed *ret)
 	m.flags = reader_u8(r);
 	m.received = reader_be64(r);
 	m.granted = reader_be64(r);
+	m.signals = reader_be32(r);
 	if (reader_end(r) < 0 || m.flags & ~MESSAGE_RESUMED_FLAGS_ALL_ ||
 	    !progress_valid(m.received, m.granted))
 		return -EBADMSG;
@@ -140,6 +142,7 @@ void message_kept_write(struct writer *w, const struct message_kept *m)
 	message_key_write(w, &m->key);
 	writer_be32(w, m->pid);
 	writer_be32(w, m->uid);
+	writer_be32(w, m->signals);
 }
 
 int message_kept_read(struct reader *r, struct message_kept *ret)
@@ -149,6 +152,7 @@ int message_kept_read(struct reader *r, struct message_kept *ret)
 	message_key_read(r, &m.key);
 	m.pid = reader_be32(r);
 	m.uid = reader_be32(r);
+	m.signals = reader_be32(r);
 	if (r->err || m.pid < 1 || m.pid > INT32_MAX)
 		return -EBADMSG;
 	*ret = m;
