@@ -45,4 +45,8 @@ if [ "${1-}" = --write ]; then # put them there
 fi
 sed -n '/^### Sizes and states/,/^### Credit/p' docs/protocol.md | grep -E '^\| [0-9]' >"$docs"
 verdict "its sizes and states are those of the code"
+
+sed -nE 's/^#define MESSAGE_VERSION[[:space:]]+([0-9]+)$/version 2 (it is \1)/p' src/wire/message.h >"$code"
+grep -oE 'version 2 \(it is [0-9]+\)' docs/protocol.md | sort -u >"$docs"
+verdict "its version is that of the code"
 exit $status

@@ -168,39 +168,24 @@ t_says "a cache for which /run has no room lies elsewhere" 0 "/dev/shm/bpboot-ca
 if [ "$(id -u)" = 0 ]; then
 	cat >"$SCRATCH/liar.py" <<'END'
 # A program at the door that names files as it likes: liar.py SOCKET FILE private|public give|keep UID
-import array, fcntl, hashlib, os, socket, struct, sys
+import os, sys
+from door import *
 path, how, what, uid = sys.argv[2:6]
 data = open(path, "rb").read()
-chunks = b"".join(hashlib.blake2b(data[i:i + 65536], digest_size=32).digest() for i in range(0, len(data), 65536))
-digest = hashlib.blake2b(chunks, digest_size=32).digest()
 os.setgid(int(uid)); os.setuid(int(uid))
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-def say(b): s.sendall(struct.pack(">I", len(b)) + b)
-def hear():
-    n = s.recv(4, socket.MSG_WAITALL)
-    if len(n) < 4: print("cut off"); sys.exit(0)
-    return s.recv(struct.unpack(">I", n)[0], socket.MSG_WAITALL)
-say(b"\x0a\x00\x04"); hear()
-file = struct.pack(">BBQ", 0, how == "private", len(data)) + digest + b"/no/such/program\0"
-spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"x\0" + struct.pack(">HH", 0, 1) + file
-say(b"\x0c" + struct.pack(">II16sHI", 0, 0, os.urandom(16), 1, 0) + spec)
+door = Door(sys.argv[1])
+door.run(spec([b"x"], file(content_hash(data), len(data), how == "private")))
 while True:
-    m = hear()
-    if m[0] == 20: print("started"); break
-    if m[0] == 21: print("failed", m[10:-1].decode()); break
-    if m[0] == 41:
+    try: m = door.hear()
+    except CutOff: print("cut off"); break
+    if m[0] in (STARTED, FAILED): print(words(m)); break
+    if m[0] == WANTED:
         print("wanted", flush=True)
         if what == "keep": break
-        fd = os.memfd_create("x", os.MFD_ALLOW_SEALING)
-        if what == "holes": os.ftruncate(fd, len(data))
-        else: os.write(fd, data if what == "give" else b"\0" * len(data))
-        if what != "unsealed":
-            fcntl.fcntl(fd, 1033, 2 | 4 | 8)  # F_ADD_SEALS: it shrinks, grows and is written no more
-        body = struct.pack(">I", 11) + b"\x2a" + struct.pack(">IHI", 0, 0, 0)
-        s.sendmsg([body], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
+        door.give(data if what == "give" else bytes(len(data)), seals=0 if what == "unsealed" else SEALS,
+                  bytes_of_file=len(data) if what == "holes" else None)
 END
-	liar() { timeout 30 python3 "$SCRATCH/liar.py" "$BPBOOT_SOCKET" "$@" 2>&1; }
+	liar() { timeout 30 "${knock[@]}" "$SCRATCH/liar.py" "$BPBOOT_SOCKET" "$@" 2>&1; }
 	is() { local want=$1; shift; local out; out=$("$@" | tr '\n' ' '); echo "$out"; [ "$out" = "$want" ]; }
 	cp "$home/bin/static" "$home/bin/secret" && head -c 5000 /dev/urandom >>"$home/bin/secret" && chmod 700 "$home/bin/secret"
 	says "a private program runs" 7 "runs as" 0 "$home/bin/secret"

@@ -143,23 +143,17 @@ else
 fi
 
 # A start that asks for the number of another, and what the door takes.
-python3 - "$BPBOOT_SOCKET" >"$SCRATCH/door" 2>&1 <<'END'
-import socket, struct, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-def say(b): s.sendall(struct.pack(">I", len(b)) + b)
-def hear():
-    n = struct.unpack(">I", s.recv(4, socket.MSG_WAITALL))[0]
-    return s.recv(n, socket.MSG_WAITALL)
-say(b"\x0a\x00\x04"); hear()
-say(b"\x23" + struct.pack(">IB", 77777, 9)); print(hear()[5:-1].decode())
-say(b"\x23" + struct.pack(">IB", 0, 9)); print(hear()[5:-1].decode())
-for i in range(2):  # process 1 of the realm, and a number that no kernel has
-    spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"true\0" + struct.pack(">HH", 0, 0)
-    say(b"\x0c" + struct.pack(">II16sHI", i, (1, 0xffffffff)[i], b"k" * 16, 1, 0) + spec)
+"${knock[@]}" - "$BPBOOT_SOCKET" >"$SCRATCH/door" 2>&1 <<'END'
+import sys
+from door import *
+door = Door(sys.argv[1])
+for pid in (77777, 0):
+    door.say(bytes([KILL]) + u32(pid) + b"\x09"); print(words(door.hear()))
+for job, pid in ((0, 1), (1, 0xffffffff)):  # process 1 of the realm, and a number that no kernel has
+    door.run(spec([b"true"]), job=job, pid=pid)
     while True:
-        m = hear()
-        if m[0] in (21, 25):
+        m = door.hear()
+        if m[0] in (FAILED, EXIT):
             print("ended", m[0], m[5]); break
 END
 t_says "a signal for nobody's ghost is refused" 0 "77777 is nobody's ghost" cat "$SCRATCH/door"

@@ -45,6 +45,9 @@ t_says() {
 	fi
 }
 
+# python3 for programs that knock at bpmaster's door.
+knock=(env PYTHONPATH="$PWD/tests/tools" python3 -B)
+
 # wait_for SECONDS COMMAND...: poll until the command succeeds.
 wait_for() {
 	local deadline=$((SECONDS + $1))

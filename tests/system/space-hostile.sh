@@ -153,27 +153,22 @@ start_hostile 9 deaf deaf
 wait_for 5 state_is 9 up
 before=$(rss $master)
 cat >"$SCRATCH/flood.py" <<'END'
-import socket, struct, sys, time
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-def say(b): s.sendall(struct.pack(">I", len(b)) + b)
-say(b"\x0a\x00\x04")
-s.recv(100)
-big = b"x" * 100000 + b"\0"
-spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 10) + big * 10 + struct.pack(">HH", 0, 0)
-s.settimeout(1.0)
+import sys
+from door import *
+door = Door(sys.argv[1])
+door.socket.settimeout(1.0)
 n = 0
 try:
     for n in range(300):
-        say(b"\x0c" + struct.pack(">II16sHI", n, 0, b"k" * 16, 1, int(sys.argv[2])) + spec)
+        door.run(spec([b"x" * 100000] * 10), node=int(sys.argv[2]), job=n)
 except socket.timeout:
     print("held back after", n, flush=True)
-    s.settimeout(30)
+    door.socket.settimeout(30)
     try:
-        while s.recv(65536): pass
+        while door.socket.recv(65536): pass
     except OSError: pass
 END
-timeout 60 python3 "$SCRATCH/flood.py" "$BPBOOT_SOCKET" 9 >"$SCRATCH/flood" 2>&1 &
+timeout 60 "${knock[@]}" "$SCRATCH/flood.py" "$BPBOOT_SOCKET" 9 >"$SCRATCH/flood" 2>&1 &
 flood=$!
 pids+=($flood)
 t "who floods a node that does not read is held back" wait_for 10 grep -q "held back after" "$SCRATCH/flood"
@@ -202,18 +197,13 @@ wants=$!
 pids+=($wants)
 wait_for 5 state_is 7 up
 cat >"$SCRATCH/keep.py" <<'END'
-import socket, struct, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-def say(b): s.sendall(struct.pack(">I", len(b)) + b)
-say(b"\x0a\x00\x04")
-s.recv(100)
-file = struct.pack(">BBQ", 0, 0, 1000) + b"h" * 32 + b"/no/such/program\0"
-spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"x\0" + struct.pack(">HH", 0, 1) + file
-say(b"\x0c" + struct.pack(">II16sHI", 0, 0, b"k" * 16, 1, 7) + spec)
-while s.recv(100): print("asked", flush=True)
+import sys
+from door import *
+door = Door(sys.argv[1])
+door.run(spec([b"x"], file(b"h" * 32, 1000)), node=7)
+while door.hear()[0] == WANTED: print("asked", flush=True)
 END
-python3 "$SCRATCH/keep.py" "$BPBOOT_SOCKET" >"$SCRATCH/keep" 2>&1 &
+"${knock[@]}" "$SCRATCH/keep.py" "$BPBOOT_SOCKET" >"$SCRATCH/keep" 2>&1 &
 keep=$!
 pids+=($keep)
 wait $wants
@@ -226,31 +216,18 @@ t "bpmaster held no more than a few megabytes for it: $grown KiB" test $grown -l
 
 # A node that has a file and gives it to another one a byte a second.
 cat >"$SCRATCH/give.py" <<'END'
-import array, fcntl, hashlib, os, socket, struct, sys, time
-h = lambda b: hashlib.blake2b(b, digest_size=32).digest()
+import os, sys
+from door import *
 data = os.urandom(4) * 75000
-digest = h(b"".join(h(data[i:i + 65536]) for i in range(0, len(data), 65536)))
 def start(node):
-    s = socket.socket(socket.AF_UNIX)
-    s.connect(sys.argv[1])
-    def say(b): s.sendall(struct.pack(">I", len(b)) + b)
-    def hear(): return s.recv(struct.unpack(">I", s.recv(4, socket.MSG_WAITALL))[0], socket.MSG_WAITALL)
-    say(b"\x0a\x00\x04")
-    hear()
-    file = struct.pack(">BBQ", 0, 0, len(data)) + digest + b"/no/such/program\0"
-    spec = struct.pack(">HHIHHB", 0, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 1) + b"x\0" + struct.pack(">HH", 0, 1) + file
-    say(b"\x0c" + struct.pack(">II16sHI", 0, 0, os.urandom(16), 1, node) + spec)
+    door = Door(sys.argv[1])
+    door.run(spec([b"x"], file(content_hash(data), len(data))), node=node)
     while True:
-        m = hear()
-        if m[0] == 41:
-            fd = os.memfd_create("x", os.MFD_ALLOW_SEALING)
-            os.write(fd, data)
-            fcntl.fcntl(fd, 1033, 2 | 4 | 8)
-            s.sendmsg([struct.pack(">I", 11) + b"\x2a" + struct.pack(">IHI", 0, 0, 0)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
-            os.close(fd)
-        if m[0] in (20, 21): break
-    print(node, "started" if m[0] == 20 else m[10:-1].decode(), flush=True)
-    return s
+        m = door.hear()
+        if m[0] == WANTED: door.give(data)
+        if m[0] in (STARTED, FAILED): break
+    print(node, words(m), flush=True)
+    return door
 held = [start(6)]
 held.append(start(0))
 END
@@ -258,7 +235,7 @@ as_slave 6 trickle >"$SCRATCH/trickle" 2>&1 &
 trickle=$!
 pids+=($trickle)
 wait_for 5 state_is 6 up
-timeout 100 python3 "$SCRATCH/give.py" "$BPBOOT_SOCKET" >"$SCRATCH/give" 2>&1
+timeout 100 "${knock[@]}" "$SCRATCH/give.py" "$BPBOOT_SOCKET" >"$SCRATCH/give" 2>&1
 if grep -q "somebody comes" "$SCRATCH/trickle"; then
 	name="who gives a file a byte a second is passed over: a program is started all the same"
 	if grep -qE "^0 (started|.*cannot run)" "$SCRATCH/give"; then
@@ -273,14 +250,13 @@ kill $trickle 2>/dev/null
 wait $trickle 2>/dev/null
 
 # A program that asks and does not read.
-python3 - "$BPBOOT_SOCKET" >"$SCRATCH/lists" 2>&1 <<'END'
-import socket, struct, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-s.sendall(struct.pack(">I", 3) + b"\x0a\x00\x04")
-s.settimeout(1.0)
+"${knock[@]}" - "$BPBOOT_SOCKET" >"$SCRATCH/lists" 2>&1 <<'END'
+import sys
+from door import *
+door = Door(sys.argv[1])
+door.socket.settimeout(1.0)
 try:
-    for i in range(1000): s.sendall((struct.pack(">I", 1) + b"\x0b") * 100)
+    for i in range(1000): door.socket.sendall(frame(bytes([LIST])) * 100)
     print("all sent")
 except socket.timeout:
     print("held back")
@@ -293,7 +269,8 @@ t_says "and is at rest afterwards" 0 "" bash -c "sleep 1; [ \$((\$(awk '{ print 
 
 # Descriptors whose closing takes a minute: with a message, and behind one for which the program is cut off before it is read.
 cat >"$SCRATCH/linger.py" <<'END'
-import array, socket, struct, sys, threading, time
+import sys, threading, time
+from door import *
 served = socket.socket()
 served.bind(("127.0.0.1", 0))
 served.listen(9)
@@ -313,8 +290,8 @@ for i in range(int(sys.argv[3])):
     door.connect(sys.argv[1])
     s = lingering()
     try:
-        if sys.argv[2] == "behind": door.sendall(struct.pack(">I", 1) + b"\xff")
-        door.sendmsg([struct.pack(">I", 3) + b"\x0a\x00\x04"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()] * 3))])
+        if sys.argv[2] == "behind": door.sendall(frame(b"\xff"))
+        door.sendmsg([HELLO], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [s.fileno()] * 3))])
     except OSError: pass # cut off before it was sent
     threading.Thread(target=s.close, daemon=True).start() # who closes it last waits
     held.append(door)
@@ -323,7 +300,7 @@ time.sleep(60)
 END
 for how in with behind; do
 	before=$(wc -l <"$SCRATCH/master.log")
-	python3 "$SCRATCH/linger.py" "$BPBOOT_SOCKET" $how 12 >"$SCRATCH/linger.$how" 2>&1 &
+	"${knock[@]}" "$SCRATCH/linger.py" "$BPBOOT_SOCKET" $how 12 >"$SCRATCH/linger.$how" 2>&1 &
 	linger=$!
 	pids+=($linger)
 	t "12 programs send sockets that linger, $how a message" wait_for 20 grep -q sent "$SCRATCH/linger.$how"
@@ -402,8 +379,8 @@ half cut off
 END
 while read -r words; do
 	t "bpslave says: $words" grep -q "no connection to bpmaster at 127.0.0.1:$port: $words; trying again" "$SCRATCH/slave3.log"
-done <<'END'
-bpmaster speaks version 99, this bpslave 4
+done <<END
+bpmaster speaks version 99, this bpslave $("${knock[@]}" -c 'import door; print(door.VERSION)')
 a message that is not allowed here
 a message of an unknown type
 a message of a wrong size

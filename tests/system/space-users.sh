@@ -141,41 +141,22 @@ exec 8>"$VM/end"
 wait_for 10 grep -q on "$VM/victim"
 cat >"$VM/attack.py" <<'END'
 # Messages of our own making at bpmaster's door; each line of the answer is what came of one.
-import os, socket, struct, sys
+import os, sys
+from door import *
 path, victim, uid = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 os.setgroups([])
 os.setgid(uid)
 os.setuid(uid)
-def door():
-    s = socket.socket(socket.AF_UNIX)
-    s.connect(path)
-    s.settimeout(60)
-    say(s, b"\x0a" + VERSION)
-    hear(s)
-    return s
-VERSION = struct.pack(">H", int(sys.argv[4]))
-def say(s, b): s.sendall(struct.pack(">I", len(b)) + b)
-def exactly(s, n):
-    got = b""
-    while len(got) < n:
-        more = s.recv(n - len(got))
-        if not more: raise ConnectionResetError
-        got += more
-    return got
-def hear(s): return exactly(s, struct.unpack(">I", exactly(s, 4))[0])
-def words(m):
-    if m[0] == 15: return "done %d %s" % (struct.unpack(">I", m[1:5])[0], m[5:-1].decode())
-    if m[0] == 21: return "failed %d %s" % (struct.unpack(">I", m[5:9])[0], m[10:-1].decode())
-    return "nothing" if m[0] == 14 else "message %d" % m[0]
+NODE, GHOST = 14, 30
 def told(name, b, at_once=True):
-    s = door()
+    door = Door(path, 60)
     try:
-        say(s, b)
-        if at_once: say(s, b"\x0b") # a list of the nodes comes behind what is answered, if anything is
-        print(name + ":", words(hear(s)), flush=True)
+        door.say(b)
+        if at_once: door.say(bytes([LIST])) # the nodes come behind what is answered, if anything is
+        m = door.hear()
+        print(name + ":", "nothing" if m[0] == NODE else words(m), flush=True)
     except socket.timeout: print(name + ": too late", flush=True)
-    except (ConnectionResetError, BrokenPipeError): print(name + ": cut off", flush=True)
-u32 = lambda n: struct.pack(">I", n)
+    except (CutOff, ConnectionResetError, BrokenPipeError): print(name + ": cut off", flush=True)
 mac = bytes([0x52, 0x54, 0, 0, 0, 0])
 progress = lambda key: key + b"\0" + struct.pack(">QQQQ", 0, 0, 0, 0)
 told("kill", b"\x23" + u32(victim) + b"\x09")
@@ -193,27 +174,25 @@ told("output", b"\x16" + u32(1) + b"\x01boo")
 told("exit", b"\x19" + u32(1) + b"\0" * 35)
 # Pids that are not his: of the other user's bpsh, and of process 1.
 for name, pid in (("ghost of another", victim), ("ghost of root", 1)):
-    s = door()
-    say(s, b"\x24" + struct.pack(">H", 1) + u32(pid))
-    spec = struct.pack(">HHIHHB", 3, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">H", 2) + b"sleep\0" + b"5\0" + struct.pack(">HH", 0, 0)
-    say(s, b"\x1d")
-    while hear(s)[0] == 30: pass
-    say(s, b"\x0c" + u32(0) + u32(pid) + b"k" * 16 + struct.pack(">HI", 1, 1) + spec)
-    say(s, b"\x1d")
+    door = Door(path, 60)
+    door.say(b"\x24" + struct.pack(">H", 1) + u32(pid))
+    door.say(b"\x1d")
+    while door.hear()[0] == GHOST: pass
+    door.run(spec([b"sleep", b"5"], flags=3), node=1, pid=pid)
+    door.say(b"\x1d")
     mine = []
     try:
         while True:
-            m = hear(s)
-            if m[0] == 15: break
-            if m[0] == 30:
+            m = door.hear()
+            if m[0] == DONE: break
+            if m[0] == GHOST:
                 p, node, who, remote = struct.unpack(">IIII", m[1:17])
                 if who == uid: mine.append(p)
         print(name + ":", "his own" if mine and pid not in mine else "taken %s" % mine, flush=True)
-    except (ConnectionResetError, socket.timeout) as e: print(name + ": " + str(e), flush=True)
-    s.close()
+    except (CutOff, ConnectionResetError, socket.timeout) as e: print(name + ": " + repr(e), flush=True)
+    door.socket.close()
 END
-version=$(sed -n 's/^#define MESSAGE_VERSION[[:space:]]*\([0-9]*\).*/\1/p' src/wire/message.h)
-timeout 100 python3 "$VM/attack.py" "$BPBOOT_SOCKET" $victim 20002 "$version" >"$VM/attack" 2>&1
+timeout 100 "${knock[@]}" "$VM/attack.py" "$BPBOOT_SOCKET" $victim 20002 >"$VM/attack" 2>&1
 t "another user's crafted messages are all answered" test $? = 0
 while IFS=@ read -r words name; do
 	if grep -qE -- "^$words\$" "$VM/attack"; then

@@ -106,16 +106,12 @@ kept() { # what no process needs any more is not kept on any node
 	done
 }
 t "nothing of it stays on nodes" wait_for 20 kept
-python3 - "$BPBOOT_SOCKET" >"$SCRATCH/apart" 2>&1 <<'PYTHON'
-import os, socket, struct, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(sys.argv[1])
-def say(b): s.sendall(struct.pack(">I", len(b)) + b)
-say(b"\x0a" + struct.pack(">H", 4))
-s.recv(struct.unpack(">I", s.recv(4, socket.MSG_WAITALL))[0], socket.MSG_WAITALL)
-spec = struct.pack(">HHIHHB", 64, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + struct.pack(">I", 100) + bytes(32) + b"\0\0"
-say(b"\x0c" + struct.pack(">II16sHI", 0, 0, os.urandom(16), 1, 0) + spec)
-print("answered" if s.recv(1) else "cut off", flush=True)
+"${knock[@]}" - "$BPBOOT_SOCKET" >"$SCRATCH/apart" 2>&1 <<'PYTHON'
+import sys
+from door import *
+door = Door(sys.argv[1])
+door.run(struct.pack(">HHIHHB", 64, 0o22, 4096, 0, 0, 0) + b"/\0\0\0\0" + u32(100) + bytes(32) + b"\0\0")
+print("answered" if door.socket.recv(1) else "cut off", flush=True)
 PYTHON
 t "who names a blob at the door is cut off" grep -qx "cut off" "$SCRATCH/apart"
 
