@@ -8,7 +8,7 @@
 
 #include "base/lang.h"
 
-#define GHOST_WATCH_AFTER_MS 30 /* of a ghost's life: short ones do not pay for it */
+#define GHOST_WATCH_AFTER_MS 5 /* of a ghost's life: short ones do not pay for it */
 
 struct ghost_watch {
 	const char *door; /* path of bpmaster's socket; borrowed */
