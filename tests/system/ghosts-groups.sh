@@ -67,7 +67,7 @@ t_says "and a signal for bpsh -t" 0 "restored" "$at" 33x77 "$bin/bpsh" -t 1 sh -
 	"sh -c 'until [ \$($bin/bpps --no-headers -C sleep -o pid | grep -c .) = 3 ]; do sleep 0.1; done'")"
 t "does" wait_for 20 are 0
 
-# A pipeline in a shell with job control: one group and one session here, two commands on one node.
+# A pipeline in a shell with job control: one group and one session here, two commands on one node, or on two.
 cat >"$SCRATCH/count.sh" <<'END'
 trap "echo int >>$1.ints" INT
 trap "exit 0" TERM
@@ -77,7 +77,7 @@ END
 cat >"$SCRATCH/shell.py" <<'END'
 import os, subprocess, sys, time
 from at_shell import hear, pid, say, watched
-bpsh, bpps, dir = sys.argv[1:]
+bpsh, bpps, dir, second = sys.argv[1:]
 def until(what, is_so):
     end = time.time() + 40
     while True:
@@ -92,7 +92,7 @@ def rows():
 def ints(): return [len(open(f).read().split()) if os.path.exists(f) else 0 for f in (dir + "/a.ints", dir + "/b.ints")]
 def states(s): return lambda: [r[4] for r in rows()] == [s, s]
 hear(rb"ask> ")
-say(f"{bpsh} 1 sh {dir}/count.sh {dir}/a | {bpsh} 1 sh {dir}/count.sh {dir}/b\n".encode())
+say(f"{bpsh} 1 sh {dir}/count.sh {dir}/a | {bpsh} {second} sh {dir}/count.sh {dir}/b\n".encode())
 until("both", lambda: os.path.exists(dir + "/a.begun") and os.path.exists(dir + "/b.begun") and states("S")())
 two = rows()
 if [r[0] for r in two] != [r[1] for r in two] or len({r[2] for r in two}) != 1 or {r[3] for r in two} != {str(pid)}:
@@ -111,7 +111,10 @@ os.killpg(int(two[0][2]), 15)
 hear(rb"ask> "); say(b"exit\n")
 print("well", flush=True)
 END
-t_says "a pipeline on one node is one group of its shell's session; ^Z stops both, ^C comes to each once" 0 "well" \
-	timeout 250 env PYTHONPATH="$PWD/tests/tools" python3 -B "$SCRATCH/shell.py" "$bin/bpsh" "$bin/bpps" "$SCRATCH"
-t "and nothing is left" wait_for 20 are 0
+for second in 1 0; do
+	rm -f "$SCRATCH"/*.ints "$SCRATCH"/*.begun
+	t_says "a pipeline on nodes 1 and $second is one group of its shell's session; ^Z stops both, ^C comes to each once" 0 "well" \
+		timeout 250 env PYTHONPATH="$PWD/tests/tools" python3 -B "$SCRATCH/shell.py" "$bin/bpsh" "$bin/bpps" "$SCRATCH" $second
+	t "and nothing is left" wait_for 20 are 0
+done
 done_testing

@@ -62,10 +62,12 @@ t "SIGSTOP stops both" wait_for 10 stopped
 jobs -s >"$SCRATCH/jobs" # bash asks wait() for it
 kill -CONT $pid
 t "SIGCONT lets both go on" wait_for 10 runs
-kill -TSTP $pid
-t "SIGTSTP stops both" wait_for 10 stopped
-kill -CONT $pid
-t "and they go on" wait_for 10 runs
+for signal in TSTP TTIN TTOU; do
+	kill -$signal $pid
+	t "SIG$signal stops both" wait_for 10 stopped
+	kill -CONT $pid
+	t "and they go on" wait_for 10 runs
+done
 "$bin/bpsh" 1 kill -STOP $pid </dev/null
 t "a stop on the node stops the ghost" wait_for 10 stopped
 kill -CONT $pid
@@ -77,10 +79,16 @@ ended "SIGTERM ends both" 143
 t "the remote one is gone" wait_for 10 no_remote
 
 bad=
-for signal in 1 2 3 6 10 12 14 15 16 24 34 64; do # jobs of scripts ignore 2 and 3, unless they are told
-	env --default-signal=INT,QUIT "$bin/bpsh" 0 sleep 300 </dev/null >"$SCRATCH/out" 2>&1 &
-	pid=$! node=0
-	pids+=($pid)
+declare -A ended_by
+node=0
+for signal in {1..31} {34..64}; do
+	case $signal in 17 | 18 | 19 | 20 | 21 | 22 | 23 | 28) continue ;; esac # these end nothing
+	env --default-signal=INT,QUIT "$bin/bpsh" 0 sleep 300 </dev/null >"$SCRATCH/out" 2>&1 & # jobs of scripts ignore both
+	ended_by[$signal]=$!
+	pids+=($!)
+done
+for signal in "${!ended_by[@]}"; do
+	pid=${ended_by[$signal]}
 	wait_for 20 watched
 	kill -$signal $pid
 	wait $pid 2>/dev/null
@@ -88,12 +96,14 @@ for signal in 1 2 3 6 10 12 14 15 16 24 34 64; do # jobs of scripts ignore 2 and
 	[ $got = $((128 + signal)) ] || bad="$bad $signal:$got"
 done
 if [ -z "$bad" ]; then ok "each signal ends both as it ends one"; else not_ok "each signal ends both as it ends one" "$bad"; fi
+none_there() { [ -z "$("$bin/bpps" --no-headers -n 0 -C sleep -o pid)" ]; }
+t "and none is left there" wait_for 10 none_there
 
 ghost 0 sh -c 'trap "echo usr1" USR1; trap "echo win" WINCH; trap "echo term; exit 5" TERM; echo ready; while :; do sleep 0.05; done'
 wait_for 10 grep -q ready "$SCRATCH/out"
 kill -USR1 $pid
 t "a signal that the process takes does not end it" wait_for 10 grep -q usr1 "$SCRATCH/out"
-kill -WINCH $pid
+for signal in CHLD URG WINCH; do kill -$signal $pid; done
 t "nor one that would be ignored" wait_for 10 grep -q win "$SCRATCH/out"
 kill -TERM $pid
 ended "its exit status is the ghost's" 5
