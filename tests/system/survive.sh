@@ -159,7 +159,6 @@ case_cut() {
 	wait $ends 2>/dev/null
 	t "its processes have not ended, here or there" eval "kill -0 $ghost && run_there 318.4 1"
 	slow
-	starts
 	wait $cut
 	t "after 20 s it returns" wait_for 60 state_is 0 up
 	wait $ghost
@@ -180,6 +179,8 @@ case_cut() {
 	t_says "a signal for all that was" 0 "node 0: ended by signal 15" cat "$SCRATCH/several"
 	kill -KILL $stops $stopped $goes
 	wait $stops $stopped $goes 2>/dev/null
+	wait_for 20 no_jobs 0-3
+	starts
 
 	kill_master
 	start_master --orphan-limit 3
@@ -218,6 +219,8 @@ slow() {
 held() { # PID
 	echo "$(ls "/proc/$1/fd" | wc -l) $(pgrep -cP "$1") $(awk '/^VmRSS/ { print $2 }' "/proc/$1/status")"
 }
+door() { ss -xHp state connected 2>/dev/null | grep -c "$SCRATCH/sock"; }
+clients_gone() { [ "$(door)" = 0 ]; }
 many_starts() {
 	local i
 	for ((i = 0; i < $1; i++)); do "$bin/bpsh" -N 3 true || return 1; done
@@ -225,9 +228,10 @@ many_starts() {
 starts() {
 	local n=${STARTS-200} before after slave3=${slave[3]}
 	t "100 starts" many_starts 100 # what is allocated once
+	wait_for 20 clients_gone || not_ok "nobody is at the door" "$(door)"
 	before="$(held $master) $(held "$slave3")"
 	t "$n starts in a row" many_starts "$n"
-	t "nobody stays" wait_for 10 no_jobs 3
+	t "nobody stays" wait_for 10 eval "no_jobs 3 && clients_gone"
 	after="$(held $master) $(held "$slave3")"
 	echo "# descriptors, processes, KiB of bpmaster and of bpslave: before $before, after $after"
 	set -- $before $after
