@@ -93,10 +93,57 @@ static const struct bproc_node_info_t *find(const struct bproc_node_set_t *set, 
 	return NULL;
 }
 
+/* Names and groups are bpmaster's: it is asked when there is one in the text. */
+struct names {
+	struct caller_nodes nodes;
+	const struct nodeset *all; /* of the set that is chosen from */
+	bool asked;
+	int r; /* of that */
+};
+
+static int ask(struct names *n, struct nodeset_space *ret)
+{
+	if (!n->asked)
+		n->r = lib_nodes(&n->nodes);
+	n->asked = true;
+	*ret = caller_space(&n->nodes);
+	return n->r < 0 ? -ENOENT : 0;
+}
+
+static int number_of(const void *ctx, const char *name, uint32_t *ret)
+{
+	struct names *const *n = ctx;
+	struct nodeset_space known;
+	int r = ask(*n, &known);
+
+	return r < 0 ? r : known.node(known.ctx, name, ret);
+}
+
+/* Those of the group that are in the set. */
+static int group_of(const void *ctx, const char *name, struct nodeset *to,
+		    char why[static NODESET_WHY_MAX])
+{
+	_cleanup_nodeset_ struct nodeset group = NODESET();
+	struct names *const *n = ctx;
+	struct nodeset_space known;
+	int r = ask(*n, &known);
+
+	if (r == 0)
+		r = known.group(known.ctx, name, &group, why);
+	for (size_t i = 0; r == 0 && i < group.n; i++) {
+		if (nodeset_has((*n)->all, group.numbers[i]))
+			r = nodeset_add(to, group.numbers[i]);
+	}
+	return r;
+}
+
 int bproc_nodefilter(struct bproc_node_set_t *out, struct bproc_node_set_t *in, const char *text)
 {
 	_cleanup_nodeset_ struct nodeset all = NODESET(), up = NODESET(), chosen = NODESET();
-	const struct nodeset_space space = { .all = &all, .up = &up };
+	struct names names = { .all = &all }, *ctx = &names;
+	const struct nodeset_space space = {
+		.all = &all, .up = &up, .node = number_of, .group = group_of, .ctx = &ctx
+	};
 	struct bproc_node_set_t result = BPROC_EMPTY_NODESET;
 	char why[NODESET_WHY_MAX];
 	int r = 0;
@@ -110,6 +157,9 @@ int bproc_nodefilter(struct bproc_node_set_t *out, struct bproc_node_set_t *in, 
 	}
 	if (r == 0)
 		r = nodeset_parse(text, &space, &chosen, why);
+	if (r < 0 && names.r < 0)
+		r = names.r; /* and not that there is no such name */
+	caller_nodes_clear(&names.nodes);
 	for (size_t i = 0; r == 0 && i < chosen.n; i++) {
 		const struct bproc_node_info_t *n = find(in, chosen.numbers[i]);
 

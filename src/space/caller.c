@@ -392,11 +392,16 @@ static int group_of(const void *ctx, const char *name, struct nodeset *to,
 	return r;
 }
 
-int caller_nodeset(const struct caller_nodes *n, const char *text, struct nodeset *ret)
+struct nodeset_space caller_space(const struct caller_nodes *n)
 {
-	const struct nodeset_space space = {
+	return (struct nodeset_space){
 		.all = &n->all, .up = &n->up, .node = number_of, .group = group_of, .ctx = n
 	};
+}
+
+int caller_nodeset(const struct caller_nodes *n, const char *text, struct nodeset *ret)
+{
+	const struct nodeset_space space = caller_space(n);
 	char why[NODESET_WHY_MAX] = "out of memory";
 	int r = nodeset_parse(text, &space, ret, why);
 

@@ -88,6 +88,8 @@ _must_check_ int caller_list(struct caller *c, bool settled, struct caller_nodes
 /* The node of that number, or NULL. */
 const struct message_node *caller_node(const struct caller_nodes *n, uint32_t number);
 
+/* What sets of these nodes are made of; it borrows @n. */
+struct nodeset_space caller_space(const struct caller_nodes *n);
 /* Parse a node set against the nodes there are. Return: 0 or -EINVAL (logged). */
 _must_check_ int caller_nodeset(const struct caller_nodes *n, const char *text,
 				struct nodeset *ret);

@@ -20,8 +20,20 @@ t "each function has a test" diff <(echo "$declared") <("$build/tests/tools/bpro
 t "each function is in a manual page" bash -c "for f in $(echo $declared); do grep -qs \"^\.Fn .*\b\$f\b\|^\.Fo \$f\$\" man/bproc*.3 || { echo \$f; exit 1; }; done"
 
 t_says "without a bpmaster a program is told so" 1 "bproc_nodelist: Connection refused" run bproc-old true
-space_master --node 0,52:54:00:00:00:00,127.0.0.1 --node 1,52:54:00:00:00:01 --node 2,52:54:00:00:00:02,,third \
-	--node 7,52:54:00:00:00:07
+cat >"$SCRATCH/cluster.conf" <<END
+[cluster]
+interface = lo
+network = 127.0.0.0/24
+address = 127.0.0.1
+image = x
+nodes = nodes
+[master]
+socket = $BPBOOT_SOCKET
+[groups]
+odd = 1,7
+END
+echo '7 52:54:00:00:00:07' >"$SCRATCH/nodes"
+space_master --config "$SCRATCH/cluster.conf" --node 0,52:54:00:00:00:00,127.0.0.1 --node 1,52:54:00:00:00:01 --node 2,52:54:00:00:00:02,,third
 t "bpmaster starts" "$bin/bpstat"
 chmod 755 "$SCRATCH"
 for n in 0 1 2; do start_slave $n; done

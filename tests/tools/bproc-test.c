@@ -145,6 +145,14 @@ static void nodespec(void)
 	bproc_nodeset_free(&set);
 	CHECK(bproc_nodespec(&set, "allup,!1") == 0 && set.size == 2);
 	bproc_nodeset_free(&set);
+	CHECK(bproc_nodespec(&set, "third,n[0-1]") == 0 && set.size == 3);
+	bproc_nodeset_free(&set);
+	CHECK(bproc_nodespec(&set, "all-@odd") == 0 && set.size == 2 && set.node[1].node == 2);
+	bproc_nodeset_free(&set);
+	CHECK(bproc_nodespec(&set, "@odd&allup") == 0 && set.size == 1 && set.node[0].node == 1);
+	bproc_nodeset_free(&set);
+	FAILS(bproc_nodespec(&set, "fourth"), EINVAL);
+	FAILS(bproc_nodespec(&set, "@even"), EINVAL);
 }
 
 static void notifier(void)
@@ -317,6 +325,16 @@ static void nodefilter(void)
 	bproc_nodeset_free(&set);
 	FAILS(bproc_nodefilter(&set, &known, "99"), BE_INVALIDNODE);
 	FAILS(bproc_nodefilter(&set, &known, "5-3"), EINVAL);
+	known.size = 3; /* without node 7 */
+	CHECK(bproc_nodefilter(&set, &known, "@odd,third") == 0 && set.size == 2);
+	CHECK(set.node[0].node == 1 && set.node[1].node == 2);
+	bproc_nodeset_free(&set);
+	known.size = 2;
+	FAILS(bproc_nodefilter(&set, &known, "third"), BE_INVALIDNODE);
+	setenv("BPBOOT_SOCKET", "/nowhere", 1);
+	CHECK(bproc_nodefilter(&set, &known, "all") == 0 && set.size == 2);
+	bproc_nodeset_free(&set);
+	FAILS(bproc_nodefilter(&set, &known, "third"), ECONNREFUSED);
 	bproc_nodeset_free(&known);
 }
 
