@@ -169,10 +169,11 @@ vm_bridge() {
 		ip tuntap add tap$i mode tap && ip link set tap$i master br0 && ip link set tap$i up || return 1
 	done
 }
-# vm_files: what a node of the cloud kernel boots, in $VM/boot: kernel, initrd, the image "node" of bpslave and busybox.
+# vm_files [LINES]: what a node of the cloud kernel boots, in $VM/boot: kernel, initrd, the image "node" of bpslave, busybox, and
+# what the lines say.
 vm_files() {
 	"$bpboot" keygen >/dev/null && cp "$KERNEL_CLOUD"/boot/vmlinuz-* "$VM/boot/vmlinuz" && cp /bin/busybox "$VM/busybox" &&
-		printf 'init /usr/sbin/bpslave\nbpslave\nfile busybox /bin/busybox\n' >"$VM/node.image" &&
+		printf 'init /usr/sbin/bpslave\nbpslave\nfile busybox /bin/busybox\n%s\n' "${1-}" >"$VM/node.image" &&
 		"$bpboot" initrd -q --kernel "$KERNEL_CLOUD" --modules virtual && "$bpboot" image -q "$VM/node.image" && chmod -R a+rX "$VM/boot"
 }
 # vm_runs NAME NUMBER: that node is up, and a command runs on it.
