@@ -250,13 +250,12 @@ static int set_one(struct member *n, enum message_set what, uint32_t value, cons
 		(void)stream_send_writer(&n->slave->stream, &msg.w);
 		return 0;
 	}
-	log_info("node %u is told to %s", n->node.number,
-		 value == MESSAGE_REBOOT ? "reboot"
-		 : value == MESSAGE_HALT ? "halt"
-					 : "power off");
+	n->slave->going = value == MESSAGE_REBOOT ? "told to reboot"
+			  : value == MESSAGE_HALT ? "told to halt"
+						  : "told to power off";
+	log_info("node %u is %s", n->node.number, n->slave->going);
 	writer_u8(message_begin(&msg, MESSAGE_POWER), (uint8_t)value);
 	(void)stream_send_writer(&n->slave->stream, &msg.w);
-	n->slave->going = true;
 	return 0;
 }
 

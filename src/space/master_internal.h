@@ -82,7 +82,7 @@ struct slave {
 	uint32_t boot; /* what its hello says */
 	uint64_t uptime_ms;
 	char release[MESSAGE_NAME_MAX];
-	bool going; /* it was told to go down */
+	const char *going; /* what it was told, if that was to go down */
 	struct job *jobs;
 	uint32_t n_jobs;
 	struct message_kept *kept; /* its processes that nobody has asked for again; owned */

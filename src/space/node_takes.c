@@ -3,9 +3,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -13,6 +17,8 @@
 #include "space/node_internal.h"
 #include "space/pid1.h"
 #include "space/spawn.h"
+
+#define PARTING_MS 1000 /* bpmaster has to close its end of the connection, too */
 
 /* The record of the boot: the last part of it, when it is long. */
 static void say_record(struct node *n)
@@ -117,6 +123,27 @@ static int take_ping(void *owner, struct reader *r)
 	return 0;
 }
 
+/* A kernel that goes down closes nothing: do that, and wait until bpmaster knows. */
+static void part(struct node *n)
+{
+	uint64_t now = clock_ms(), end = now + PARTING_MS;
+	struct pollfd it;
+	uint8_t scrap[512];
+
+	stream_flush(&n->stream);
+	it = (struct pollfd){ .fd = n->stream.fd, .events = POLLIN };
+	if (shutdown(it.fd, SHUT_WR) < 0)
+		return; /* it is closed */
+	for (; now < end; now = clock_ms()) {
+		ssize_t got = poll(&it, 1, (int)(end - now));
+
+		if (got >= 0)
+			got = read(it.fd, scrap, sizeof(scrap));
+		if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+			return;
+	}
+}
+
 static int take_power(void *owner, struct reader *r)
 {
 	struct node *n = owner;
@@ -137,6 +164,8 @@ static int take_power(void *owner, struct reader *r)
 		return 0;
 	}
 	log_info("going down: bpmaster says so");
+	pid1_end_all();
+	part(n);
 	return pid1_power(how);
 }
 

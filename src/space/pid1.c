@@ -150,6 +150,15 @@ static void wait_all(uint64_t ms)
 	}
 }
 
+void pid1_end_all(void)
+{
+	(void)kill(-1, SIGTERM); /* ESRCH: nobody is there */
+	wait_all(PID1_GRACE_MS);
+	(void)kill(-1, SIGKILL);
+	wait_all(PID1_GRACE_MS);
+	sync();
+}
+
 int pid1_power(enum message_power how)
 {
 	static const int kernel[MESSAGE_POWER_MAX_] = {
@@ -158,11 +167,6 @@ int pid1_power(enum message_power how)
 		[MESSAGE_POWEROFF] = RB_POWER_OFF,
 	};
 
-	(void)kill(-1, SIGTERM); /* ESRCH: nobody is there */
-	wait_all(PID1_GRACE_MS);
-	(void)kill(-1, SIGKILL);
-	wait_all(PID1_GRACE_MS);
-	sync();
 	if (reboot(kernel[how]) < 0)
 		return log_err(-errno, "the kernel does not let this node go down");
 	return 0;

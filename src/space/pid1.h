@@ -14,6 +14,9 @@
  * did). */
 void pid1_setup(char ret_trouble[static MESSAGE_WORDS_MAX]);
 
-/* End all processes, sync, and tell the kernel. Return: negative errno when the kernel refused
+/* End all processes and sync. */
+void pid1_end_all(void);
+
+/* Tell the kernel. Return: negative errno when the kernel refused
  * (logged). */
 int pid1_power(enum message_power how);

@@ -325,6 +325,7 @@ static int take_trouble(void *owner, struct reader *r)
 
 	if (e < 0)
 		return e;
+	s->going = NULL; /* a node that goes down says nothing */
 	member_set_state(s->member, "error", words);
 	events_add(s->master, s->member, REPORT_UP, REPORT_WARN, words);
 	return 0;
@@ -424,7 +425,9 @@ static void on_close(struct stream *st, int err, const char *why)
 	struct master *m = s->master;
 	char from[IP_STR_MAX];
 
-	if (!why)
+	if (s->going)
+		why = s->going;
+	else if (!why)
 		why = err < 0 ? strerror(-err) : "closed";
 	jobs_slave_lost(s, err, why);
 	if (n) {

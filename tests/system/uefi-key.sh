@@ -2,7 +2,8 @@
 # uefi-key.sh - a diskless node keeps its key in a variable of its firmware: bpmaster knows it again in its next boot; a
 # machine without EFI says so, and has a key for each boot
 #
-# Two machines side by side, both told bpboot.node-key=efi: one with OVMF and variables of its own, booted twice, one with a BIOS.
+# Two machines side by side, both told bpboot.node-key=efi, and both booted twice: one with OVMF and variables of its own, which is
+# powered off in between, one with a BIOS, which is rebooted, and halted at last.
 . tests/system/lib.sh
 PATH=$PATH:/usr/sbin:/sbin
 BUILD=$(readlink -f "$BUILD")
@@ -34,7 +35,7 @@ machine() { # TAP FIRMWARE_OPTION...
 	shift
 	: >"$VM/consoles/$VM_MAC.log"
 	# shellcheck disable=SC2046
-	qemu-system-x86_64 -accel tcg -machine q35 -nodefaults -display none -no-reboot -m 512 "$@" \
+	qemu-system-x86_64 -accel tcg -machine q35 -nodefaults -display none -m 512 "$@" \
 		-kernel "$VM/boot/vmlinuz" -initrd "$VM/boot/initrd.img" \
 		-append "console=ttyS0 no_timer_check bpboot.node-key=efi root=tftp://$VM_SERVER/node.index" \
 		-device virtio-rng-pci $(vm_nic virtio-net-pci "$tap") -serial "$(vm_serial)" </dev/null >"$VM/qemu.$tap.log" 2>&1 &
@@ -49,9 +50,35 @@ efi() {
 pin() { awk -v m="$1" '$1 == m { print $2, $3 }' "$VM/state/keys" 2>/dev/null; } # MAC
 is_pinned() { [[ "$(pin "$1")" == $2* ]]; }                                          # MAC KIND
 is_down() { [ "$("$BUILD/src/cli/bpstat" -s "$1" 2>/dev/null)" = down ]; }
+boot_key() { is_pinned $BIOS_MAC boot= && [ "$(pin $BIOS_MAC)" != "$1" ]; } # not that one
+runs_on() { ps -o stat= -p "$1" | grep -qv Z; }
+boot_of() { (cd / && "$BUILD/src/cli/bpsh" 1 /bin/busybox cat /proc/sys/kernel/random/boot_id </dev/null); }
+
+# reboot_and_halt: the machine with a BIOS.
+reboot_and_halt() {
+	local boot key
+
+	vm_of $BIOS_MAC vm_console "a machine without EFI says so" 240 'this machine was not started by EFI.*: using one for this boot'
+	vm_runs "and is a node" 1
+	t "with a key of this boot" wait_for 10 boot_key none
+	key=$(pin $BIOS_MAC) boot=$(boot_of)
+	t "bpctl reboots it" "$BUILD/src/cli/bpctl" -S 1 -R
+	t "it is down, and why is said" wait_for 20 grep -q "node 1 is down: told to reboot" "$VM/master.log"
+	t "the kernel was told" vm_of $BIOS_MAC vm_says 20 'reboot: Restarting system'
+	t "it comes back with a key of another boot" wait_for 240 boot_key "$key"
+	vm_runs "after a reboot" 1
+	t "its kernel has begun anew" eval '[ -n "$boot" ] && new=$(boot_of) && [ "$new" != "$boot" ]'
+	t_says "bpboot log tells of that boot" 0 "registered with bpmaster" "$bpboot" log --state "$VM/state" $BIOS_MAC
+	t "bpctl halts it" "$BUILD/src/cli/bpctl" -S 1 -H
+	t "the kernel halts" vm_of $BIOS_MAC vm_says 60 'reboot: System halted'
+	t "it is down" wait_for 20 is_down 1
+	t_says "and bpstat says why" 0 "told to halt" "$BUILD/src/cli/bpstat" -l 1
+	t "the machine is still on" runs_on "$bios_machine"
+}
 
 efi
 vm_of $BIOS_MAC machine tap1
+bios_machine=$machine
 vm_console "bpslave finds a key in EFI, or makes one" 240 'the key of this node: [0-9a-f]{32}'
 vm_runs "the first boot" 0
 t "its key is pinned for good" wait_for 10 is_pinned $VM_MAC lasting
@@ -64,11 +91,9 @@ t "bpctl powers it off" "$BUILD/src/cli/bpctl" -S 0 -P
 t "it is down" wait_for 60 is_down 0
 wait "$efi_machine" 2>/dev/null
 efi
+reboot_and_halt
 vm_console "the next boot finds a key in EFI" 240 'the key of this node: [0-9a-f]{32}'
 vm_runs "the next boot" 0
 t "its key is the same" test "$(pin $VM_MAC)" = "$first"
 t "and nothing was refused" eval '! grep -q "refusing" "$VM/master.log"'
-vm_of $BIOS_MAC vm_console "a machine without EFI says so" 240 'this machine was not started by EFI.*: using one for this boot'
-vm_runs "and is a node" 1
-t "with a key of this boot" is_pinned $BIOS_MAC boot=
 done_testing
