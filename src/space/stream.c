@@ -36,6 +36,7 @@ void stream_fail(struct stream *s, int err, const char *why)
 	s->why = why;
 	ev_io_stop(s->loop, &s->readable);
 	ev_io_stop(s->loop, &s->writable);
+	ev_timer_stop(s->loop, &s->more);
 	ev_timer_start(s->loop, &s->closing);
 }
 
@@ -273,12 +274,13 @@ static ssize_t take_frame(struct stream *s, uint8_t *p, size_t n)
 	return (ssize_t)(STREAM_LENGTH_BYTES + length);
 }
 
-/* Take what was read. Leftover bytes stay for the next time. */
+/* Take what was read, up to a turn's messages. Leftover bytes stay for the next time. */
 static void take_all(struct stream *s)
 {
-	size_t done = 0;
+	size_t done = 0, taken = 0;
 	ssize_t n = 1;
 
+	ev_timer_stop(s->loop, &s->more);
 	while (!s->over && !s->paused && n > 0 && done < s->in.len) {
 		if (s->greeting) {
 			n = s->calls->greeting(s, s->in.data + done, s->in.len - done);
@@ -289,6 +291,10 @@ static void take_all(struct stream *s)
 		}
 		if (n > 0)
 			done += (size_t)n;
+		if (++taken == STREAM_TURN && !s->over && !s->paused) {
+			ev_timer_start(s->loop, &s->more);
+			break;
+		}
 	}
 	if (!s->over)
 		buffer_consume(&s->in, done);
@@ -375,12 +381,20 @@ static void take_unread(struct stream *s)
 	while (n > 0 || (n < 0 && (errno == EBADMSG || errno == E2BIG || errno == EINTR)));
 }
 
+static void on_more(struct ev_loop *loop, struct ev_timer *w, int events)
+{
+	take_all(w->data);
+}
+
 static void on_readable(struct ev_loop *loop, struct ev_io *w, int events)
 {
 	struct stream *s = w->data;
 	ssize_t n;
-	int r = buffer_reserve(&s->in, STREAM_READ_BYTES);
+	int r;
 
+	if (ev_is_active(&s->more))
+		return; /* what is here comes first */
+	r = buffer_reserve(&s->in, STREAM_READ_BYTES);
 	if (r < 0) {
 		stream_fail(s, r, NULL);
 		return;
@@ -425,8 +439,9 @@ void stream_init(struct stream *s, struct ev_loop *loop, int fd, const struct st
 	ev_io_init(&s->readable, on_readable, fd, EV_READ);
 	ev_io_init(&s->writable, on_writable, fd, EV_WRITE);
 	ev_timer_init(&s->closing, on_closing, 0., 0.);
+	ev_timer_init(&s->more, on_more, 0., 0.);
 	ev_set_priority(&s->writable, EV_MINPRI); /* behind all that may have more to send */
-	s->readable.data = s->writable.data = s->closing.data = s;
+	s->readable.data = s->writable.data = s->closing.data = s->more.data = s;
 	ev_io_start(loop, &s->readable);
 }
 
@@ -437,6 +452,7 @@ void stream_deinit(struct stream *s)
 	ev_io_stop(s->loop, &s->readable);
 	ev_io_stop(s->loop, &s->writable);
 	ev_timer_stop(s->loop, &s->closing);
+	ev_timer_stop(s->loop, &s->more);
 	if (s->takes_fds)
 		take_unread(s);
 	s->fd = fd_close(s->fd);

@@ -22,6 +22,7 @@
 
 #define STREAM_LENGTH_BYTES 4
 #define STREAM_READ_BYTES   65536u /* taken from the socket at once */
+#define STREAM_TURN	    64u	   /* messages taken before others have their turn */
 #define STREAM_FDS_MAX	    4u	   /* descriptors that came and are not taken */
 #define STREAM_FDS_SENT	    253u   /* that the kernel passes with one send() (SCM_MAX_FD) */
 #define STREAM_QUEUE_MAX \
@@ -56,6 +57,7 @@ struct stream {
 	int fd; /* owned */
 	struct ev_io readable, writable;
 	struct ev_timer closing; /* fires at once when it is over */
+	struct ev_timer more;	 /* fires at once when messages are left of a turn */
 	struct buffer in, out;
 	size_t out_done;	 /* bytes of @out that are sent */
 	size_t *total;		 /* counts what waits in several streams; borrowed, or NULL */

@@ -267,6 +267,36 @@ t "bpmaster held no more than a few megabytes for it: $grown KiB" test $grown -l
 used=$(cpu $master)
 t_says "and is at rest afterwards" 0 "" bash -c "sleep 1; [ \$((\$(awk '{ print \$14 + \$15 }' /proc/$master/stat) - $used)) -lt 20 ]"
 
+# A program that asks all the time, over 120 connections, and reads the answers.
+cat >"$SCRATCH/ask.py" <<'END'
+import sys
+from door import *
+doors = [Door(sys.argv[1]) for _ in range(120)]
+asked = frame(bytes([KILL]) + u32(77777) + b"\x09") * 5000
+sent = [0] * len(doors)
+for d in doors: d.socket.setblocking(False)
+print("asks", flush=True)
+while True:
+    for i, d in enumerate(doors):
+        try: d.socket.recv(1 << 20)
+        except BlockingIOError: pass
+        try: sent[i] = (sent[i] + d.socket.send(asked[sent[i]:])) % len(asked)
+        except BlockingIOError: pass
+END
+timeout 100 "${knock[@]}" "$SCRATCH/ask.py" "$BPBOOT_SOCKET" >"$SCRATCH/ask" 2>&1 &
+ask=$!
+pids+=($ask)
+wait_for 20 grep -q asks "$SCRATCH/ask"
+sleep 1 # until bpmaster has much to read of each
+ten() { local i; for i in 1 2 3 4 5 6 7 8 9 10; do "$bin/bpsh" 0 true </dev/null || return 1; done; }
+began=$EPOCHREALTIME
+ten || not_ok "programs run" "while one asks all the time"
+took=$(awk -v a="$began" -v b="$EPOCHREALTIME" 'BEGIN { printf "%.2f", b - a }')
+t "who asks all the time gets no more than a turn: ten starts beside that take $took s" awk -v s="$took" 'BEGIN { exit !(s < 5) }'
+t "and goes on asking: $(tail -1 "$SCRATCH/ask")" kill -0 $ask
+kill $ask
+wait $ask 2>/dev/null
+
 # Descriptors whose closing takes a minute: with a message, and behind one for which the program is cut off before it is read.
 cat >"$SCRATCH/linger.py" <<'END'
 import sys, threading, time
