@@ -121,6 +121,9 @@ case_cut() {
 	kill_master
 	start_master # which waits for a node that is cut off as long as it does by itself
 	wait_for 30 all_up || not_ok "nodes are up" "$("$bin/bpstat" -s 0-3 2>&1 | tr '\n' ' ')"
+	"$bin/bpctl" -S 0 -R # which it refuses: that is forgotten when it is cut off
+	t "a node that refuses to go down says so" wait_for 30 state_is 0 error
+	"$bin/bpctl" -S 0 -s up
 	"$bin/bpsh" 0 sh -c "$script" - 60 8 </dev/null >"$SCRATCH/cut" 2>"$SCRATCH/cut.err" &
 	ghost=$!
 	seq 1 300000 | "$bin/bpsh" 0 sh -c 'sleep 3; cat' >"$SCRATCH/cut.in" 2>&1 &
