@@ -74,6 +74,7 @@ huge cut off a frame of an impossible length
 megabytes cut off a frame of an impossible length
 empty cut off a frame of an impossible length
 records cut off a message out of turn or beyond its credit
+list cut off a message out of turn or beyond its credit
 half cut off no answer to keepalives
 half-closed cut off the other side closed the connection
 forged cut off a frame that is not authentic
@@ -86,6 +87,8 @@ job-continued-unasked cut off a message out of turn or beyond its credit
 job-exit-early cut off a message out of turn or beyond its credit
 job-want cut off a message out of turn or beyond its credit
 job-resumed cut off a message out of turn or beyond its credit
+job-fork cut off a message out of turn or beyond its credit
+job-child cut off a message out of turn or beyond its credit
 job-started-twice cut off a message out of turn or beyond its credit
 job-failed-late cut off a message out of turn or beyond its credit
 job-closed-twice cut off a message out of turn or beyond its credit
@@ -93,6 +96,7 @@ job-ended-twice cut off a message out of turn or beyond its credit
 job-credit cut off a message out of turn or beyond its credit
 job-overdraw cut off a message out of turn or beyond its credit
 strays alive the other side closed the connection
+kept alive the other side closed the connection
 pongs alive the other side closed the connection
 troubles alive the other side closed the connection
 END

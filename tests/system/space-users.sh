@@ -165,9 +165,16 @@ told("claim", b"\x39" + u32(1) + u32(0) + progress(b"k" * 20))
 told("resume", b"\x38" + u32(0) + u32(0) + u32(victim) + u32(4096) + progress(b"k" * 20), False)
 told("signal", b"\x11" + u32(0) + u32(1) + b"\x09")
 told("abandon", b"\x13" + u32(0) + u32(65536))
+told("output credit", b"\x12" + u32(0) + b"\x01" + u32(65536))
+told("resize", b"\x32" + u32(0) + struct.pack(">HH", 24, 80))
+told("forked", b"\x45" + u32(0) + u32(1) + u32(victim))
+told("child signal", b"\x47" + u32(0) + u32(victim) + b"\x09")
+told("blob", b"\x2a" + u32(0) + struct.pack(">HI", 0, 5))
 told("input", b"\x10" + u32(0) + u32(1) + b"x\n")
 told("power", b"\x0d\x04" + u32(0) + b"\0" + struct.pack(">H", 1) + u32(0))
-told("mode", b"\x0d\x01" + u32(0o111) + b"\0" + struct.pack(">H", 1) + u32(0))
+for name, what, value, word in (("state", 0, 0, b"broken"), ("mode", 1, 0o111, b""), ("owner", 2, uid, b""), ("group", 3, uid, b""),
+                                ("attribute", 5, 0, b"a=b"), ("reconnect", 6, 0, b"127.0.0.1:9"), ("chroot", 7, 0, b"/tmp")):
+    told(name, bytes([13, what]) + u32(value) + word + b"\0" + struct.pack(">H", 1) + u32(0))
 told("accept", b"\x43\x00" + mac + b"\0")
 told("forget", b"\x43\x01" + mac + b"\0")
 told("output", b"\x16" + u32(1) + b"\x01boo")
@@ -208,8 +215,19 @@ resume: failed 116 the node does not know this process any more@nor take over a 
 signal: (nothing|cut off)@nor signal jobs by their number: he has others
 abandon: (nothing|cut off)@nor end them
 input: (nothing|cut off)@nor write to them
+output credit: (nothing|cut off)@nor take their output
+resize: (nothing|cut off)@nor resize their terminals
+forked: (nothing|cut off)@nor give ghosts to what they fork
+child signal: (nothing|cut off)@nor signal that
+blob: (nothing|cut off)@nor give them files
 power: done 1 only root and the user that bpmaster runs as may do this@nor power nodes off
+state: done 1 only root and the user that bpmaster runs as may do this@nor set a node's state
 mode: done 1 only root and the user that bpmaster runs as may do this@nor change who may run there
+owner: done 1 only root and the user that bpmaster runs as may do this@nor make himself its owner
+group: done 1 only root and the user that bpmaster runs as may do this@nor his group
+attribute: done 1 only root and the user that bpmaster runs as may do this@nor give it attributes
+reconnect: done 1 only root and the user that bpmaster runs as may do this@nor send it to a bpmaster of his
+chroot: done 1 only root and the user that bpmaster runs as may do this@nor give it another root
 accept: done 1 only root and the user that bpmaster runs as may do this@nor accept a machine's key
 forget: done 1 only root and the user that bpmaster runs as may do this@nor have it forgotten
 output: cut off@nor say what only nodes say: output

@@ -32,6 +32,7 @@
 #include "space/cipher.h"
 #include "wire/masterkey.h"
 #include "wire/message.h"
+#include "wire/message_children.h"
 #include "wire/message_resume.h"
 
 #define FRAME_MAX    (4u << 20)
@@ -39,6 +40,7 @@
 #define QUIET_MS     1500  /* without a close, it lets us be */
 #define FLOOD_MS     2000
 #define OVERDRAWN    (64 * MESSAGE_WINDOW) /* more than bpsh can grant meanwhile */
+#define KEPT_TRIED 4000u /* less than the processes that a node may have */
 #define JOBS_TRIED   64u		   /* slots and generations of other nodes' jobs */
 #define LENGTH_BYTES 4
 #define STORM	     500
@@ -225,6 +227,12 @@ static void say_job(enum message_type type, uint32_t job)
 		.job = job, .error = 5, .how = MESSAGE_NOT_RUN, .words = "hostile"
 	};
 	struct message_resumed resumed = { .job = job, .flags = MESSAGE_HAS_STARTED };
+	struct message_fork fork_ = { .job = job, .token = 1, .title = { "hostile", "" } };
+	struct message_child child = {
+		.job = job, .pid = 1, .what = MESSAGE_CHILD_ENDED, .title = { "", "" }
+	};
+	struct message_blob file = { .owner = job };
+	struct message_proclist list = { .number = job, .how = MESSAGE_LAST };
 	struct writer *w = message_begin(&m, type);
 
 	switch (type) {
@@ -256,6 +264,18 @@ static void say_job(enum message_type type, uint32_t job)
 		break;
 	case MESSAGE_INPUT_CLOSED:
 		writer_be32(w, job);
+		break;
+	case MESSAGE_FORK:
+		message_fork_write(w, &fork_);
+		break;
+	case MESSAGE_CHILD:
+		message_child_write(w, &child);
+		break;
+	case MESSAGE_FETCHED:
+		message_fetched_write(w, &file, 0);
+		break;
+	case MESSAGE_PROCLIST:
+		message_proclist_write(w, &list);
 		break;
 	case MESSAGE_INPUT_CREDIT:
 		message_credit_write(w, job, 0, MESSAGE_WINDOW);
@@ -382,12 +402,35 @@ static void strays(void)
 						   MESSAGE_STARTED, MESSAGE_INPUT_CLOSED,
 						   MESSAGE_STOPPED, MESSAGE_CONTINUED,
 						   MESSAGE_INPUT_CREDIT, MESSAGE_WANT,
-						   MESSAGE_RESUMED };
+						   MESSAGE_RESUMED,	 MESSAGE_FORK,
+						   MESSAGE_CHILD,	 MESSAGE_FETCHED };
 
 	for (uint32_t generation = 0; generation < JOBS_TRIED; generation++)
 		for (uint32_t slot = 0; slot < JOBS_TRIED; slot++)
 			for (size_t i = 0; i < ARRAY_SIZE(types); i++)
 				say_job(types[i], generation << 16 | slot);
+}
+
+/* Processes that it has not: for who stands for others', each number there may be. */
+static void kept(void)
+{
+	for (uint32_t pid = 1; pid < KEPT_TRIED; pid += MESSAGE_KEPT_MAX) {
+		_cleanup_buffer_ struct buffer b = BUFFER(MESSAGE_BYTES_MAX);
+		uint8_t head[2] = { MESSAGE_KEPT, pid == 1 };
+
+		if (buffer_append(&b, head, sizeof(head)) < 0)
+			die("memory");
+		for (uint32_t i = 0; i < MESSAGE_KEPT_MAX; i++) {
+			const struct message_kept k = { .pid = pid + i, .signals = i };
+			uint8_t text[MESSAGE_KEPT_BYTES];
+			struct writer w = WRITER(text, sizeof(text));
+
+			message_kept_write(&w, &k);
+			if (buffer_append(&b, text, w.len) < 0)
+				die("memory");
+		}
+		(void)say(b.data, b.len);
+	}
 }
 
 /* One rule broken by a registered node. Return: false when there is no such mode. */
@@ -442,6 +485,10 @@ static bool slave_mode(const char *mode)
 		(void)say("\x03\x1b[2Jhello\0", 11);
 	else if (!strcmp(mode, "strays"))
 		strays();
+	else if (!strcmp(mode, "list"))
+		say_job(MESSAGE_PROCLIST, 1);
+	else if (!strcmp(mode, "kept"))
+		kept();
 	else if (!strcmp(mode, "pongs"))
 		flood(MESSAGE_PONG, 8);
 	else if (!strcmp(mode, "torrent"))
@@ -472,6 +519,10 @@ static bool job_mode(const char *mode)
 		wants();
 	else if (!strcmp(mode, "job-resumed"))
 		say_job(MESSAGE_RESUMED, peer.job);
+	else if (!strcmp(mode, "job-fork"))
+		say_job(MESSAGE_FORK, peer.job);
+	else if (!strcmp(mode, "job-child"))
+		say_job(MESSAGE_CHILD, peer.job);
 	else {
 		say_job(MESSAGE_STARTED, peer.job);
 		if (!strcmp(mode, "job-continued-unasked"))
@@ -624,7 +675,7 @@ static void as_slave(const struct sockaddr_in *to, const char *key_path, const c
 	} else if (slave_mode(mode) && (strncmp(mode, "job-", 4) != 0 || job_mode(mode))) {
 		bool spared = !strcmp(mode, "strays") || !strcmp(mode, "pongs") ||
 			      !strcmp(mode, "troubles") || !strcmp(mode, "torrent") ||
-			      !strcmp(mode, "job-wants");
+			      !strcmp(mode, "job-wants") || !strcmp(mode, "kept");
 
 		verdict(mode, spared ? QUIET_MS : WAIT_MS);
 	} else {
