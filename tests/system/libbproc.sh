@@ -166,5 +166,55 @@ if DESTDIR=$SCRATCH/root meson install -C "$build" --no-rebuild --quiet >"$SCRAT
 else
 	not_ok "what is installed compiles a program" "$(tail -n 3 "$SCRATCH/install.log")"
 fi
+# Nodes are given another root, and another bpmaster.
+busybox=$(command -v busybox)
+mkdir -p "$SCRATCH/tree/bin" "$SCRATCH/tree/only-here" && cp "$busybox" "$SCRATCH/tree/bin/busybox"
+t "bproc_nodechroot() gives what is started another root" run bproc-test tell 1 bproc_nodechroot "$SCRATCH/tree"
+t "which is seen there" wait_for 10 run bproc-test on 1 /bin/busybox test -d /only-here
+t "and the old one again" run bproc-test tell 1 bproc_nodechroot /
+t "which is, too" wait_for 10 run bproc-test on 1 "$busybox" test -d "$SCRATCH/tree"
+"$bin/bpmaster" --foreground --address 127.0.0.1 --port $((port + 2500)) --log-port $((port + 2501)) --state "$SCRATCH/state2" \
+	--socket "$SCRATCH/sock2" --key "$keys/master.key" --node 2,52:54:00:00:00:02 >"$SCRATCH/master2.log" 2>&1 </dev/null &
+pids+=($!)
+there() { [ "$("$bin/bpstat" --socket "$SCRATCH/sock2" -s 2 2>/dev/null)" = up ]; }
+t "a node goes to the bpmaster that bproc_nodereconnect() says" run bproc-test tell 2 bproc_nodereconnect $((port + 2500))
+t "and is a node there" wait_for 20 there
+
+# A node that dies while a program is about to start there.
+kill -STOP "${slave[1]}"
+run bproc-test on 1 /bin/true >"$SCRATCH/died" 2>&1 &
+died=$!
+has_job() { [ "$("$bin/bpstat" -l 1 | awk 'NR == 2 { print $9 }')" = 1 ]; }
+t "a node that stands still has a job" wait_for 10 has_job
+{ kill -KILL "${slave[1]}"; wait "${slave[1]}"; } 2>/dev/null
+wait $died
+t_says "a node that dies before the program runs is said" 0 "bproc_rexec: node was lost" cat "$SCRATCH/died"
+
+# Nodes obey.
+if [ "$(id -u)" = 0 ]; then # nodes with bpslave as their init
+	trap 'light_lab_end; space_end' EXIT
+	light_lab 6
+	boot() { "$bin/bpsh" "$1" cat /run/bpboot/boot </dev/null; }
+	anew() { local now; now=$(boot "$1") && [ -n "$now" ] && [ "$now" != "$2" ]; }
+	calls="0:nodereboot 1:nodereboot_async 2:nodehalt 3:nodepwroff 4:nodehalt_async 5:nodepwroff_async"
+	declare -A before told
+	for row in $calls; do
+		n=${row%:*}
+		before[$n]=$(boot "$n")
+		run bproc-test tell "$n" "bproc_${row#*:}" &
+		told[$n]=$!
+	done
+	for row in $calls; do
+		n=${row%:*}
+		wait "${told[$n]}"
+		t "bproc_${row#*:}() tells a node" test $? = 0
+		case $row in
+		*reboot*) t "which boots anew" wait_for 20 anew "$n" "${before[$n]}" ;;
+		*) t "which goes" wait_for 20 state_is "$n" down ;;
+		esac
+	done
+else
+	echo "skip nodes obey - needs root"
+fi
 t "bpmaster has nothing to complain of" bash -c "! grep -iE 'cut off|malformed' '$SCRATCH/master.log'"
 exit $lib_failed

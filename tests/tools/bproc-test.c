@@ -4,6 +4,7 @@
  *   bproc-test --list        the functions that have one
  *   bproc-test FUNCTION      run it; nothing is printed and 0 returned when it passes
  *   bproc-test on NODE COMMAND [ARGUMENT...]   become that command on the node
+ *   bproc-test tell NODE FUNCTION [VALUE]      have a node do what it is told
  *
  * Run by tests/system/libbproc.sh beside a bpmaster of nodes 0, 1 and 2, up, and 7, down.
  */
@@ -630,7 +631,7 @@ static void nodesetstatus(void)
 	FAILS(bproc_nodesetstatus(99, (char *)"up"), BE_INVALIDNODE);
 }
 
-/* Nodes that are there would obey: only the answers of others are looked at. */
+/* Nodes that are there would obey: only the answers of others are looked at. See tell(). */
 static void power(void)
 {
 	FAILS(bproc_nodereboot(7), BE_NODEDOWN);
@@ -639,6 +640,41 @@ static void power(void)
 	FAILS(bproc_nodereboot_async(99), BE_INVALIDNODE);
 	FAILS(bproc_nodehalt_async(99), BE_INVALIDNODE);
 	FAILS(bproc_nodepwroff_async(99), BE_INVALIDNODE);
+}
+
+/* Return: 0, or 2 when there is no such function. */
+static int tell(int node, const char *function, char *value)
+{
+	static const struct {
+		const char *name;
+		int (*call)(int node);
+	} powers[] = {
+		{ "bproc_nodereboot", bproc_nodereboot },
+		{ "bproc_nodehalt", bproc_nodehalt },
+		{ "bproc_nodepwroff", bproc_nodepwroff },
+		{ "bproc_nodereboot_async", bproc_nodereboot_async },
+		{ "bproc_nodehalt_async", bproc_nodehalt_async },
+		{ "bproc_nodepwroff_async", bproc_nodepwroff_async },
+	};
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+
+	if (value && !strcmp(function, "bproc_nodechroot")) {
+		CHECK(bproc_nodechroot(node, value) == 0);
+		return 0;
+	}
+	if (value && !strcmp(function, "bproc_nodereconnect")) {
+		at.sin_port = htons((uint16_t)strtoul(value, NULL, 10));
+		CHECK(bproc_nodereconnect(node, (struct sockaddr *)&at, sizeof(at), NULL, 0) == 0);
+		return 0;
+	}
+	for (size_t i = 0; i < sizeof(powers) / sizeof(powers[0]); i++) {
+		if (strcmp(powers[i].name, function) != 0)
+			continue;
+		CHECK(powers[i].call(node) == 0);
+		return 0;
+	}
+	return 2;
 }
 
 static void version(void)
@@ -745,5 +781,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bproc_rexec: %s\n", bproc_strerror(errno));
 		return 1;
 	}
+	if (argc > 3 && !strcmp(argv[1], "tell"))
+		return tell((int)strtol(argv[2], NULL, 10), argv[3], argv[4]);
 	return argc == 2 && !strcmp(argv[1], "--list") ? 0 : 2;
 }
